@@ -1,0 +1,60 @@
+"""Choosing points on tracks, and errors of predicted tracks in pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+IMAGE_SIZE = 128
+PCK_PIXELS = (1, 2, 4)
+
+
+def sample_points(moving: Tensor, count: int, moving_weight: float, generator: torch.Generator) -> Tensor:
+    """Draw `count` of P points without replacement, a moving one `moving_weight` times as likely as another.
+
+    moving: bool [..., P]. Returns int64 [..., count]. Raises ValueError when there are fewer than `count` points.
+    """
+    if moving.shape[-1] < count:
+        raise ValueError(f"{count} points are asked for, but a view has {moving.shape[-1]}; lower points_in and points_out")
+    weights = 1.0 + (moving_weight - 1.0) * moving.reshape(-1, moving.shape[-1]).float()
+    # The largest of independent u^(1/w) are a weighted sample without replacement (Efraimidis and Spirakis 2006).
+    uniform = torch.rand(weights.shape, generator=generator, device=generator.device).to(weights.device)
+    keys = uniform.clamp_min(1e-12).log() / weights
+    return keys.topk(count, dim=-1, sorted=False).indices.reshape(*moving.shape[:-1], count)
+
+
+def take_points(values: Tensor, points: Tensor) -> Tensor:
+    """values [B, P, ...] at points [B, N] -> [B, N, ...]."""
+    return values[torch.arange(len(values), device=values.device)[:, None], points]
+
+
+class TrackErrors:
+    """Accumulates errors of tracks in pixels of a 128 px image, beside those of predicting no motion.
+
+    end-point error (epe): mean Euclidean distance over points and samples. mse: mean squared error per coordinate, px^2.
+    pck<n>: share of points and samples within n px. *_moving: over moving points only. still_*: the prediction "nothing moves".
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, predicted: Tensor, target: Tensor, moving: Tensor, prefix: str = "") -> None:
+        """predicted, target: [B, N, T, 2] in [-1, 1]; moving: bool [B, N]."""
+        still = target[:, :, :1].expand_as(target)
+        for source, tracks in (("", predicted), ("still_", still)):
+            difference = (tracks.float() - target.float()) * (IMAGE_SIZE / 2)
+            distance = difference.norm(dim=-1)
+            self._count(f"{prefix}{source}mse", difference.square())
+            for suffix, chosen in (("", distance), ("_moving", distance[moving])):
+                self._count(f"{prefix}{source}epe{suffix}", chosen)
+                if not source:
+                    for pixels in PCK_PIXELS:
+                        self._count(f"{prefix}pck{pixels}{suffix}", (chosen <= pixels).float())
+
+    def _count(self, name: str, values: Tensor) -> None:
+        self.sums[name] = self.sums.get(name, 0.0) + float(values.sum(dtype=torch.float64))
+        self.counts[name] = self.counts.get(name, 0) + values.numel()
+
+    def means(self) -> dict[str, float]:
+        return {name: total / self.counts[name] for name, total in self.sums.items() if self.counts[name]}

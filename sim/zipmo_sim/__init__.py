@@ -1,0 +1,1 @@
+"""Simulated tabletop manipulation: environments, task suites, scripted experts and demonstrations."""

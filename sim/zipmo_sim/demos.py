@@ -1,0 +1,244 @@
+"""Demonstration files: one HDF5 a task, in LIBERO's and robomimic's layout, with frames of every n-th step and tracks.
+
+While demonstrations are made, each lies in a small file of its own, which appears complete or not at all; `merge` packs
+them into the task's file, which is replaced in one stroke. A crash therefore loses at most what was being made.
+
+Layout of `<root>/<suite>/<task>_demo.hdf5` (T steps, R of them rendered, P points):
+
+    data.attrs            suite task language env_args problem_info macros_image_convention obs_alignment asset_hash
+                          render_hash render_every format_version num_demos total failures
+    data/demo_i.attrs     init_state seed noise recovery num_samples success fixture_poses orientation sha256
+    data/demo_i/          actions [T, 7] f64 (what the expert wanted), executed_actions [T, 7] f64 (what was done),
+                          states [T, S] f64, robot_states [T, 9] f32 (proprioception), rewards, dones [T] u8,
+                          render_steps [R] i32
+      obs/                agentview_rgb, eye_in_hand_rgb [R, H, W, 3] u8; joint_states [T, 7], gripper_states [T, 2],
+                          ee_pos [T, 3] m, ee_ori [T, 3] axis-angle, ee_states [T, 6]
+      tracks/             <view> [R, P, 16, 2] f16, <view>_visible [R, P, 16] bool, <view>_moving [R, P] bool
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+FORMAT_VERSION = 1
+PARTS = ".parts"
+# Attributes that demonstrations of one file share; mixing would make a data set that means nothing.
+SHARED = ("suite", "task", "language", "asset_hash", "render_hash", "render_every", "format_version")
+_PER_ROW = ("_rgb", "tracks/")  # compressed row by row: a reader takes single frames and windows
+
+Identity = tuple[int, int]
+"""(init_state, seed): with its task, what a demonstration is made from."""
+
+
+class DemoError(ValueError):
+    """Demonstrations that don't fit together, or a file that isn't one of ours; the message names it."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One demonstration in memory. arrays: {"actions": ..., "obs/agentview_rgb": ...}; attrs as in the layout."""
+
+    arrays: dict[str, np.ndarray]
+    attrs: dict[str, object]
+
+    @property
+    def identity(self) -> Identity:
+        return int(self.attrs["init_state"]), int(self.attrs["seed"])
+
+
+@dataclass(frozen=True)
+class DemoInfo:
+    """What a file says of one demonstration, without its arrays."""
+
+    key: str
+    init_state: int
+    seed: int
+    noise: float
+    recovery: bool
+    num_samples: int
+    sha256: str
+
+    @property
+    def identity(self) -> Identity:
+        return self.init_state, self.seed
+
+
+@dataclass(frozen=True)
+class DemoFile:
+    """Metadata of a task's file. failures: identities that were tried in vain."""
+
+    path: Path
+    suite: str
+    task: str
+    language: str
+    render_every: int
+    asset_hash: str
+    render_hash: str
+    demos: tuple[DemoInfo, ...]
+    failures: tuple[Identity, ...] = field(default=())
+
+    @property
+    def data_hash(self) -> str:
+        """Hex SHA-256 of the contents: what every demonstration holds, whatever the order and the compression."""
+        text = "\n".join([self.suite, self.task, self.language, *sorted(demo.sha256 for demo in self.demos)])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def demo_path(root: str | Path, suite: str, task: str) -> Path:
+    return Path(root) / suite / f"{task}_demo.hdf5"
+
+
+def part_path(root: str | Path, suite: str, task: str, identity: Identity) -> Path:
+    return Path(root) / suite / PARTS / task / "{:03d}_{}.hdf5".format(*identity)
+
+
+def data_hash(files: list[DemoFile]) -> str:
+    """Hex SHA-256 of a data set of several tasks, in any order."""
+    return hashlib.sha256("\n".join(sorted(file.data_hash for file in files)).encode()).hexdigest()
+
+
+def find_demo_files(root: str | Path, suite: str) -> list[DemoFile]:
+    """Metadata of every task's file of a suite. Raises DemoError if there is none."""
+    paths = sorted((Path(root) / suite).glob("*_demo.hdf5"))
+    if not paths:
+        raise DemoError(f"no demonstrations in {Path(root) / suite}: run `zipmo collect suite={suite} out={root}`")
+    return [read_info(path) for path in paths]
+
+
+def read_info(path: str | Path) -> DemoFile:
+    """Metadata of one task's file. Raises DemoError for a file of another kind or version."""
+    path = Path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            data = file["data"]
+            if data.attrs["format_version"] != FORMAT_VERSION:
+                raise DemoError(f"{path} has format {data.attrs['format_version']}, this code reads {FORMAT_VERSION}")
+            demos = tuple(_info(key, data[key].attrs) for key in sorted(data, key=_number))
+            failures = tuple((int(state), int(seed)) for state, seed in json.loads(data.attrs["failures"]))
+            shared = {name: data.attrs[name] for name in SHARED if name != "format_version"}
+    except (OSError, KeyError) as error:
+        raise DemoError(f"{path} is no demonstration file of ours: {error}") from error
+    shared["render_every"] = int(shared["render_every"])
+    return DemoFile(path=path, demos=demos, failures=failures, **shared)
+
+
+def write_part(root: str | Path, shared: dict[str, object], demo: Demo) -> Path:
+    """Write one finished demonstration to a file of its own, completely or not at all. shared: see SHARED."""
+    path = part_path(root, str(shared["suite"]), str(shared["task"]), demo.identity)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with h5py.File(temporary, "w") as file:
+        data = file.create_group("data")
+        data.attrs.update(shared | {"format_version": FORMAT_VERSION})
+        group = data.create_group("demo_0")
+        digest = hashlib.sha256()
+        for name, array in sorted(demo.arrays.items()):
+            array = np.ascontiguousarray(array)
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(array)
+            group.create_dataset(name, data=array, **_storage(name, array))
+        group.attrs.update(demo.attrs | {"sha256": digest.hexdigest()})
+    os.replace(temporary, path)
+    return path
+
+
+def write_failure(root: str | Path, suite: str, task: str, identity: Identity) -> None:
+    """Note that this identity was tried in vain, so that a later run doesn't try again."""
+    path = part_path(root, suite, task, identity).with_suffix(".failed")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def known(root: str | Path, suite: str, task: str) -> tuple[set[Identity], set[Identity]]:
+    """Identities of a task that are done and that failed, merged or not."""
+    done, failed = set(), set()
+    path = demo_path(root, suite, task)
+    if path.exists():
+        info = read_info(path)
+        done |= {demo.identity for demo in info.demos}
+        failed |= set(info.failures)
+    for part in path.parent.glob(f"{PARTS}/{task}/*"):
+        if part.suffix in (".hdf5", ".failed"):
+            (done if part.suffix == ".hdf5" else failed).add(_identity(part))
+    return done, failed
+
+
+def merge(root: str | Path, suite: str, task: str) -> DemoFile | None:
+    """Pack a task's parts into its file and remove them; without parts, the file as it is (None if there is none).
+
+    Raises: DemoError if parts differ from the file in what all demonstrations of a file share (SHARED).
+    """
+    target = demo_path(root, suite, task)
+    folder = target.parent / PARTS / task
+    for leftover in folder.glob("*.tmp"):
+        leftover.unlink()
+    parts = sorted(folder.glob("*.hdf5"))
+    noted = sorted(folder.glob("*.failed"))
+    if parts or (noted and target.exists()):
+        _, failed = known(root, suite, task)
+        temporary = target.with_suffix(".tmp")
+        with h5py.File(temporary, "w") as output:
+            _pack(output.create_group("data"), [target] if target.exists() else [], parts, failed)
+        os.replace(temporary, target)
+        shutil.rmtree(folder)
+        if not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+    return read_info(target) if target.exists() else None
+
+
+def _pack(data: h5py.Group, merged: list[Path], parts: list[Path], failed: set[Identity]) -> None:
+    sources: dict[Identity, tuple[Path, str]] = {}
+    shared: dict[str, object] = {}
+    for path in [*merged, *parts]:
+        with h5py.File(path, "r") as file:
+            attrs = {name: file["data"].attrs[name] for name in file["data"].attrs}
+            shared = shared or attrs
+            different = [name for name in SHARED if attrs[name] != shared[name]]
+            if different:
+                raise DemoError(
+                    f"{path} differs from {(merged or parts)[0]} in {', '.join(different)}: collect into another folder, "
+                    "or remove the old demonstrations"
+                )
+            for key in file["data"]:
+                group = file["data"][key].attrs
+                sources.setdefault((int(group["init_state"]), int(group["seed"])), (path, key))
+    total = 0
+    for number, identity in enumerate(sorted(sources)):
+        path, key = sources[identity]
+        with h5py.File(path, "r") as file:
+            file.copy(f"data/{key}", data, name=f"demo_{number}")
+        total += int(data[f"demo_{number}"].attrs["num_samples"])
+    data.attrs.update(shared | {"num_demos": len(sources), "total": total, "failures": json.dumps(sorted(failed))})
+
+
+def _storage(name: str, array: np.ndarray) -> dict[str, object]:
+    if not any(mark in name for mark in _PER_ROW) or not len(array):
+        return {}
+    return {"chunks": (1, *array.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
+
+
+def _identity(part: Path) -> Identity:
+    state, seed = part.stem.split("_")
+    return int(state), int(seed)
+
+
+def _number(key: str) -> int:
+    return int(key.removeprefix("demo_"))
+
+
+def _info(key: str, attrs) -> DemoInfo:
+    return DemoInfo(
+        key=key,
+        init_state=int(attrs["init_state"]),
+        seed=int(attrs["seed"]),
+        noise=float(attrs["noise"]),
+        recovery=bool(attrs["recovery"]),
+        num_samples=int(attrs["num_samples"]),
+        sha256=str(attrs["sha256"]),
+    )

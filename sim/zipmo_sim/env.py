@@ -1,0 +1,242 @@
+"""A gymnasium environment around any single-arm robosuite 1.4 scene with OSC_POSE control at 20 Hz."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from zipmo_sim.rendering import RenderSettings, ViewRenderer, select_backend
+from zipmo_sim.task import Task
+
+VIEWS = ("agentview", "eye_in_hand")
+CAMERAS = {"agentview": "agentview", "eye_in_hand": "robot0_eye_in_hand"}
+CONTROL_HZ = 20
+SETTLE_STEPS = 10
+INIT_STATES = 50
+_IDLE = np.array([0, 0, 0, 0, 0, 0, -1.0])
+
+
+@contextlib.contextmanager
+def _global_numpy_seed(seed: int) -> Iterator[None]:
+    """robosuite draws from numpy's global generator: seed it for a while, then put it back."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
+
+
+class ManipulationEnv(gymnasium.Env):
+    """One task of one suite.
+
+    Observation: {"agentview", "eye_in_hand": uint8 [size, size, 3] upright RGB, "proprio": float32 [9] = 7 joint
+    angles (rad) ++ 2 finger positions (m)}. Action: [7] in [-1, 1] = xyz (x 0.05 m), axis-angle (x 0.5 rad), both in
+    the world frame, gripper (-1 open, +1 close). Reward 1 and termination on success, truncation at task.max_steps.
+
+    reset(options={"init_state": i}) starts from initial state i; without it, one is drawn from the seed.
+    Two runs of the same actions from the same initial state are bit-equal in state and images.
+
+    task: what to do. build: () -> robosuite environment (OSC_POSE, hard_reset=False, ignore_done=True, no renderer).
+    place: (robosuite environment, i) -> None, puts initial state i in place, after robosuite's own reset.
+    success: (robosuite environment) -> bool. image_every: images are rendered at steps 0, n, 2n, ... and repeated in
+    between; 0 never renders and gives black images. render: what images look like.
+    One environment per process; create, step and close it in one thread (OpenGL contexts are per thread).
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # noqa: RUF012 (gymnasium's own convention)
+
+    def __init__(
+        self,
+        task: Task,
+        build: Callable[[], Any],
+        place: Callable[[Any, int], None],
+        success: Callable[[Any], bool],
+        image_every: int = 1,
+        render: RenderSettings | None = None,
+        render_mode: str | None = "rgb_array",
+    ):
+        if image_every < 0:
+            raise ValueError(f"image_every must be 0 (never) or positive, got {image_every}")
+        select_backend()
+        self.task = task
+        self.image_every = image_every
+        self.render_settings = render or RenderSettings()
+        self.render_mode = render_mode
+        self._place = place
+        self._success = success
+        self._renderer: ViewRenderer | None = None
+        self.robosuite = build()
+        # Its observables are evaluated at every physics substep (25 per control step), and nothing here reads them.
+        self.robosuite._observables = {}
+        size = self.render_settings.size
+        image = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
+        self.observation_space = gymnasium.spaces.Dict(
+            {view: image for view in VIEWS} | {"proprio": gymnasium.spaces.Box(-np.inf, np.inf, (9,), np.float32)}
+        )
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (7,), np.float32)
+        self._images = {view: np.zeros((size, size, 3), np.uint8) for view in VIEWS}
+        self._step = self._image_step = self._init_state = 0
+
+    # -- gymnasium ----------------------------------------------------------------------------------------------
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
+        """Start an episode. Raises ValueError for an init_state outside 0..49."""
+        super().reset(seed=seed)
+        chosen = (options or {}).get("init_state")
+        index = int(self.np_random.integers(INIT_STATES)) if chosen is None else int(chosen)
+        if not 0 <= index < INIT_STATES:
+            raise ValueError(f"init_state must be in 0..{INIT_STATES - 1}, got {index}")
+        self._init_state = index
+        # Seeded by the index alone, so that poses that robosuite draws at reset belong to the initial state.
+        with _global_numpy_seed(index):
+            self.robosuite.reset()
+        self._place(self.robosuite, index)
+        self._forget()
+        for _ in range(SETTLE_STEPS):
+            self.robosuite.step(_IDLE)
+        return self.begin()
+
+    def begin(self) -> tuple[dict, dict]:
+        """Call the present state step 0 of an episode: for demonstrations that do not start at an initial state."""
+        self.sim.forward()
+        self._step = 0
+        self._look()
+        return self._observation(), self._info()
+
+    def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
+        """Advance 0.05 s. Raises ValueError for an action of wrong shape or with a number that is not finite."""
+        action = np.asarray(action, np.float64)
+        if action.shape != (7,) or not np.isfinite(action).all():
+            raise ValueError(f"an action has 7 finite numbers, got {action}")
+        self.robosuite.step(np.clip(action, -1.0, 1.0))
+        # robosuite leaves body poses one physics substep behind the state; images must show what get_state gives.
+        self.sim.forward()
+        self._step += 1
+        if self.image_every and self._step % self.image_every == 0:
+            self._look()
+        info = self._info()
+        solved = info["success"]
+        return self._observation(), float(solved), solved, self._step >= self.task.max_steps, info
+
+    def render(self) -> np.ndarray:
+        """The views side by side, uint8 [size, 2 size, 3]."""
+        return np.concatenate(list(self.render_views().values()), axis=1)
+
+    def close(self) -> None:
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+        if self.robosuite is not None:
+            self.robosuite.close()
+            self.robosuite = None
+
+    # -- privileged: experts, demonstrations, tracks --------------------------------------------------------------
+
+    @property
+    def sim(self):
+        """robosuite's MjSim; the raw mujoco objects are sim.model._model and sim.data._data."""
+        return self.robosuite.sim
+
+    @property
+    def init_state(self) -> int:
+        return self._init_state
+
+    def success(self) -> bool:
+        """Whether the task is solved in the current state."""
+        return bool(self._success(self.robosuite))
+
+    def get_state(self) -> np.ndarray:
+        """Flattened simulator state float64 [1 + nq + nv]: time, positions, velocities."""
+        return self.sim.get_state().flatten()
+
+    def set_state(self, state: np.ndarray) -> None:
+        """Restore get_state() output. Poses of fixtures are not part of it: see set_fixture_poses."""
+        self.sim.set_state_from_flattened(np.asarray(state, np.float64))
+        self.sim.forward()
+
+    def render_views(self) -> dict[str, np.ndarray]:
+        """Render the current state now: {view: uint8 [size, size, 3], upright}."""
+        if self._renderer is None:
+            model, data = self.sim.model._model, self.sim.data._data
+            self._renderer = ViewRenderer(model, data, CAMERAS, self.render_settings)
+        return self._renderer.views()
+
+    def object_poses(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Free bodies: {name: (position [3] m, quaternion wxyz [4])} in the world frame."""
+        data = self.sim.data
+        return {
+            name: (data.body_xpos[body].copy(), data.body_xquat[body].copy())
+            for name, body in self._root_bodies(jointed=True).items()
+        }
+
+    def fixture_poses(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Bodies fixed to the world: {name: (body_pos [3] m, body_quat wxyz [4])}; get_state does not hold them."""
+        model = self.sim.model
+        return {
+            name: (model.body_pos[body].copy(), model.body_quat[body].copy())
+            for name, body in self._root_bodies(jointed=False).items()
+        }
+
+    def set_fixture_poses(self, poses: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Put fixtures where fixture_poses() saw them. Raises KeyError for a name that this scene lacks."""
+        bodies = self._root_bodies(jointed=False)
+        for name, (position, quaternion) in poses.items():
+            if name not in bodies:
+                raise KeyError(f"this scene has no fixture {name!r}; it has {sorted(bodies)}")
+            self.sim.model.body_pos[bodies[name]] = position
+            self.sim.model.body_quat[bodies[name]] = quaternion
+        self.sim.forward()
+
+    def eef_pose(self) -> tuple[np.ndarray, np.ndarray]:
+        """Grip site: (position [3] m, rotation matrix [3, 3]); the fingers close along its local x axis."""
+        site = self.robosuite.robots[0].eef_site_id
+        return self.sim.data.site_xpos[site].copy(), self.sim.data.site_xmat[site].reshape(3, 3).copy()
+
+    def proprio(self) -> np.ndarray:
+        """float32 [9]: 7 joint angles (rad) ++ 2 finger positions (m)."""
+        robot = self.robosuite.robots[0]
+        indices = [*robot._ref_joint_pos_indexes, *robot._ref_gripper_joint_pos_indexes]
+        return self.sim.data.qpos[indices].astype(np.float32)
+
+    # -- details --------------------------------------------------------------------------------------------------
+
+    def _root_bodies(self, jointed: bool) -> dict[str, int]:
+        model = self.sim.model
+        return {
+            model.body_id2name(body).removesuffix("_main"): body
+            for body in range(1, model.nbody)
+            if model.body_parentid[body] == 0 and (model.body_jntnum[body] > 0) == jointed
+        }
+
+    def _forget(self) -> None:
+        """Remove what a reset without rebuilding the model leaves behind of the episode before."""
+        data, robot = self.sim.data._data, self.robosuite.robots[0]
+        data.qacc_warmstart[:] = 0
+        data.ctrl[:] = 0
+        data.act[:] = 0
+        robot.gripper.current_action = np.zeros(robot.gripper.dof)
+        self.sim.forward()
+        robot.controller.update(force=True)
+        robot.controller.reset_goal()
+        self.robosuite.timestep = 0
+
+    def _look(self) -> None:
+        if self.image_every:
+            self._images = self.render_views()
+        self._image_step = self._step
+
+    def _observation(self) -> dict[str, np.ndarray]:
+        return {view: image.copy() for view, image in self._images.items()} | {"proprio": self.proprio()}
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "success": self.success(),
+            "step": self._step,
+            "image_step": self._image_step,
+            "task": self.task.name,
+            "language": self.task.language,
+            "init_state": self._init_state,
+        }

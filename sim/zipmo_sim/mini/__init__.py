@@ -1,0 +1,1 @@
+"""The suite `mini`: three tabletop scenes from the objects that come inside robosuite's wheel."""

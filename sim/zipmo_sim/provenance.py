@@ -1,0 +1,67 @@
+"""What images and demonstrations were made from, as hashes: results that differ in one of them don't compare."""
+
+import hashlib
+import importlib.util
+import json
+import re
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from zipmo_sim import suites
+from zipmo_sim.env import CAMERAS
+from zipmo_sim.rendering import RenderSettings, select_backend
+
+# The files of robosuite's wheel that `mini` is made from; each names its meshes and textures.
+_MINI_MODELS = (
+    "arenas/table_arena.xml",
+    "robots/panda/robot.xml",
+    "grippers/panda_gripper.xml",
+    *(f"objects/{name}.xml" for name in ("bread", "can", "milk")),
+)
+_FILE = re.compile(r'file="([^"]+)"')
+
+
+def render_hash(suite: str, settings: RenderSettings | None = None) -> str:
+    """Hex SHA-256 of size, quality, cameras and OpenGL backend. settings: the suite's own unless given.
+
+    Raises: ValueError for an unknown suite.
+    """
+    settings = settings or suites.render_settings(suite)
+    described = {"settings": asdict(settings), "cameras": CAMERAS, "backend": select_backend()}
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def asset_hash(suite: str) -> str:
+    """Hex SHA-256 of the model files, meshes and textures that a suite's scenes are built from.
+
+    Raises: ValueError for an unknown suite; FileNotFoundError where they are not installed.
+    """
+    if suite not in suites.suites():
+        raise ValueError(f"unknown suite {suite!r}; choose one of {', '.join(suites.suites())}")
+    if suite != "mini":
+        from zipmo_sim import libero_assets
+
+        return libero_assets.asset_hash()
+    return _wheel_hash()
+
+
+@cache
+def _wheel_hash() -> str:
+    found = importlib.util.find_spec("robosuite")
+    if found is None or found.origin is None:
+        raise FileNotFoundError("robosuite is not installed: pip install --no-deps robosuite==1.4.0")
+    root = Path(found.origin).parent / "models/assets"
+    digest = hashlib.sha256()
+    for name in _MINI_MODELS:
+        path = root / name
+        text = path.read_text()
+        for file in [path, *(path.parent / mesh for mesh in sorted(set(_FILE.findall(text))))]:
+            digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def model_hash(env) -> str:
+    """Hex SHA-256 of a scene as MuJoCo compiled it, whatever folder its meshes lie in and wherever its fixtures stand."""
+    text = _FILE.sub(lambda match: f'file="{Path(match[1]).name}"', env.sim.model.get_xml())
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,125 @@
+"""Off-screen rendering: choice of the OpenGL backend and the camera views of an environment."""
+
+import ctypes.util
+import hashlib
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+# A frame that shows anything at all has far more contrast; a lost context gives a constant or nearly black one.
+_LEAST_CONTRAST = 8.0
+
+
+def select_backend() -> str:
+    """Choose MuJoCo's OpenGL backend and export it; MUJOCO_GL wins if it is set.
+
+    Must run before the first import of mujoco, which reads the variable once.
+
+    Returns: the backend's name.
+    Raises: RuntimeError if neither OSMesa nor EGL is installed, or if mujoco was imported too early.
+    """
+    backend = os.environ.get("MUJOCO_GL", "").lower().strip()
+    if not backend:
+        if ctypes.util.find_library("OSMesa"):
+            backend = "osmesa"  # works from any thread, and exits more cleanly than EGL
+        elif ctypes.util.find_library("EGL"):
+            backend = "egl"
+        else:
+            raise RuntimeError(
+                "no off-screen OpenGL library found: run `apt-get install libosmesa6` (or libegl1), or set MUJOCO_GL"
+            )
+        if "mujoco" in sys.modules:
+            raise RuntimeError(
+                f"mujoco was imported before its OpenGL backend was chosen: set MUJOCO_GL={backend}, or call "
+                "zipmo_sim.rendering.select_backend() before the first `import mujoco`"
+            )
+        os.environ["MUJOCO_GL"] = backend
+    if backend in ("osmesa", "egl"):
+        os.environ.setdefault("PYOPENGL_PLATFORM", backend)
+    return backend
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """What changes the look of images; demonstrations and evaluation must share it.
+
+    size: height and width in pixels. samples: multisampling of edges (0 = off). reflections, shadows: on or off.
+    """
+
+    size: int = 128
+    samples: int = 0
+    reflections: bool = False
+    shadows: bool = True
+
+    def digest(self) -> str:
+        """A short hash that names these settings in data sets and results."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class ViewRenderer:
+    """Renders named cameras of a MuJoCo model to upright uint8 RGB [size, size, 3].
+
+    model, data: raw mujoco.MjModel and mujoco.MjData. cameras: {view: camera name in the model}.
+    Use it in the thread that made it. Raises RuntimeError if the first frame is blank.
+    """
+
+    def __init__(self, model, data, cameras: dict[str, str], settings: RenderSettings):
+        import mujoco
+
+        self._data = data
+        self._cameras = dict(cameras)
+        # Both are read when the context is built, so they come first.
+        model.vis.quality.offsamples = settings.samples
+        if not settings.reflections:
+            model.mat_reflectance[:] = 0
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[:] = [0, 1, 1, 0, 0, 0]  # robosuite: group 0 collision, group 1 visual
+        self._renderer = mujoco.Renderer(model, settings.size, settings.size)
+        flags = self._renderer.scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = settings.shadows
+        flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = settings.reflections
+        self._checked = False
+
+    def views(self) -> dict[str, np.ndarray]:
+        """Render every camera at the data's current (forwarded) state."""
+        images = {view: self._render(camera) for view, camera in self._cameras.items()}
+        if not self._checked:
+            for view, image in images.items():
+                if image.std() < _LEAST_CONTRAST:
+                    raise RuntimeError(
+                        f"the {view} camera renders a blank image (standard deviation {image.std():.1f}): the OpenGL "
+                        "context belongs to another thread or environment; use one environment per process and "
+                        "create, step and close it in one thread"
+                    )
+            self._checked = True
+        return images
+
+    def views_and_depths(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """As views(), with what the same drawing left in the depth buffer: float32 [size, size], m along the axis."""
+        images, depths = {}, {}
+        for view, camera in self._cameras.items():
+            images[view] = self._render(camera)
+            depths[view] = self._depth()
+        return images, depths
+
+    def _depth(self) -> np.ndarray:
+        """Depth of the frame that was drawn last. mujoco.Renderer would draw it anew to tell."""
+        import mujoco
+
+        renderer, model = self._renderer, self._renderer.model
+        stored = np.empty((renderer.height, renderer.width), np.float32)
+        mujoco.mjr_readPixels(None, stored, renderer._rect, renderer._mjr_context)
+        near, far = (model.stat.extent * plane for plane in (model.vis.map.znear, model.vis.map.zfar))
+        # The buffer holds 1 at the near plane and 0 at the far one (mujoco.Renderer asks for it).
+        inverse = stored.astype(np.float64) * (1 / near - 1 / far) + 1 / far
+        return np.flipud(1 / inverse).astype(np.float32)
+
+    def _render(self, camera: str) -> np.ndarray:
+        self._renderer.update_scene(self._data, camera=camera, scene_option=self._option)
+        return np.ascontiguousarray(self._renderer.render())
+
+    def close(self) -> None:
+        self._renderer.close()

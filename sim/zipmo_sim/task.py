@@ -1,0 +1,18 @@
+"""What a task is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a suite. scene: tasks of one scene share objects and layouts; only the sentence differs.
+
+    index: place in its suite, from 0. language: the instruction. max_steps: control steps of 0.05 s.
+    """
+
+    suite: str
+    index: int
+    name: str
+    language: str
+    scene: str
+    max_steps: int

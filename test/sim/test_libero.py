@@ -1,0 +1,230 @@
+"""LIBERO suites: tasks, assets, the environment, one scripted episode. Skipped, with the reason, without the assets."""
+
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zipmo_sim import libero_assets, suites
+from zipmo_sim.libero_assets import AssetsNotFoundError, assets_available, find_assets
+from zipmo_sim.libero_env import LiberoEnv, init_states, make_env
+
+SIM = Path(__file__).resolve().parents[2] / "sim"
+REASON = assets_available()
+needs_assets = [pytest.mark.libero, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
+try:
+    libero_assets.task_folder("bddl_files")
+except libero_assets.LiberoNotInstalledError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+COUNTS = {"libero_spatial": 10, "libero_object": 10, "libero_goal": 10, "libero_10": 10, "libero_90": 90}
+
+
+def actions(count: int) -> np.ndarray:
+    return np.random.default_rng(3).uniform(-1, 1, (count, 7))
+
+
+def run(env: LiberoEnv, init_state: int) -> tuple[np.ndarray, np.ndarray]:
+    """States [T, S] and images [T, 2, H, W, 3] of an episode of fixed actions."""
+    observation, _ = env.reset(seed=7, options={"init_state": init_state})
+    states, images = [env.get_state()], [[observation["agentview"], observation["eye_in_hand"]]]
+    for action in actions(6):
+        observation, *_ = env.step(action)
+        states.append(env.get_state())
+        images.append([observation["agentview"], observation["eye_in_hand"]])
+    return np.array(states), np.array(images)
+
+
+@pytest.fixture
+def env() -> Iterator[LiberoEnv]:
+    """Goal has fixtures with drawn poses, a drawer and a stove: what is hardest to repeat."""
+    env = make_env(suites.tasks("libero_goal")[7])
+    yield env
+    env.close()
+
+
+# -- tasks: need the wheel, no assets ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suite", COUNTS)
+def test_a_suite_lists_its_tasks_in_order(suite):
+    tasks = suites.tasks(suite)
+    assert [task.index for task in tasks] == list(range(COUNTS[suite]))
+    assert len({task.name for task in tasks}) == COUNTS[suite]
+    for task in tasks:
+        assert task.suite == suite
+        assert task.name.endswith(task.language.replace(" ", "_"))
+        assert "SCENE" not in task.language
+        for kind, ending in (("bddl_files", "bddl"), ("init_files", "pruned_init")):
+            assert (libero_assets.task_folder(kind) / suite / f"{task.name}.{ending}").is_file()
+
+
+def test_tasks_share_a_scene_where_libero_does():
+    scenes = {suite: {task.scene for task in suites.tasks(suite)} for suite in COUNTS}
+    assert {suite: len(found) for suite, found in scenes.items()} == {
+        "libero_spatial": 10,
+        "libero_object": 10,
+        "libero_goal": 1,
+        "libero_10": 9,
+        "libero_90": 20,
+    }
+    assert "KITCHEN_SCENE10" in scenes["libero_90"]
+
+
+def test_unknown_suite_is_named():
+    with pytest.raises(ValueError, match="libero_11"):
+        suites.tasks("libero_11")
+
+
+def test_init_states_are_fifty_different_ones():
+    states = init_states(suites.tasks("libero_object")[4])
+    assert states.shape == (50, 110)
+    assert len(np.unique(states, axis=0)) == 50
+    with pytest.raises(ValueError, match="read-only"):
+        states[0] = 0
+
+
+# -- assets --------------------------------------------------------------------------------------------------------
+
+
+def test_wrong_assets_are_an_error_that_says_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "scenes").mkdir()
+    with pytest.raises(AssetsNotFoundError, match=r"stable_hope_objects.*ZIPMO_LIBERO_ASSETS"):
+        find_assets(tmp_path)
+    monkeypatch.setenv("ZIPMO_LIBERO_ASSETS", str(tmp_path / "absent"))
+    with pytest.raises(AssetsNotFoundError, match="absent"):
+        find_assets()  # the default is not tried in place of a wrong setting
+    with pytest.raises(AssetsNotFoundError, match="absent"):
+        suites.make_env("libero_object", suites.tasks("libero_object")[0].name)
+    assert "absent" in assets_available()
+
+
+def test_no_assets_at_all_say_so(tmp_path, monkeypatch):
+    monkeypatch.delenv("ZIPMO_LIBERO_ASSETS", raising=False)
+    monkeypatch.setattr(libero_assets, "DEFAULT_ASSETS", tmp_path / "none")
+    with pytest.raises(AssetsNotFoundError, match="ZIPMO_LIBERO_ASSETS"):
+        find_assets()
+
+
+def test_the_argument_wins_over_the_variable(tmp_path, monkeypatch):
+    for name in libero_assets.ASSET_FOLDERS:
+        (tmp_path / "mine" / name).mkdir(parents=True)
+    monkeypatch.setenv("ZIPMO_LIBERO_ASSETS", str(tmp_path / "absent"))
+    assert find_assets(tmp_path / "mine") == tmp_path / "mine"
+
+
+def test_the_hash_follows_names_and_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(libero_assets, "_cache_dir", lambda: tmp_path / "cache")
+    for copy in "ab":
+        for name in libero_assets.ASSET_FOLDERS:
+            (tmp_path / copy / name).mkdir(parents=True)
+        (tmp_path / copy / "scenes" / "table.xml").write_text("<mujoco/>")
+    first = libero_assets.asset_hash(tmp_path / "a")
+    assert libero_assets.asset_hash(tmp_path / "b") == first  # the place does not matter
+    (tmp_path / "b" / "scenes" / "table.xml").write_text("<mujoco />")
+    libero_assets._asset_hash.cache_clear()
+    assert libero_assets.asset_hash(tmp_path / "b") != first
+
+
+def test_libero_imports_without_a_question(tmp_path):
+    """A fresh home, no configuration, stdin closed: LIBERO by itself would raise EOFError."""
+    code = "from zipmo_sim.libero_assets import import_libero as i; print(len(i('benchmark', need_assets=False).task_maps))"
+    found = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("LIBERO_CONFIG_PATH", "XDG_CACHE_HOME")
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=found | {"HOME": str(tmp_path), "PYTHONPATH": str(SIM)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["5"]
+    assert not (tmp_path / ".libero").exists()
+
+
+# -- the environment -------------------------------------------------------------------------------------------------
+
+
+class TestEnvironment:
+    pytestmark = needs_assets
+
+    def test_gymnasium_accepts_it(self, env):
+        from gymnasium.utils.env_checker import check_env
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*(infinity|spec|different).*")
+            check_env(env, skip_render_check=True)
+
+    def test_two_runs_are_bit_equal(self, env):
+        first = run(env, 2)
+        fixtures = env.fixture_poses()
+        other = run(env, 3)
+        assert not np.array_equal(first[0], other[0])
+        again = run(env, 2)
+        env.close()
+        fresh_env = make_env(env.task)
+        fresh = run(fresh_env, 2)
+        fresh_fixtures = fresh_env.fixture_poses()
+        fresh_env.close()
+        for states, images in (again, fresh):
+            assert np.array_equal(states, first[0])
+            assert np.array_equal(images, first[1])
+        assert {"wooden_cabinet_1", "flat_stove_1", "wine_rack_1"} <= set(fixtures)
+        for name, (position, quaternion) in fixtures.items():
+            assert np.array_equal(position, fresh_fixtures[name][0])
+            assert np.array_equal(quaternion, fresh_fixtures[name][1])
+
+    def test_images_are_upright(self, env):
+        observation, _ = env.reset(options={"init_state": 0})
+        image = observation["agentview"].astype(float)
+        # the bright table fills the lower part of the frame, the grey wall the upper one
+        assert image[100:].mean() > image[:20].mean() + 40
+
+    def test_success_and_glow_follow_the_state(self, env):
+        observation, info = env.reset(options={"init_state": 0})
+        assert not info["success"]
+        off = env.render_views()["agentview"]
+        assert np.array_equal(off, observation["agentview"])
+        state = env.get_state()
+        on = state.copy()
+        on[1 + env.sim.model.get_joint_qpos_addr("flat_stove_1_button")] = 1.0
+        env.set_state(on)
+        assert env.success()
+        glow = env.render_views()["agentview"].astype(int)
+        red = (glow[..., 0] - glow[..., 1:].max(-1)) > 80
+        assert red.sum() > 20
+        env.set_state(state)
+        assert not env.success()
+        assert np.array_equal(env.render_views()["agentview"], off)
+
+    def test_a_second_one_and_another_thread_are_refused(self, env):
+        with pytest.raises(RuntimeError, match=r"close\(\) it first"):
+            make_env(env.task)
+        env.reset(options={"init_state": 0})
+        caught = []
+
+        def elsewhere():
+            with pytest.raises(RuntimeError, match="thread") as raised:
+                env.step(np.zeros(7))
+            caught.append(raised)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        assert caught
+        env.close()
+        env.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            env.reset()

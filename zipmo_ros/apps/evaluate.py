@@ -1,0 +1,110 @@
+"""`zipmo eval`: how often the sentence gets done."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+from tqdm import tqdm
+
+from zipmo_ros import __version__
+from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps.defaults import default_checkpoint
+from zipmo_ros.apps.runners import RUNNERS, Settings, run_parallel
+from zipmo_ros.motion.checkpoint import content_hash
+from zipmo_sim.evaluation import Outcome, draw_episodes, summarise, table
+from zipmo_sim.suites import Task, tasks
+
+
+def choose_tasks(suite: str, names: str | list[str]) -> list[Task]:
+    """Tasks of the suite by name, or "all". Raises ValueError for a name that the suite lacks."""
+    available = tasks(suite)
+    if names == "all":
+        return available
+    wanted = names.split(",") if isinstance(names, str) else list(names)
+    unknown = sorted(set(wanted) - {task.name for task in available})
+    if unknown:
+        known = ", ".join(task.name for task in available)
+        raise ValueError(f"suite {suite} has no task {', '.join(unknown)}; it has {known}")
+    return [task for task in available if task.name in wanted]
+
+
+def write_json(path: Path, report: dict) -> None:
+    """Write a report so that the file is either whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(path.suffix + ".part")
+    partial.write_text(json.dumps(report, indent=1) + "\n")
+    partial.replace(path)
+
+
+def identity(settings: Settings) -> dict:
+    """What a figure must carry to be understood later: versions, hashes, machine, date."""
+    from zipmo_sim.demos import asset_hash, render_hash
+
+    return {
+        "checkpoint": str(settings.checkpoint),
+        "ensemble": settings.ensemble,
+        "replan_every": settings.replan_every,
+        "nfe": settings.nfe,
+        "hashes": {
+            "checkpoint": content_hash(settings.checkpoint),
+            "assets": asset_hash(settings.suite),
+            "render": render_hash(settings.suite),
+        },
+        "version": __version__,
+        "machine": f"{platform.machine()}, {len(__import__('os').sched_getaffinity(0))} cores",
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def evaluate(settings: Settings, chosen: list[Task], episodes: int, swap: bool, workers: int) -> dict:
+    """Run the episodes with a progress bar; the report of `summarise`."""
+    drawn = draw_episodes(chosen, episodes, settings.seed, swap=swap, all_tasks=tasks(settings.suite))
+    done = 0
+    with tqdm(total=len(drawn), unit="episode", desc=f"{settings.suite} via {settings.via}") as bar:
+
+        def progress(outcome: Outcome) -> None:
+            nonlocal done
+            done += outcome.success
+            bar.update()
+            bar.set_postfix_str(f"{done} succeeded")
+
+        outcomes = run_parallel(settings, drawn, workers, progress)
+    return summarise(
+        outcomes, suite=settings.suite, via=settings.via, seed=settings.seed, swap=swap, **identity(settings)
+    )
+
+
+def main(argv: list[str]) -> int:
+    """0 when every episode ran to its end, successful or not; 1 when some crashed; 2 for a wrong request."""
+    try:
+        config = load("eval", argv)
+        if config.via not in RUNNERS:
+            raise ValueError(f"via must be one of {', '.join(RUNNERS)}, got '{config.via}'")
+        if config.instruction not in ("own", "swap"):
+            raise ValueError(f"instruction must be own or swap, got '{config.instruction}'")
+        chosen = choose_tasks(config.suite, config.tasks)
+        settings = Settings(
+            suite=config.suite,
+            checkpoint=Path(config.checkpoint or default_checkpoint()),
+            via=config.via,
+            seed=config.seed,
+            replan_every=config.replan_every,
+            nfe=config.nfe,
+            ensemble=config.ensemble,
+            libero_assets=config.libero_assets and Path(config.libero_assets),
+        )
+        if not settings.checkpoint.is_dir():
+            raise FileNotFoundError(f"no checkpoint directory '{settings.checkpoint}'")
+    except (ValueError, FileNotFoundError) as error:
+        print(f"zipmo eval: {error}", file=sys.stderr)
+        return 2
+    report = evaluate(settings, chosen, config.episodes, config.instruction == "swap", config.workers)
+    out = Path(config.out)
+    write_json(out, report)
+    print(table(report))
+    print(f"ensembling: {settings.ensemble}; protocol {report['protocol']}; written to {out}")
+    return int(report["crashes"] > 0)

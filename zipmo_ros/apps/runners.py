@@ -1,0 +1,118 @@
+"""Two ways to run the same episodes: directly in this process, or through a graph of ROS nodes in lockstep."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty
+
+from zipmo_sim.evaluation import Episode, Outcome
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an evaluation runs with; the meaning of its figures."""
+
+    suite: str
+    checkpoint: Path
+    via: str
+    seed: int
+    replan_every: int
+    nfe: int
+    ensemble: str
+    libero_assets: Path | None = None
+
+
+def build_agent(settings: Settings):
+    """Planner and policy of the checkpoint in one RecedingHorizonAgent."""
+    import torch
+    from zipmo_policy.policy import Policy
+
+    from zipmo_ros.motion.flow import plan_noise
+    from zipmo_ros.motion.generator import MotionGenerator
+    from zipmo_ros.runtime.agent import RecedingHorizonAgent
+    from zipmo_ros.runtime.ensembling import TemporalEnsemble
+    from zipmo_ros.runtime.horizon import Horizon
+
+    torch.set_num_threads(1)  # sums in one order, the nodes' too: equal actions, to the bit
+    generator = MotionGenerator.load(settings.checkpoint)
+    policy = Policy.load(settings.checkpoint)
+
+    def plan(images, instruction, stamp_ns):
+        noise = plan_noise(settings.seed, stamp_ns, generator.latent_shape)
+        return generator.plan(images, instruction, noise, steps=settings.nfe)
+
+    horizon = Horizon(TemporalEnsemble(mode=settings.ensemble), settings.replan_every)
+    return RecedingHorizonAgent(plan, policy.act, horizon)
+
+
+def run_direct(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]:
+    """The loop without ROS."""
+    from zipmo_sim.rollout import run_episodes
+
+    options = {} if settings.libero_assets is None else {"assets": settings.libero_assets}
+    yield from run_episodes(
+        settings.suite, episodes, build_agent(settings), image_every=settings.replan_every, **options
+    )
+
+
+def run_ros(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]:
+    """The loop through planner, policy and simulator nodes, each a process of its own."""
+    from zipmo_ros.apps.graph_client import GraphDriver
+
+    with GraphDriver(settings) as graph:
+        for episode in episodes:
+            yield graph.run_episode(episode)
+
+
+RUNNERS: dict[str, Callable[[Settings, list[Episode]], Iterator[Outcome]]] = {"direct": run_direct, "ros": run_ros}
+
+
+def _work(settings: Settings, episodes: list[Episode], results: multiprocessing.Queue) -> None:
+    for outcome in RUNNERS[settings.via](settings, episodes):
+        results.put(outcome)
+
+
+def _lost(episode: Episode, exit_code: int | None) -> Outcome:
+    error = f"the worker ended with exit status {exit_code} before this episode was done"
+    return Outcome.of(episode, success=False, original_success=False, steps=0, error=error)
+
+
+def run_parallel(
+    settings: Settings, episodes: list[Episode], workers: int, progress: Callable[[Outcome], None]
+) -> list[Outcome]:
+    """Spread episodes over worker processes; the outcomes come back in the order of `episodes`.
+
+    An episode whose worker died has an error of its own; the others are not lost.
+    """
+    context = multiprocessing.get_context("spawn")
+    results: multiprocessing.Queue = context.Queue()
+    shares = [share for share in (episodes[i::workers] for i in range(workers)) if share]
+    processes = [context.Process(target=_work, args=(settings, share, results)) for share in shares]
+    for process in processes:
+        process.start()
+    done: dict[int, Outcome] = {}
+
+    def take(timeout: float) -> bool:
+        try:
+            outcome = results.get(timeout=timeout)
+        except Empty:
+            return False
+        done[outcome.number] = outcome
+        progress(outcome)
+        return True
+
+    try:
+        while any(process.is_alive() for process in processes):
+            take(timeout=0.5)
+        while take(timeout=0.5):
+            pass
+    finally:
+        for process in processes:
+            if process.is_alive():
+                process.terminate()
+            process.join()
+    exit_code = max(abs(process.exitcode or 0) for process in processes)
+    return [done.get(episode.number) or _lost(episode, exit_code) for episode in episodes]

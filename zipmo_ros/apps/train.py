@@ -1,0 +1,131 @@
+"""`zipmo train`: one stage of training, from demonstrations to a checkpoint folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+STAGES = {
+    "vae": "autoencoder of point tracks: latents that the planner generates",
+    "bc": "behaviour cloning: the baseline, and what the planner's image encoder learns to see with",
+    "planner": "flow matching from images and sentence to latents; needs vae=, takes the image encoder of bc=",
+    "policy": "inverse dynamics from latents and proprioception to actions; needs vae=",
+}
+
+USAGE = f"""usage: zipmo train STAGE [key=value ...]
+
+stages:
+{chr(10).join(f"  {name:<8} {text}" for name, text in STAGES.items())}
+
+common keys:
+  data=DIR[,DIR]        folders with *_demo.hdf5                     out=DIR           checkpoint folder (default runs/STAGE)
+  vae=DIR bc=DIR planner=DIR  checkpoints of other stages            cache=DIR         precomputed latents and tokens
+  train.max_steps=N     train.max_minutes=M: whichever is spent first ends the run and the decay of the learning rate
+  train.bf16=true       bfloat16 autocast                            train.threads=1   CPU threads
+  resume=false          start anew even if <out>/run/resume.pt exists
+  --config              print every key of the stage with its value, and stop
+
+Interrupted runs (SIGTERM, Ctrl-C) go on exactly where they were when the same command is given again.
+<out> gets config.json, model.safetensors, stats.json; <out>/run gets metrics.jsonl, loss.png, config.yaml, resume.pt.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """0 when trained to the end of the budget, 143 when terminated (resumable), 2 for a wrong request."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if argv else 2
+    name, *overrides = argv
+    if name not in STAGES:
+        print(f"zipmo train: no stage '{name}'; there are: {', '.join(STAGES)}", file=sys.stderr)
+        return 2
+    if {"-h", "--help"} & set(overrides):
+        print(USAGE)
+        return 0
+    show = "--config" in overrides
+    from zipmo_ros.apps.configuration import load
+
+    try:
+        config = load("train", [f"stage={name}", *(key for key in overrides if key != "--config")])
+        if show:
+            from omegaconf import OmegaConf
+
+            print(OmegaConf.to_yaml(config))
+            return 0
+        return run(name, config)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"zipmo train {name}: {error}", file=sys.stderr)
+        return 2
+
+
+def run(name: str, config: Any) -> int:
+    """Train one stage as `config` (an OmegaConf tree) says."""
+    import torch
+    from omegaconf import OmegaConf
+    from tqdm import tqdm
+
+    from zipmo_policy.dataset import DemonstrationWindows
+    from zipmo_policy.stages.registry import make_stage, stage_class
+    from zipmo_ros.apps.plotting import plot_metrics
+    from zipmo_ros.motion.config import from_dict
+    from zipmo_ros.motion.training import MetricsLog, TrainConfig, fit
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    plain = OmegaConf.to_container(config, resolve=True)
+    settings: TrainConfig = from_dict(TrainConfig, {**plain["train"], "seed": plain["seed"]})
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    out = Path(plain["out"] or f"runs/{name}")
+    run_dir = out / "run"
+    kind = stage_class(name)
+    windows = DemonstrationWindows.load(
+        plain["data"], images=kind.needs_images, tracks=kind.needs_tracks, max_demos=plain["max_demos"]
+    )
+    torch.manual_seed(settings.seed)  # initial weights
+    stage = make_stage(name, windows, plain)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if not plain["resume"]:
+        for leftover in ("resume.pt", "metrics.jsonl"):
+            (run_dir / leftover).unlink(missing_ok=True)
+    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    parameters = sum(parameter.numel() for parameter in stage.model.parameters())
+    logging.info("%s: %.2f M parameters, %d training windows", name, parameters / 1e6, len(stage.training))
+
+    def save(model, step: int, minutes: float) -> None:
+        meta = {
+            "stage": name,
+            "step": step,
+            "minutes": round(minutes, 2),
+            "seed": settings.seed,
+            "data_hash": windows.data_hash,
+            "demonstrations": len(windows.demos),
+            "rendering": windows.provenance,
+            "sentences": list(windows.sentences),
+            "training": {key: plain[key] for key in ("stage", "train", "data", "validation_states", "max_demos")},
+        }
+        stage.save(model, out, meta)
+        plot_metrics(MetricsLog(run_dir / "metrics.jsonl").read(), run_dir / "loss.png")
+
+    with tqdm(total=settings.max_steps, unit="step", desc=name, mininterval=5.0, smoothing=0.05) as bar:
+
+        def progress(step: int, metrics: dict[str, float]) -> None:
+            bar.update(step - bar.n)
+            if "loss" in metrics:
+                bar.set_postfix_str(f"loss {metrics['loss']:.4g}")
+            else:
+                tqdm.write(f"{name} step {step}: " + describe(metrics))
+
+        result = fit(
+            stage.model, stage.loss, stage.batches, settings, run_dir,
+            validate=stage.validate, save=save, progress=progress, resume=plain["resume"],
+        )  # fmt: skip
+    summary = {"stage": name, "out": str(out), "steps": result.step, "minutes": round(result.minutes, 2), **result.metrics}
+    print(json.dumps(summary))
+    return 143 if result.interrupted else 0
+
+
+def describe(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{key.removeprefix('validation/')} {value:.4g}" for key, value in metrics.items())

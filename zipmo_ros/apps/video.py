@@ -1,0 +1,51 @@
+"""MP4 files of the loop at work: both cameras and the plan, with a caption below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+PANEL = 320  # pixels of a panel's side
+CAPTION = 56  # pixels of the caption's height
+_WHITE, _GREY = (255, 255, 255), (170, 170, 170)
+
+
+def compose(agentview: np.ndarray, eye_in_hand: np.ndarray, plan: np.ndarray, caption: str, status: str) -> np.ndarray:
+    """One video frame: agentview | eye in hand | planned tracks, each uint8 RGB [H, W, 3], over two lines of text.
+
+    Returns uint8 RGB [PANEL + CAPTION, 3 PANEL, 3].
+    """
+    def panel(image: np.ndarray, title: str) -> np.ndarray:
+        scaled = cv2.resize(image, (PANEL, PANEL), interpolation=cv2.INTER_CUBIC)
+        cv2.putText(scaled, title, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
+        return cv2.putText(scaled, title, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _WHITE, 1, cv2.LINE_AA)
+
+    views = [panel(agentview, "agentview"), panel(eye_in_hand, "eye in hand"), panel(plan, "planned motion")]
+    text = np.zeros((CAPTION, 3 * PANEL, 3), np.uint8)
+    cv2.putText(text, caption, (10, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, _WHITE, 1, cv2.LINE_AA)
+    cv2.putText(text, status, (10, 45), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _GREY, 1, cv2.LINE_AA)
+    return np.concatenate([np.concatenate(views, axis=1), text])
+
+
+def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: int = 20) -> None:
+    """Encode frames (uint8 RGB, one even size) as H.264, which browsers play; the file appears when it is whole."""
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part.mp4")
+    with av.open(str(partial), "w") as container:
+        stream = None
+        for frame in frames:
+            if stream is None:
+                stream = container.add_stream("libx264", rate=fps)
+                stream.height, stream.width = frame.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.options = {"crf": "20"}
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        if stream is None:
+            raise ValueError(f"no frames for {path}")
+        container.mux(stream.encode(None))
+    partial.replace(path)

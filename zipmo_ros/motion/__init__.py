@@ -1,0 +1,1 @@
+"""The motion core: track autoencoder, flow planner and what they are made of. Knows no ROS, no simulator, no configuration system."""

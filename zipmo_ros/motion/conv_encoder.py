@@ -1,0 +1,73 @@
+"""Small convolutional image encoder, trained here: coordinates as extra channels, a stem per view, FiLM by the sentence."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from .config import ImageEncoderConfig
+from .images import to_signed, to_square
+from .rope import centers
+
+STEM_STRIDE = 4
+
+
+class FilmBlock(nn.Module):
+    """Residual block; the sentence scales and shifts its channels (FiLM, Perez et al. 2018)."""
+
+    def __init__(self, channels: int, text_width: int | None):
+        super().__init__()
+        self.norm1 = nn.GroupNorm(8, channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.GroupNorm(8, channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.film = nn.Linear(text_width, 2 * channels) if text_width else None
+        if self.film is not None:
+            nn.init.zeros_(self.film.bias)
+
+    def forward(self, x: Tensor, text: Tensor | None) -> Tensor:
+        h = self.norm2(self.conv1(F.silu(self.norm1(x))))
+        if self.film is not None:
+            gain, shift = rearrange(self.film(text), "b (two c) -> two b c 1 1", two=2)
+            h = h * (1 + gain) + shift
+        return x + self.conv2(F.silu(h))
+
+
+class ConvEncoder(nn.Module):
+    """128 px, stride 4 then 2 a stage. Everything after the stems is shared between the views."""
+
+    def __init__(self, config: ImageEncoderConfig):
+        super().__init__()
+        self.config = config
+        first, *others = config.channels
+        self.stems = nn.ModuleList(
+            nn.Conv2d(5, first, 2 * STEM_STRIDE, stride=STEM_STRIDE, padding=STEM_STRIDE // 2) for _ in range(config.views)
+        )
+        self.stages = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=2, padding=1)
+            for before, after in zip([first, *others], others, strict=False)
+        )
+        text_width = config.text.width if config.text else None
+        self.blocks = nn.ModuleList(FilmBlock(config.width, text_width) for _ in range(config.depth))
+        axis = centers(config.image_size)
+        self.register_buffer("coordinates", torch.stack(torch.meshgrid(axis, axis, indexing="ij")), persistent=False)
+
+    def forward(self, images: Tensor, text: Tensor | None = None) -> Tensor:
+        """images [B, V, H, W, 3] uint8 or [-1, 1], text [B, D] -> tokens [B, V * grid^2, width], views outer, rows before columns."""
+        batch, views = images.shape[:2]
+        if views != self.config.views:
+            raise ValueError(f"this image encoder was built for {self.config.views} views, got {views}")
+        if self.config.text is not None:
+            if text is None:
+                raise ValueError("this image encoder is modulated by a sentence: pass its embedding as text [B, D]")
+            text = (self.config.text.scale * text).repeat(views, 1)
+        x = to_square(to_signed(rearrange(images, "b v h w c -> (v b) h w c")), self.config.image_size)
+        x = torch.cat([x, self.coordinates.expand(len(x), -1, -1, -1)], dim=1).to(memory_format=torch.channels_last)
+        x = torch.cat([stem(part) for stem, part in zip(self.stems, x.split(batch), strict=True)])
+        for stage in self.stages:
+            x = stage(F.silu(x))
+        for block in self.blocks:
+            x = block(x, text)
+        return rearrange(x, "(v b) d h w -> b (v h w) d", v=views)

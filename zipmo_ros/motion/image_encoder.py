@@ -1,0 +1,14 @@
+"""The image encoder that a configuration asks for."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from .config import ImageEncoderConfig
+from .conv_encoder import ConvEncoder
+from .dinov2 import DinoV2
+
+
+def make_image_encoder(config: ImageEncoderConfig) -> nn.Module:
+    """Module with forward(images [B, V, H, W, 3], text [B, D] or None) -> tokens [B, V * grid^2, width]."""
+    return DinoV2(config) if config.kind == "dinov2" else ConvEncoder(config)

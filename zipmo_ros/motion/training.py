@@ -1,0 +1,325 @@
+"""One training loop for every stage: AdamW, warm-up and decay, clipping, an average of the weights, exact resume.
+
+The loop knows neither data nor model. A stage hands it `batches` (see `Batches`) and a `loss_fn`; everything random is drawn from
+generators whose states are saved, so on a CPU a run that was interrupted and resumed is bit-equal to one that was not
+(as long as its budget is counted in steps; with `max_minutes` the learning rate follows the clock).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+logger = logging.getLogger(__name__)
+
+SCHEDULES = ("cosine", "wsd", "constant")
+# These may differ when a run is resumed: they say how long and how talkative, not what is computed in a step.
+RESUMABLE_FIELDS = frozenset(
+    {"max_steps", "max_minutes", "log_every", "validate_every", "validate_minutes", "save_minutes", "threads"}
+)
+
+
+class Batches(Protocol):
+    """An endless iterator whose position can be saved."""
+
+    def __next__(self) -> Any: ...
+
+    def state_dict(self) -> dict: ...
+
+    def load_state_dict(self, state: dict) -> None: ...
+
+
+LossFn = Callable[[nn.Module, Any, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train. Steps and minutes are both budgets: whichever is spent first ends the run and the decay.
+
+    schedule: after a linear warm-up, "cosine" falls to `final_fraction` of the rate, "wsd" (warm-up, stable, decay) stays and falls
+    linearly over the last `decay_fraction` of the budget, "constant" stays.
+    """
+
+    max_steps: int = 5000
+    max_minutes: float | None = None
+    learning_rate: float = 1e-3
+    final_fraction: float = 0.02
+    schedule: str = "cosine"
+    warmup_steps: int = 100
+    decay_fraction: float = 0.3
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    ema_decay: float = 0.995
+    bf16: bool = False
+    seed: int = 0
+    log_every: int = 50
+    validate_every: int = 1000
+    validate_minutes: float | None = None
+    save_minutes: float = 2.0
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(self.betas))
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule '{self.schedule}' is not one of {', '.join(SCHEDULES)}")
+        if self.max_steps < 1 or (self.max_minutes is not None and self.max_minutes <= 0):
+            raise ValueError(f"nothing to do: max_steps={self.max_steps}, max_minutes={self.max_minutes}")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay is {self.ema_decay}; it must lie in [0, 1)")
+        if self.log_every < 1 or self.validate_every < 1:
+            raise ValueError("log_every and validate_every are numbers of steps, at least 1")
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """step: optimiser steps since the first start. minutes: time in the loop, validation excluded. interrupted: ended by SIGTERM."""
+
+    model: nn.Module
+    step: int
+    minutes: float
+    metrics: dict[str, float]
+    interrupted: bool = False
+
+
+def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
+    """Rate for `step` (from 0) at `progress` in [0, 1] of the budget."""
+    rate = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+    if config.schedule == "cosine":
+        weight = 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+    elif config.schedule == "wsd":
+        weight = min(1.0, (1.0 - min(1.0, progress)) / max(1e-9, config.decay_fraction))
+    else:
+        weight = 1.0
+    return rate * (config.final_fraction + (1.0 - config.final_fraction) * weight)
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """Trainable parameters in two groups: matrices decay; vectors (norms, biases, scales, learned tokens) don't."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise ValueError("the model has no trainable parameter")
+    matrices = [parameter for parameter in trainable if max(parameter.shape, default=1) < parameter.numel()]
+    vectors = [parameter for parameter in trainable if max(parameter.shape, default=1) >= parameter.numel()]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def fit(
+    model: nn.Module,
+    loss_fn: LossFn,
+    batches: Batches,
+    config: TrainConfig,
+    run_dir: Path | str,
+    *,
+    validate: Callable[[nn.Module], dict[str, float]] | None = None,
+    save: Callable[[nn.Module, int, float], None] | None = None,
+    progress: Callable[[int, dict[str, float]], None] | None = None,
+    resume: bool = True,
+) -> FitResult:
+    """Train `model` in place and return the averaged weights as `FitResult.model` (a copy, in eval mode).
+
+    loss_fn(model, batch, generator) -> (scalar loss, dict of scalars to log).
+    validate(averaged model) -> dict; runs under no_grad in eval mode, and must draw from generators of its own.
+    save(averaged model, step, minutes) writes the checkpoint; called periodically, at the end and on SIGTERM.
+    run_dir gets metrics.jsonl and resume.pt. With `resume` and a resume.pt there, the run goes on from it.
+
+    Raises ValueError when resume.pt was written with another configuration, FloatingPointError when the loss is not finite.
+    """
+    run_dir = Path(run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    # Dropout inside models uses torch's global generator; forking keeps the caller's stream untouched.
+    with torch.random.fork_rng(devices=[]), _terminated() as stop:
+        torch.manual_seed(config.seed)
+        run = _Run(model, loss_fn, batches, config, run_dir)
+        if resume and run.resume_file.exists():
+            run.load()
+        return run.loop(validate, save, progress, stop)
+
+
+class _Run:
+    """State of one training run: everything that `resume.pt` holds."""
+
+    def __init__(self, model: nn.Module, loss_fn: LossFn, batches: Batches, config: TrainConfig, run_dir: Path) -> None:
+        self.model, self.loss_fn, self.batches, self.config = model, loss_fn, batches, config
+        self.resume_file, self.log = run_dir / "resume.pt", MetricsLog(run_dir / "metrics.jsonl")
+        self.device = next(model.parameters()).device
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
+        groups = parameter_groups(model, config.weight_decay)
+        self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+        self.trainable = [parameter for group in groups for parameter in group["params"]]
+        self.generator = torch.Generator(device=self.device).manual_seed(config.seed)
+        self.step, self.seconds = 0, 0.0
+
+    def save(self) -> None:
+        state = {
+            "config": asdict(self.config),
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "batches": self.batches.state_dict(),
+            "generator": self.generator.get_state(),
+            "global_generator": torch.get_rng_state(),
+        }
+        partial = self.resume_file.with_suffix(".partial")
+        torch.save(state, partial)
+        os.replace(partial, self.resume_file)
+
+    def load(self) -> None:
+        state = torch.load(self.resume_file, map_location=self.device, weights_only=True)
+        ours, theirs = asdict(self.config), state["config"]
+        names = [field.name for field in fields(TrainConfig) if field.name not in RESUMABLE_FIELDS]
+        changed = [f"{name} {theirs.get(name)} -> {ours[name]}" for name in names if theirs.get(name) != ours[name]]
+        if changed:
+            raise ValueError(f"{self.resume_file} was written with another configuration: {'; '.join(changed)}. "
+                             "Use the same values, another output folder, or resume=false.")  # fmt: skip
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.batches.load_state_dict(state["batches"])
+        self.generator.set_state(state["generator"].cpu())
+        torch.set_rng_state(state["global_generator"].cpu())
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.log.rewind(self.step)
+        logger.info("resumed %s at step %d", self.resume_file, self.step)
+
+    def spent(self) -> float:
+        """Fraction of the budget that is used up."""
+        by_steps = self.step / self.config.max_steps
+        minutes = self.config.max_minutes
+        return by_steps if minutes is None else max(by_steps, self.seconds / (60.0 * minutes))
+
+    def train_step(self) -> dict[str, Tensor]:
+        rate = learning_rate(self.config, self.step, self.spent())
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        batch = next(self.batches)
+        self.optimiser.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            loss, scalars = self.loss_fn(self.model, batch, self.generator)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.trainable, self.config.clip_norm)
+        self.optimiser.step()
+        self.average.update_parameters(self.model)
+        self.step += 1
+        values = {"loss": loss, "gradient_norm": norm, "learning_rate": torch.tensor(rate), **scalars}
+        return {name: torch.as_tensor(value).detach() for name, value in values.items()}
+
+    def evaluate(self, validate: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
+        self.average.eval()
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            metrics = {f"validation/{name}": float(value) for name, value in validate(self.average.module).items()}
+        self.log.write(self.step, self.seconds / 60, metrics)
+        return metrics
+
+    def loop(self, validate, save, progress, stop) -> FitResult:
+        config, meter, metrics = self.config, Meter(), {}
+        self.model.train()
+        clock = saved = validated = time.monotonic()
+        while self.spent() < 1.0 and not stop:
+            meter.add(self.train_step())
+            now = time.monotonic()
+            self.seconds, clock = self.seconds + now - clock, now
+            finished = self.spent() >= 1.0 or bool(stop)
+            due = (now - saved) / 60 >= config.save_minutes
+            if finished or due or self.step % config.log_every == 0:
+                scalars = meter.flush(self.step)
+                self.log.write(self.step, self.seconds / 60, scalars)
+                if progress:
+                    progress(self.step, scalars)
+            by_clock = config.validate_minutes is not None and (now - validated) / 60 >= config.validate_minutes
+            if validate and (finished or by_clock or self.step % config.validate_every == 0) and not stop:
+                metrics = self.evaluate(validate)
+                validated = time.monotonic()
+                if progress:
+                    progress(self.step, metrics)
+            if finished or due:
+                self.save()
+                self.publish(save)
+                saved = time.monotonic()
+            # Validation and saving are not training: they must not eat the minutes that the schedule counts.
+            clock = time.monotonic()
+        model = self.average.module.eval()
+        return FitResult(model, self.step, self.seconds / 60, metrics, interrupted=bool(stop))
+
+    def publish(self, save) -> None:
+        if save:
+            self.average.eval()
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                save(self.average.module, self.step, self.seconds / 60)
+
+
+class Meter:
+    """Means of scalars between two log lines."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, scalars: dict[str, Tensor]) -> None:
+        self.sums = {name: self.sums.get(name, 0.0) + value for name, value in scalars.items()}
+        self.count += 1
+
+    def flush(self, step: int) -> dict[str, float]:
+        """Raises FloatingPointError when the loss or the gradient was not finite since the last flush."""
+        means = {name: float(value) / self.count for name, value in self.sums.items()}
+        bad = [name for name in ("loss", "gradient_norm") if not math.isfinite(means.get(name, 0.0))]
+        if bad:
+            raise FloatingPointError(f"{' and '.join(bad)} not finite within the {self.count} steps before step {step}; "
+                                     "lower the learning rate, or look at the data")  # fmt: skip
+        self.sums, self.count = {}, 0
+        return means
+
+
+class MetricsLog:
+    """JSON lines {step, minutes, name: value...}, appended."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, step: int, minutes: float, metrics: dict[str, float]) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": step, "minutes": round(minutes, 4), **metrics}) + "\n")
+
+    def rewind(self, step: int) -> None:
+        """Drop what was logged after `step`: a killed run may have gone on past its last saved state."""
+        kept = [line for line in self.read() if line["step"] <= step]
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+    def read(self) -> list[dict[str, float]]:
+        if not self.path.exists():
+            return []
+        lines = self.path.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+@contextmanager
+def _terminated() -> Iterator[list[int]]:
+    """A list that becomes non-empty on SIGTERM (ours only in the main thread, where Python allows handlers)."""
+    received: list[int] = []
+    try:
+        previous = signal.signal(signal.SIGTERM, lambda number, _frame: received.append(number))
+    except ValueError:
+        yield received
+        return
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, previous)

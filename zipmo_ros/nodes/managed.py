@@ -1,0 +1,216 @@
+"""What the nodes have in common: lifecycle with reasons, parameters, one worker thread, guarded inputs, diagnostics."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
+
+from zipmo_ros.nodes.diagnostics import Report
+from zipmo_ros.nodes.parameters import declare
+from zipmo_ros.nodes.sole_source import SoleSource
+from zipmo_ros.nodes.worker import Worker
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+Result = TypeVar("Result")
+
+
+class StartFailed(RuntimeError):
+    """A node that starts itself could not."""
+
+
+class ManagedNode(LifecycleNode):
+    """A lifecycle node that keeps all its state in the executor's thread.
+
+    Sub-classes give `schema` and override load, unload, begin, end and values. `load` and `unload` run in the worker;
+    an exception of `load` or `begin` makes the transition fail with its text as the reason.
+    """
+
+    schema: type
+
+    def __init__(self, name: str, **options: Any):
+        super().__init__(name, **options)
+        self.active = False
+        self.settings = declare(self, self.schema, self._take_settings)
+        self.report = Report(self, self._all_values)
+        self.worker = Worker(name)
+        self.steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.sources: list[SoleSource] = []
+        self._delivered: deque[Callable[[], None]] = deque()
+        self._wake = self.create_guard_condition(self._deliver)
+        self.create_timer(1.0, self._report_regularly, clock=self.steady)
+        if self.settings.autostart:
+            self._autostart = self.create_timer(0.01, self._start, clock=self.steady)
+
+    # -- what a node overrides -----------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Load what takes long (in the worker)."""
+
+    def unload(self) -> None:
+        """Free what `load` made (in the worker)."""
+
+    def begin(self) -> None:
+        """Become active; publishers work from here on."""
+
+    def end(self) -> None:
+        """Stop acting; publishers still work."""
+
+    def check(self) -> None:
+        """Look at standing problems, once a second."""
+
+    def values(self) -> dict:
+        """Numbers for /diagnostics."""
+        return {}
+
+    # -- the worker ----------------------------------------------------------------------------------------------
+
+    def submit(self, job: Callable[[], Result], then: Callable[[Result], None],
+               failed: Callable[[Exception], None]) -> bool:  # fmt: skip
+        """Run `job` in the worker and `then(result)` or `failed(error)` in the executor's thread.
+
+        Returns whether a job that had not begun was dropped for it.
+        """
+
+        def run() -> None:
+            try:
+                result = job()
+            except Exception as error:
+                caught = error  # the name of an except clause is gone once it is left
+                self.deliver(lambda: failed(caught))
+            else:
+                self.deliver(lambda: then(result))
+
+        return self.worker.post(run)
+
+    def deliver(self, callback: Callable[[], None]) -> None:
+        """Have the executor's thread run `callback` (from any thread)."""
+        self._delivered.append(callback)
+        self._wake.trigger()
+
+    def _deliver(self) -> None:
+        while self._delivered:
+            self._delivered.popleft()()
+
+    # -- inputs --------------------------------------------------------------------------------------------------
+
+    def subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> None:
+        """Subscribe to an input that must have one publisher; exceptions of type ValueError become events."""
+        source = SoleSource(self, self.report, topic)
+        self.sources.append(source)
+
+        def guarded(message: Any, info: dict) -> None:
+            if not self.active or not source.accepts(info):
+                return
+            try:
+                callback(message)
+            except ValueError as error:
+                self.report.event(f"{topic}: {error}; message dropped")
+
+        self.create_subscription(kind, topic, guarded, qos)
+
+    # -- lifecycle -----------------------------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self.worker.call(self.load, self.context.ok)
+        except Exception as error:
+            return self._fail("configure", error)
+        self.report.problem("configure", None)
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = super().on_activate(state)
+        self.active = True
+        try:
+            self.begin()
+        except Exception as error:
+            self.active = False
+            super().on_deactivate(state)
+            return self._fail("activate", error)
+        self.report.problem("activate", None)
+        self.report.publish()
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop_acting()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.worker.call(self.unload, self.context.ok)
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop_acting()
+        self.worker.call(self.unload, self.context.ok)
+        return super().on_shutdown(state)
+
+    def close(self, timeout: float = 1.5) -> bool:
+        """Free everything and end the worker; returns whether it ended in time."""
+        return self.worker.close(self.unload, timeout)
+
+    def _stop_acting(self) -> None:
+        if self.active:
+            self.end()
+            self.active = False
+
+    def _fail(self, transition: str, error: Exception) -> TransitionCallbackReturn:
+        self.report.problem(transition, f"{transition} failed: {error or type(error).__name__}")
+        return FAILURE
+
+    def _start(self) -> None:
+        self._autostart.cancel()
+        if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
+            raise StartFailed(self.report.last_error)
+
+    # -- reporting -----------------------------------------------------------------------------------------------
+
+    def _take_settings(self, settings: Any) -> None:
+        self.settings = settings
+
+    def _report_regularly(self) -> None:
+        for source in self.sources:
+            source.check()
+        if self.active:
+            self.check()
+        self.report.publish()
+
+    def _all_values(self) -> dict:
+        return {"state": self._state_machine.current_state[1], **self.values()}
+
+
+def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
+    """Spin one node until it is interrupted; 0 then, 1 when it could not start."""
+    rclpy.init(args=args)
+    executor = SingleThreadedExecutor()
+    node = None
+    status = 0
+    try:
+        node = make()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except StartFailed:
+        status = int(rclpy.ok())  # the reason is in the log; being interrupted while starting is no failure
+    except ValueError as error:  # a bad start value of a parameter
+        rclpy.logging.get_logger("zipmo_ros").fatal(str(error))
+        status = 1
+    ended = node is None or node.close()
+    executor.shutdown()
+    if node is not None:
+        node.destroy_node()
+    rclpy.try_shutdown()
+    if not ended:  # the worker sits in native code, and the interpreter would abort over it
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status

@@ -1,0 +1,55 @@
+"""One publisher a topic: whom to listen to."""
+
+from __future__ import annotations
+
+import time
+
+from rclpy.node import Node
+
+from zipmo_ros.nodes.diagnostics import Report
+
+
+class SoleSource:
+    """Keeps to the publisher of a topic that it heard first, and calls a second one an error.
+
+    A publisher that has been silent for `PATIENCE` seconds loses its place: a node that was killed and started again
+    is heard without waiting until the middleware has forgotten the dead one.
+    """
+
+    PATIENCE = 2.0
+
+    def __init__(self, node: Node, report: Report, topic: str):
+        self._node = node
+        self._report = report
+        self._topic = topic
+        self._heard: bytes | None = None
+        self._at = 0.0
+        self._refused_at = -self.PATIENCE
+
+    def accepts(self, info: dict) -> bool:
+        """Whether a message with this info comes from the publisher to listen to."""
+        gid = info.get("publisher_gid")
+        if gid is None:  # rclpy before Kilted does not say who published: refuse both
+            accepted = self._node.count_publishers(self._topic) <= 1
+        else:
+            now = time.monotonic()
+            accepted = self._heard in (None, gid["data"]) or now - self._at > self.PATIENCE
+            if accepted:
+                self._heard, self._at = gid["data"], now
+        if not accepted:
+            self._refused_at = time.monotonic()
+            self.check()
+        return accepted
+
+    def check(self) -> None:
+        """Set or clear the standing problem."""
+        second = time.monotonic() - self._refused_at < self.PATIENCE
+        text = None
+        if second:
+            topic = self._node.resolve_topic_name(self._topic)
+            names = [
+                f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+                for info in self._node.get_publishers_info_by_topic(topic)
+            ]
+            text = f"{len(names)} publishers on {self._topic} ({', '.join(names)}); only the first one heard is listened to"
+        self._report.problem(f"publishers of {self._topic}", text)

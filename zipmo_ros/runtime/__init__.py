@@ -1,0 +1,1 @@
+"""Receding horizon, commands, latency and staleness: numpy and an injected clock."""

@@ -1,0 +1,75 @@
+"""A receding horizon of time-stamped chunks of actions."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from zipmo_ros.runtime.commands import Command, binarise_gripper, to_command
+from zipmo_ros.runtime.stamps import CONTROL_PERIOD_NS
+
+
+class Ensemble(Protocol):
+    """What blends the chunks that cover a step (see ensembling.py)."""
+
+    def add(self, step: int, chunk: np.ndarray) -> None: ...
+    def action(self, step: int) -> np.ndarray: ...
+    def reset(self) -> None: ...
+
+
+class Horizon:
+    """Holds the chunks [length, 7] of the newest plans, each stamped with the observation that it was made from.
+
+    Time decides which of a chunk's actions is meant for now: entry i belongs to stamp + i steps. So a plan that comes
+    late is used from the step that it is late by, and its past is never executed.
+
+    ensemble: blends chunks that overlap. replan_every: steps between two plans that are taken; what comes sooner is
+    not needed (`due`), which makes the loop independent of how often cameras deliver.
+    """
+
+    def __init__(self, ensemble: Ensemble, replan_every: int = 4):
+        if replan_every < 1:
+            raise ValueError(f"replan_every must be at least 1 step, got {replan_every}")
+        self.ensemble = ensemble
+        self.replan_every = replan_every
+        self._stamp_ns: int | None = None
+        self._length = 0
+
+    def reset(self) -> None:
+        """Forget all plans."""
+        self.ensemble.reset()
+        self._stamp_ns = None
+
+    @property
+    def stamp_ns(self) -> int | None:
+        """Stamp of the newest plan."""
+        return self._stamp_ns
+
+    def age_ns(self, stamp_ns: int) -> int | None:
+        """How old the newest plan is at `stamp_ns`; None without one."""
+        return None if self._stamp_ns is None else stamp_ns - self._stamp_ns
+
+    def due(self, stamp_ns: int) -> bool:
+        """Whether the observation at `stamp_ns` wants a plan of its own."""
+        age = self.age_ns(stamp_ns)
+        return age is None or age >= self.replan_every * CONTROL_PERIOD_NS
+
+    def add(self, stamp_ns: int, chunk: np.ndarray) -> None:
+        """Take the chunk [length, 7] of a plan. Raises ValueError when it is older than the newest one held."""
+        if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
+            raise ValueError(f"a plan of {stamp_ns} ns after one of {self._stamp_ns} ns; reset() when time restarts")
+        self.ensemble.add(_step(stamp_ns), chunk)
+        self._stamp_ns, self._length = stamp_ns, len(chunk)
+
+    def command(self, stamp_ns: int) -> Command:
+        """The command for the step at `stamp_ns`, gripper fully open or closed. Raises LookupError past the horizon."""
+        steps = None if self._stamp_ns is None else _step(stamp_ns) - _step(self._stamp_ns)
+        if steps is None or not 0 <= steps < self._length:
+            raise LookupError(f"no plan covers {stamp_ns} ns (newest plan: {self._stamp_ns} ns, {self._length} steps)")
+        return to_command(binarise_gripper(self.ensemble.action(_step(stamp_ns))))
+
+
+def _step(stamp_ns: int) -> int:
+    """Nearest control step, counted from time zero."""
+    return (stamp_ns + CONTROL_PERIOD_NS // 2) // CONTROL_PERIOD_NS
