@@ -11,7 +11,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """shift: pixels, uniform in [-shift, shift] per axis and view. brightness, contrast, saturation: half widths about 0 / 1 / 1."""
+    """shift: pixels, uniform in [-shift, shift] per axis and view. brightness, contrast, saturation: half widths
+    about 0 / 1 / 1.
+    """
 
     shift: int = 4
     brightness: float = 0.15
@@ -30,7 +32,8 @@ def random_shift(images: Tensor, pixels: int, generator: torch.Generator) -> tup
         images: [B, V, H, W, 3], any dtype.
         pixels: largest shift per axis.
 
-    Returns: the shifted images, and the shifts [B, V, 2] as (y, x) in units of [-1, 1]: add them to points of the same image.
+    Returns: the shifted images, and the shifts [B, V, 2] as (y, x) in units of [-1, 1]: add them to points of the
+    same image.
     """
     batch, views, height, width = images.shape[:4]
     if pixels == 0:
@@ -47,13 +50,19 @@ def random_shift(images: Tensor, pixels: int, generator: torch.Generator) -> tup
 
 
 def colour_jitter(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """uint8 [B, V, H, W, 3] -> float32 in [-1, 1], with brightness, contrast (about mid grey) and saturation drawn per image."""
+    """uint8 [B, V, H, W, 3] -> float32 in [-1, 1], with brightness, contrast (about mid grey) and saturation drawn
+    per image.
+    """
 
     def draw(half_width: float) -> Tensor:
         uniform = torch.rand(images.shape[0], images.shape[1], 1, generator=generator, device=generator.device)
         return ((uniform * 2.0 - 1.0) * half_width).to(images.device)
 
-    brightness, contrast, saturation = draw(config.brightness), 1.0 + draw(config.contrast), 1.0 + draw(config.saturation)
+    brightness, contrast, saturation = (
+        draw(config.brightness),
+        1.0 + draw(config.contrast),
+        1.0 + draw(config.saturation),
+    )
     grey = torch.tensor([0.299, 0.587, 0.114], device=images.device)
     values = images.float().mul_(1.0 / 127.5).sub_(1.0)
     luma = torch.einsum("b v h w c, c -> b v h w", values, grey)
@@ -63,7 +72,9 @@ def colour_jitter(images: Tensor, config: AugmentConfig, generator: torch.Genera
 
 
 def augment(images: Tensor, config: AugmentConfig | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """uint8 [B, V, H, W, 3] -> float32 in [-1, 1] and the shifts [B, V, 2] (y, x). `config` None changes nothing but the type."""
+    """uint8 [B, V, H, W, 3] -> float32 in [-1, 1] and the shifts [B, V, 2] (y, x). `config` None changes nothing but
+    the type.
+    """
     if config is None:
         shifts = torch.zeros(*images.shape[:2], 2, device=images.device)
         return images.float().mul_(1.0 / 127.5).sub_(1.0), shifts

@@ -31,9 +31,11 @@ class DemonstrationWindows:
     """All windows of one or several folders of demonstrations. W windows, V views, P points, T=16 samples at 20 Hz.
 
     images: uint8 [W, V, 128, 128, 3], RGB, upright, at the window's start. Empty [W, 0] when not loaded.
-    tracks: float16 [W, V, P, T, 2], (y, x) in [-1, 1], may leave the frame; sample 0 is the start frame. visible: bool [W, V, P, T].
+    tracks: float16 [W, V, P, T, 2], (y, x) in [-1, 1], may leave the frame; sample 0 is the start frame. visible:
+    bool [W, V, P, T].
     moving: bool [W, V, P]. Empty [W, 0] when not loaded.
-    proprio: float32 [W, 9], 7 joint angles (rad) and 2 finger positions (m). actions: float32 [W, T, 7], clean labels of steps k..k+15;
+    proprio: float32 [W, 9], 7 joint angles (rad) and 2 finger positions (m). actions: float32 [W, T, 7], clean labels
+    of steps k..k+15;
     after the episode's end zero motion with the gripper kept.
     sentence: int64 [W], row of `sentences`. demo: int64 [W], row of `demos`. init_state, step: int64 [W].
     """
@@ -69,7 +71,8 @@ class DemonstrationWindows:
 
         max_demos: at most so many demonstrations of each task, for quick runs.
 
-        Raises FileNotFoundError when there is no file, ValueError when a file does not keep the format, when two files were rendered
+        Raises FileNotFoundError when there is no file, ValueError when a file does not keep the format, when two
+        files were rendered
         with different assets or settings, or when a demonstration starts from a state reserved for evaluation.
         """
         demos = [demo for file in demonstration_files(folders) for demo in _scan(file, max_demos)]
@@ -93,12 +96,22 @@ class DemonstrationWindows:
             if not torch.isfinite(tensors[name]).all():
                 raise ValueError(f"the demonstrations in {folders} hold {name} that are not finite")
         digest = hashlib.sha256("".join(demo.digest for demo in demos).encode()).hexdigest()
-        logger.info("%d windows of %d demonstrations, %d sentences, data %s", total, len(demos), len(sentences), digest[:12])
+        logger.info(
+            "%d windows of %d demonstrations, %d sentences, data %s", total, len(demos), len(sentences), digest[:12]
+        )
         names = tuple(demo.name for demo in demos)
-        return cls(**tensors, sentences=sentences, demos=names, data_hash=digest, provenance=demos[0].rendering)
+        return cls(
+            **tensors,
+            sentences=sentences,
+            demos=names,
+            data_hash=digest,
+            provenance={demo.suite: demo.rendering for demo in demos},
+        )
 
     def split(self, validation_states: Sequence[int] = VALIDATION_STATES) -> tuple[Tensor, Tensor]:
-        """Indices of the training and the validation windows: validation demonstrations start from `validation_states`."""
+        """Indices of the training and the validation windows: validation demonstrations start from
+        `validation_states`.
+        """
         held_out = torch.isin(self.init_state, torch.tensor(list(validation_states), dtype=torch.int64))
         training, validation = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
         if not len(training):
@@ -118,7 +131,8 @@ class DemonstrationWindows:
 class WindowBatches:
     """Endless batches over `indices` in seeded random order; the position can be saved and restored exactly.
 
-    collate(chosen indices [B], generator) -> batch. It may draw from the generator (augmentation, points, noise): the generator's state
+    collate(chosen indices [B], generator) -> batch. It may draw from the generator (augmentation, points, noise): the
+    generator's state
     between two batches is all that a resumed run needs.
     """
 
@@ -182,6 +196,10 @@ class _Demo:
     rendering: dict[str, str]
     digest: str
 
+    @property
+    def suite(self) -> str:
+        return self.name.split("/")[0]
+
     def read(self, rows: dict[str, np.ndarray]) -> None:
         """Fill this demonstration's rows of the arrays."""
         with h5py.File(self.file) as file:
@@ -215,7 +233,9 @@ def _scan(path: Path, max_demos: int | None) -> list[_Demo]:
         for name, value in expected.items():
             found = data.attrs.get(name)
             if str(found) != value:
-                raise ValueError(f"{path}: {name} is {found!r}, but '{value}' is needed; convert the file or collect it anew")
+                raise ValueError(
+                    f"{path}: {name} is {found!r}, but '{value}' is needed; convert the file or collect it anew"
+                )
         rendering = {name: str(data.attrs.get(name)) for name in ("asset_hash", "render_hash")}
         keys = sorted((key for key in data if re.fullmatch(r"demo_\d+", key)), key=lambda key: int(key[5:]))
         return [_scan_demo(path, data, key, rendering) for key in keys[:max_demos]]
@@ -244,14 +264,18 @@ def _scan_demo(path: Path, data: h5py.Group, key: str, rendering: dict[str, str]
 
 
 def _check_same_rendering(demos: list[_Demo]) -> None:
-    first = demos[0]
+    """One look a suite (each has assets of its own), one number of points for all."""
+    firsts: dict[str, _Demo] = {}
     for demo in demos:
+        first = firsts.setdefault(demo.suite, demo)
         for name, value in demo.rendering.items():
             if value != first.rendering[name]:
-                raise ValueError(f"{demo.file} and {first.file} differ in {name} ({value} and {first.rendering[name]}): "
-                                 "images of different looks must not be mixed")  # fmt: skip
-        if demo.points != first.points:
-            raise ValueError(f"{demo.file} has {demo.points} points a view, {first.file} has {first.points}")
+                raise ValueError(
+                    f"{demo.file} and {first.file} differ in {name} ({value} and {first.rendering[name]}); "
+                    "images of different looks must not be mixed"
+                )
+        if demo.points != demos[0].points:
+            raise ValueError(f"{demo.file} has {demo.points} points a view, {demos[0].file} has {demos[0].points}")
 
 
 def _allocate(total: int, points: int, images: bool, tracks: bool) -> dict[str, np.ndarray]:

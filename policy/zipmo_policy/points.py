@@ -15,7 +15,9 @@ def sample_points(moving: Tensor, count: int, moving_weight: float, generator: t
     moving: bool [..., P]. Returns int64 [..., count]. Raises ValueError when there are fewer than `count` points.
     """
     if moving.shape[-1] < count:
-        raise ValueError(f"{count} points are asked for, but a view has {moving.shape[-1]}; lower points_in and points_out")
+        raise ValueError(
+            f"{count} points are asked for, but a view has {moving.shape[-1]}; lower points_in and points_out"
+        )
     weights = 1.0 + (moving_weight - 1.0) * moving.reshape(-1, moving.shape[-1]).float()
     # The largest of independent u^(1/w) are a weighted sample without replacement (Efraimidis and Spirakis 2006).
     uniform = torch.rand(weights.shape, generator=generator, device=generator.device).to(weights.device)
@@ -31,8 +33,10 @@ def take_points(values: Tensor, points: Tensor) -> Tensor:
 class TrackErrors:
     """Accumulates errors of tracks in pixels of a 128 px image, beside those of predicting no motion.
 
-    end-point error (epe): mean Euclidean distance over points and samples. mse: mean squared error per coordinate, px^2.
-    pck<n>: share of points and samples within n px. *_moving: over moving points only. still_*: the prediction "nothing moves".
+    end-point error (epe): mean Euclidean distance over points and samples. mse: mean squared error per coordinate,
+    px^2.
+    pck<n>: share of points and samples within n px. *_moving: over moving points only. still_*: the prediction
+    "nothing moves".
     """
 
     def __init__(self) -> None:
@@ -53,7 +57,7 @@ class TrackErrors:
                         self._count(f"{prefix}pck{pixels}{suffix}", (chosen <= pixels).float())
 
     def _count(self, name: str, values: Tensor) -> None:
-        self.sums[name] = self.sums.get(name, 0.0) + float(values.sum(dtype=torch.float64))
+        self.sums[name] = self.sums.get(name, 0.0) + float(values.detach().sum(dtype=torch.float64))
         self.counts[name] = self.counts.get(name, 0) + values.numel()
 
     def means(self) -> dict[str, float]:

@@ -29,7 +29,7 @@ import numpy as np
 FORMAT_VERSION = 1
 PARTS = ".parts"
 # Attributes that demonstrations of one file share; mixing would make a data set that means nothing.
-SHARED = ("suite", "task", "language", "asset_hash", "render_hash", "render_every", "format_version")
+SHARED = ("suite", "task", "language", "asset_hash", "model_hash", "render_hash", "render_every", "format_version")
 _PER_ROW = ("_rgb", "tracks/")  # compressed row by row: a reader takes single frames and windows
 
 Identity = tuple[int, int]
@@ -80,6 +80,7 @@ class DemoFile:
     render_every: int
     asset_hash: str
     render_hash: str
+    model_hash: str
     demos: tuple[DemoInfo, ...]
     failures: tuple[Identity, ...] = field(default=())
 
@@ -202,8 +203,8 @@ def _pack(data: h5py.Group, merged: list[Path], parts: list[Path], failed: set[I
             different = [name for name in SHARED if attrs[name] != shared[name]]
             if different:
                 raise DemoError(
-                    f"{path} differs from {(merged or parts)[0]} in {', '.join(different)}: collect into another folder, "
-                    "or remove the old demonstrations"
+                    f"{path} differs from {(merged or parts)[0]} in {', '.join(different)}: collect into another "
+                    "folder, or remove the old demonstrations"
                 )
             for key in file["data"]:
                 group = file["data"][key].attrs

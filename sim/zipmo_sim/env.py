@@ -74,7 +74,7 @@ class ManipulationEnv(gymnasium.Env):
         size = self.render_settings.size
         image = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.observation_space = gymnasium.spaces.Dict(
-            {view: image for view in VIEWS} | {"proprio": gymnasium.spaces.Box(-np.inf, np.inf, (9,), np.float32)}
+            dict.fromkeys(VIEWS, image) | {"proprio": gymnasium.spaces.Box(-np.inf, np.inf, (9,), np.float32)}
         )
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (7,), np.float32)
         self._images = {view: np.zeros((size, size, 3), np.uint8) for view in VIEWS}
@@ -96,12 +96,11 @@ class ManipulationEnv(gymnasium.Env):
         self._place(self.robosuite, index)
         self._forget()
         for _ in range(SETTLE_STEPS):
-            self.robosuite.step(_IDLE)
+            self._advance(_IDLE)
         return self.begin()
 
     def begin(self) -> tuple[dict, dict]:
         """Call the present state step 0 of an episode: for demonstrations that do not start at an initial state."""
-        self.sim.forward()
         self._step = 0
         self._look()
         return self._observation(), self._info()
@@ -111,9 +110,7 @@ class ManipulationEnv(gymnasium.Env):
         action = np.asarray(action, np.float64)
         if action.shape != (7,) or not np.isfinite(action).all():
             raise ValueError(f"an action has 7 finite numbers, got {action}")
-        self.robosuite.step(np.clip(action, -1.0, 1.0))
-        # robosuite leaves body poses one physics substep behind the state; images must show what get_state gives.
-        self.sim.forward()
+        self._advance(np.clip(action, -1.0, 1.0))
         self._step += 1
         if self.image_every and self._step % self.image_every == 0:
             self._look()
@@ -159,10 +156,11 @@ class ManipulationEnv(gymnasium.Env):
 
     def render_views(self) -> dict[str, np.ndarray]:
         """Render the current state now: {view: uint8 [size, size, 3], upright}."""
-        if self._renderer is None:
-            model, data = self.sim.model._model, self.sim.data._data
-            self._renderer = ViewRenderer(model, data, CAMERAS, self.render_settings)
-        return self._renderer.views()
+        return self._view_renderer().views()
+
+    def render_views_and_depths(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """render_views() and, from the same drawing, {view: float32 [size, size] metres along the optical axis}."""
+        return self._view_renderer().views_and_depths()
 
     def object_poses(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Free bodies: {name: (position [3] m, quaternion wxyz [4])} in the world frame."""
@@ -211,6 +209,11 @@ class ManipulationEnv(gymnasium.Env):
             if model.body_parentid[body] == 0 and (model.body_jntnum[body] > 0) == jointed
         }
 
+    def _advance(self, action: np.ndarray) -> None:
+        self.robosuite.step(action)
+        # robosuite leaves body poses one physics step behind the state; images must show what get_state gives.
+        self.sim.forward()
+
     def _forget(self) -> None:
         """Remove what a reset without rebuilding the model leaves behind of the episode before."""
         data, robot = self.sim.data._data, self.robosuite.robots[0]
@@ -222,6 +225,12 @@ class ManipulationEnv(gymnasium.Env):
         robot.controller.update(force=True)
         robot.controller.reset_goal()
         self.robosuite.timestep = 0
+
+    def _view_renderer(self) -> ViewRenderer:
+        if self._renderer is None:
+            model, data = self.sim.model._model, self.sim.data._data
+            self._renderer = ViewRenderer(model, data, CAMERAS, self.render_settings)
+        return self._renderer
 
     def _look(self) -> None:
         if self.image_every:

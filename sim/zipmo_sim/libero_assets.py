@@ -61,9 +61,7 @@ def find_assets(assets: str | Path | None = None) -> Path:
             return _downloaded() if str(value) == DOWNLOAD else _checked(Path(value).expanduser(), source)
     if DEFAULT_ASSETS.is_dir():
         return _checked(DEFAULT_ASSETS, "default folder")
-    raise AssetsNotFoundError(
-        f"no LIBERO assets: none named, no default folder {DEFAULT_ASSETS}. {_WHAT_TO_DO}"
-    )
+    raise AssetsNotFoundError(f"no LIBERO assets: none named, no default folder {DEFAULT_ASSETS}. {_WHAT_TO_DO}")
 
 
 def assets_available(assets: str | Path | None = None) -> str | None:
@@ -157,9 +155,7 @@ def _downloaded() -> Path:
     try:
         folder = download.download_assets_from_huggingface()
     except Exception as error:  # whatever the hub client raises, the user needs the same advice
-        raise AssetsNotFoundError(
-            f"hf-libero could not download the assets ({error}). {_WHAT_TO_DO}"
-        ) from error
+        raise AssetsNotFoundError(f"hf-libero could not download the assets ({error}). {_WHAT_TO_DO}") from error
     return _checked(Path(folder), "hf-libero's download")
 
 
@@ -186,8 +182,7 @@ def _package_root() -> Path:
     spec = importlib.util.find_spec("libero")  # looks, imports nothing
     if spec is None or spec.origin is None:
         raise LiberoNotInstalledError(
-            "the LIBERO suites need hf-libero: "
-            "pip install --no-deps hf-libero==0.1.4 robosuite==1.4.0 bddl==1.0.1"
+            "the LIBERO suites need hf-libero: pip install --no-deps hf-libero==0.1.4 robosuite==1.4.0 bddl==1.0.1"
         )
     return Path(spec.origin).parent / "libero"
 

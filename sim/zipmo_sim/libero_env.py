@@ -10,6 +10,7 @@ import re
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,6 +30,7 @@ MAX_STEPS = {
     "libero_90": 600,
 }
 """Control steps of an episode. The reference's evaluation allows 600 everywhere: make_env(max_steps=600)."""
+RENDER = RenderSettings()
 
 _SCENE = re.compile(r"[A-Z_]+_SCENE\d+")
 _RESET_TRIES = 100
@@ -103,12 +105,19 @@ class LiberoEnv(ManipulationEnv):
         super().__init__(
             task, lambda: _build(task, assets), place, lambda robosuite: robosuite._check_success(), **options
         )
+        siblings = [other.name for other in _tasks(task.suite) if other.scene == task.scene]
+        self._goals = {name: _problem(task.suite, name)["goal_state"] for name in siblings}
         LiberoEnv._living = weakref.ref(self)
 
     @property
     def asset_hash(self) -> str:
         """SHA-256 of the assets that the images show; belongs into data sets and results."""
         return asset_hash(self._assets)
+
+    def done_tasks(self) -> tuple[str, ...]:
+        """Names of all tasks of this scene that are solved in the current state."""
+        holds = self.robosuite._eval_predicate
+        return tuple(name for name, goal in self._goals.items() if all(holds(part) for part in goal))
 
     @property
     def objects_of_interest(self) -> tuple[str, ...]:
@@ -139,6 +148,9 @@ class LiberoEnv(ManipulationEnv):
         if LiberoEnv._living() is self:
             LiberoEnv._living = staticmethod(lambda: None)
 
+    def _info(self) -> dict[str, Any]:
+        return super()._info() | {"done_tasks": self.done_tasks()}
+
     def _own(self) -> None:
         if self._closed:
             raise RuntimeError(f"the environment of task {self.task.name} is closed; make a new one")
@@ -166,8 +178,18 @@ def make_env(
         RuntimeError: another LIBERO environment of this process is open.
     """
     if max_steps is not None:
-        task = Task(task.suite, task.index, task.name, task.language, task.scene, max_steps)
-    return LiberoEnv(task, find_assets(assets), image_every=image_every, render=render)
+        task = replace(task, max_steps=max_steps)
+    return LiberoEnv(task, find_assets(assets), image_every=image_every, render=render or RENDER)
+
+
+def _bddl(suite: str, name: str) -> Path:
+    return task_folder("bddl_files") / suite / f"{name}.bddl"
+
+
+@cache
+def _problem(suite: str, name: str) -> dict[str, Any]:
+    """LIBERO's reading of a task file: problem_name, goal_state (predicates that must all hold), ..."""
+    return import_libero("envs.bddl_utils", need_assets=False).robosuite_parse_problem(str(_bddl(suite, name)))
 
 
 def _build(task: Task, assets: Path) -> Any:
@@ -177,8 +199,7 @@ def _build(task: Task, assets: Path) -> Any:
     from robosuite.utils.errors import RandomizationError
 
     envs = import_libero("envs", assets)
-    bddl = task_folder("bddl_files") / task.suite / f"{task.name}.bddl"
-    problem = envs.TASK_MAPPING[envs.env_wrapper.BDDLUtils.get_problem_info(str(bddl))["problem_name"]]
+    problem = envs.TASK_MAPPING[_problem(task.suite, task.name)["problem_name"]]
 
     def reset_internal(self: Any) -> None:
         """LIBERO may find no places without collisions: draw again, which continues the seeded sequence."""
@@ -192,7 +213,7 @@ def _build(task: Task, assets: Path) -> Any:
     # LIBERO checks its problem file against the name of the class, so the subclass has to share it.
     retrying = type(problem.__name__, (problem,), {"_reset_internal": reset_internal})
     return retrying(
-        bddl_file_name=str(bddl),
+        bddl_file_name=str(_bddl(task.suite, task.name)),
         robots=["Panda"],
         controller_configs=robosuite.load_controller_config(default_controller="OSC_POSE"),
         initialization_noise=None,

@@ -62,6 +62,6 @@ def _wheel_hash() -> str:
 
 
 def model_hash(env) -> str:
-    """Hex SHA-256 of a scene as MuJoCo compiled it, whatever folder its meshes lie in and wherever its fixtures stand."""
+    """Hex SHA-256 of a scene as MuJoCo compiled it, wherever its meshes lie and its fixtures stand."""
     text = _FILE.sub(lambda match: f'file="{Path(match[1]).name}"', env.sim.model.get_xml())
     return hashlib.sha256(text.encode()).hexdigest()

@@ -4,6 +4,7 @@ import importlib
 from types import ModuleType
 
 from zipmo_sim.env import ManipulationEnv
+from zipmo_sim.rendering import RenderSettings
 from zipmo_sim.task import Task
 
 # Each module offers tasks(suite) -> list[Task] and make_env(task, image_every) -> ManipulationEnv.
@@ -11,7 +12,7 @@ _MODULES = {"mini": "zipmo_sim.mini.suite"} | dict.fromkeys(
     ("libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90"), "zipmo_sim.libero_env"
 )
 
-__all__ = ["Task", "make_env", "suites", "task", "tasks"]
+__all__ = ["Task", "make_env", "render_settings", "suites", "task", "tasks"]
 
 
 def _module(suite: str) -> ModuleType:
@@ -41,3 +42,8 @@ def task(suite: str, name: str) -> Task:
 def make_env(suite: str, task_name: str, image_every: int = 1, **options) -> ManipulationEnv:
     """Environment of one task; options go to the suite's own make_env. Raises ValueError for unknown names."""
     return _module(suite).make_env(task(suite, task_name), image_every=image_every, **options)
+
+
+def render_settings(suite: str) -> RenderSettings:
+    """How images of a suite look unless make_env is told otherwise. Raises ValueError for an unknown suite."""
+    return getattr(_module(suite), "RENDER", RenderSettings())

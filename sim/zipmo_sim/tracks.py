@@ -1,8 +1,8 @@
 """Exact point tracks from simulator states: no tracker, no rendering, only rays, rigid bodies and a pinhole camera.
 
-A pixel is lifted onto the surface that a ray through it meets first, which makes it a point of one rigid body. The body's
-pose in the states that follow then says where the point goes, and the camera's pose where that is in the image. Rigid
-bodies only; reflections and transparency are ignored.
+A pixel is lifted onto the surface that a ray through it meets first, which makes it a point of one rigid body. The
+body's pose in the states that follow then says where the point goes, and the camera's pose where that is in the image.
+Rigid bodies only; reflections and transparency are ignored.
 
 Coordinates are (y, x) in [-1, 1], y pointing down, x to the right: y = (row + 0.5) / height * 2 - 1 for pixel centres.
 """
@@ -151,9 +151,7 @@ class Tracker:
             moves |= True
         return moves & (self._model.body_weldid != 0)
 
-    def _propose(
-        self, view: str, step: int, moving: np.ndarray, count: int, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _propose(self, view: str, step: int, moving: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
         """Projections [<=count, 2] of random points in the boxes around geoms of moving bodies, those in the frame.
 
         Every kinematic tree (the robot, each object) gets the same share, however small it looks.
@@ -202,7 +200,7 @@ class Tracker:
         return einsum(turn, local, "t p world body, p body -> p t world") + rearrange(shift, "t p w -> p t w")
 
     def _project(self, view: str, world: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(y, x) [P, T, 2] and depth along the optical axis [P, T] (m, negative behind the camera) of points [P, T, 3]."""
+        """(y, x) [P, T, 2] and depth [P, T] (m along the optical axis, negative behind) of points [P, T, 3]."""
         camera = self._cameras[view]
         offset = world - self._cam_pos[steps, camera]
         local = einsum(self._cam_mat[steps, camera], offset, "t world cam, p t world -> p t cam")
@@ -210,9 +208,7 @@ class Tracker:
         scale = np.tan(np.deg2rad(self._model.cam_fovy[camera]) / 2) * np.maximum(depth, _NEAR)
         return np.stack([-local[..., 1] / scale, local[..., 0] / scale], axis=-1), depth
 
-    def _seen_by_rays(
-        self, view: str, world: np.ndarray, steps: np.ndarray, inside: np.ndarray
-    ) -> np.ndarray:
+    def _seen_by_rays(self, view: str, world: np.ndarray, steps: np.ndarray, inside: np.ndarray) -> np.ndarray:
         """bool [P, T]: no visual geom lies more than TOLERANCE in front of the point."""
         seen, camera = np.zeros(inside.shape, bool), self._cameras[view]
         for step in np.unique(steps):
@@ -243,9 +239,7 @@ def _seen_in_depths(
         column = int(np.argmax(columns))  # the step of the image itself, or the first one after it
         image = depths[int(source)]
         pixel = np.clip(((tracks[:, column] + 1) * len(image) / 2).astype(int), 1, len(image) - 2)
-        around = np.max(
-            [image[pixel[:, 0] + i, pixel[:, 1] + j] for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0
-        )
+        around = np.max([image[pixel[:, 0] + i, pixel[:, 1] + j] for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0)
         seen[:, columns] = (depth[:, column] <= around + TOLERANCE)[:, None]
     return seen
 

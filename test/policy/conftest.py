@@ -15,7 +15,9 @@ def write_demo(data, key, init_state, colour, steps=24, seed=0):
     rng = np.random.default_rng(seed)
     target = rng.uniform(-0.6, 0.6, 2)
     demo = data.create_group(key)
-    demo.attrs.update(init_state=init_state, seed=seed, noise=0.1, num_samples=steps, success=True, orientation="upright")
+    demo.attrs.update(
+        init_state=init_state, seed=seed, noise=0.1, num_samples=steps, success=True, orientation="upright"
+    )
     demo.attrs["fixture_poses"] = json.dumps({})
     actions = np.zeros((steps, 7))
     actions[:, :2] = target * np.linspace(1, 0.2, steps)[:, None]
@@ -55,7 +57,8 @@ def write_suite(folder, demos=6, suite="synthetic", steps=24, first_state=19, **
             data.attrs.update(
                 suite=suite, task=task, language=language, env_args="{}", num_demos=demos, total=demos * steps,
                 problem_info=json.dumps({"language_instruction": language}), macros_image_convention="upright",
-                obs_alignment="before_action", asset_hash="assets", render_hash="fast", render_every=2, format_version=1,
+                obs_alignment="before_action", asset_hash="assets", render_hash="fast",
+                render_every=2, format_version=1,
             )  # fmt: skip
             data.attrs.update(attrs)
             for index in range(demos):

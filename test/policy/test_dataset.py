@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+
 from zipmo_policy.augmentation import AugmentConfig, augment, random_shift
 from zipmo_policy.dataset import DemonstrationWindows, WindowBatches, action_windows
 
@@ -81,15 +82,17 @@ def test_refuses_other_orientation_looks_and_missing_files(write, tmp_path):
         file["data/demo_0"].attrs["orientation"] = "raw"
     with pytest.raises(ValueError, match="orientation is 'raw'"):
         DemonstrationWindows.load(tmp_path / "one")
-    write(tmp_path, demos=1, steps=4, suite="two")
-    write(tmp_path, demos=1, steps=4, suite="three", render_hash="reflections")
+    write(tmp_path / "a", demos=1, steps=4, suite="two")
+    write(tmp_path / "b", demos=1, steps=4, suite="two", render_hash="reflections")
     with pytest.raises(ValueError, match="differ in render_hash"):
-        DemonstrationWindows.load([tmp_path / "two", tmp_path / "three"])
+        DemonstrationWindows.load([tmp_path / "a", tmp_path / "b"])
+    write(tmp_path / "b", demos=1, steps=4, suite="two", render_hash="fast")
+    assert len(DemonstrationWindows.load([tmp_path / "a", tmp_path / "b"])) == 8
     with pytest.raises(FileNotFoundError, match="zipmo collect"):
         DemonstrationWindows.load(tmp_path / "nothing")
-    (tmp_path / "two/broken_demo.hdf5").write_bytes(b"not hdf5")
+    (tmp_path / "a/two/broken_demo.hdf5").write_bytes(b"not hdf5")
     with pytest.raises(ValueError, match="cannot be read"):
-        DemonstrationWindows.load(tmp_path / "two")
+        DemonstrationWindows.load(tmp_path / "a")
 
 
 def test_proprio_statistics(windows):

@@ -1,4 +1,4 @@
-"""LIBERO suites: tasks, assets, the environment, one scripted episode. Skipped, with the reason, without the assets."""
+"""LIBERO suites: tasks, assets, the environment, scripted episodes. Skipped, with the reason, without assets."""
 
 import os
 import subprocess
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from zipmo_sim import libero_assets, suites
+from zipmo_sim.experts import make_expert
 from zipmo_sim.libero_assets import AssetsNotFoundError, assets_available, find_assets
 from zipmo_sim.libero_env import LiberoEnv, init_states, make_env
 
@@ -49,7 +50,7 @@ def env() -> Iterator[LiberoEnv]:
     env.close()
 
 
-# -- tasks: need the wheel, no assets ---------------------------------------------------------------------------
+# -- tasks: need the wheel, no assets ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suite", COUNTS)
@@ -90,7 +91,7 @@ def test_init_states_are_fifty_different_ones():
         states[0] = 0
 
 
-# -- assets --------------------------------------------------------------------------------------------------------
+# -- assets --------------------------------------------------------------------------------------------------
 
 
 def test_wrong_assets_are_an_error_that_says_what_to_do(tmp_path, monkeypatch):
@@ -134,12 +135,12 @@ def test_the_hash_follows_names_and_bytes(tmp_path, monkeypatch):
 
 def test_libero_imports_without_a_question(tmp_path):
     """A fresh home, no configuration, stdin closed: LIBERO by itself would raise EOFError."""
-    code = "from zipmo_sim.libero_assets import import_libero as i; print(len(i('benchmark', need_assets=False).task_maps))"
-    found = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("LIBERO_CONFIG_PATH", "XDG_CACHE_HOME")
-    }
+    code = (
+        "from zipmo_sim.libero_assets import import_libero; "
+        "print(len(import_libero('benchmark', need_assets=False).task_maps))"
+    )
+    unset = ("LIBERO_CONFIG_PATH", "XDG_CACHE_HOME")
+    found = {name: value for name, value in os.environ.items() if name not in unset}
     result = subprocess.run(
         [sys.executable, "-c", code],
         env=found | {"HOME": str(tmp_path), "PYTHONPATH": str(SIM)},
@@ -154,7 +155,7 @@ def test_libero_imports_without_a_question(tmp_path):
     assert not (tmp_path / ".libero").exists()
 
 
-# -- the environment -------------------------------------------------------------------------------------------------
+# -- the environment -----------------------------------------------------------------------------------------
 
 
 class TestEnvironment:
@@ -195,6 +196,7 @@ class TestEnvironment:
     def test_success_and_glow_follow_the_state(self, env):
         observation, info = env.reset(options={"init_state": 0})
         assert not info["success"]
+        assert info["done_tasks"] == ()
         off = env.render_views()["agentview"]
         assert np.array_equal(off, observation["agentview"])
         state = env.get_state()
@@ -202,6 +204,7 @@ class TestEnvironment:
         on[1 + env.sim.model.get_joint_qpos_addr("flat_stove_1_button")] = 1.0
         env.set_state(on)
         assert env.success()
+        assert env.done_tasks() == ("turn_on_the_stove",)
         glow = env.render_views()["agentview"].astype(int)
         red = (glow[..., 0] - glow[..., 1:].max(-1)) > 80
         assert red.sum() > 20
@@ -228,3 +231,32 @@ class TestEnvironment:
         env.close()
         with pytest.raises(RuntimeError, match="closed"):
             env.reset()
+
+
+class TestExpert:
+    pytestmark = needs_assets
+
+    @pytest.mark.parametrize("index", [1, 4])  # cream cheese, short and crowded; ketchup, whose width ties
+    def test_it_puts_the_object_into_the_basket(self, index):
+        env = make_env(suites.tasks("libero_object")[index], image_every=0)
+        try:
+            _, info = env.reset(seed=0, options={"init_state": 30})
+            expert = make_expert(env, np.random.default_rng(0), noise=0.1)
+            turns, terminated, truncated = [], False, False
+            while not (terminated or truncated):
+                clean = expert.act()
+                assert np.abs(clean).max() <= 1.0
+                _, _, terminated, truncated, info = env.step(expert.disturb(clean))
+                rotation = env.eef_pose()[1]
+                turns.append(np.arctan2(rotation[1, 0], rotation[0, 0]))
+            assert info["success"]
+            assert expert.done
+            assert info["done_tasks"] == (env.task.name,)
+            # the wrist stays as it was: nothing to gain from turning it, and a tie must not be broken at random
+            assert np.abs(np.unwrap(turns) - turns[0]).max() < 0.3
+        finally:
+            env.close()
+
+    def test_suites_without_an_expert_say_so(self, env):
+        with pytest.raises(ValueError, match="libero_goal"):
+            make_expert(env, np.random.default_rng(0))

@@ -99,7 +99,6 @@ def check_text(_: argparse.Namespace) -> str:
 
 def check_checkpoint(options: argparse.Namespace) -> str:
     from zipmo_policy.policy import Policy
-
     from zipmo_ros.motion.checkpoint import content_hash
     from zipmo_ros.motion.generator import MotionGenerator
 

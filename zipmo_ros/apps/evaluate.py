@@ -42,7 +42,7 @@ def write_json(path: Path, report: dict) -> None:
 
 def identity(settings: Settings) -> dict:
     """What a figure must carry to be understood later: versions, hashes, machine, date."""
-    from zipmo_sim.demos import asset_hash, render_hash
+    from zipmo_sim.provenance import asset_hash, render_hash
 
     return {
         "checkpoint": str(settings.checkpoint),

@@ -28,8 +28,8 @@ class Settings:
 def build_agent(settings: Settings):
     """Planner and policy of the checkpoint in one RecedingHorizonAgent."""
     import torch
-    from zipmo_policy.policy import Policy
 
+    from zipmo_policy.policy import Policy
     from zipmo_ros.motion.flow import plan_noise
     from zipmo_ros.motion.generator import MotionGenerator
     from zipmo_ros.runtime.agent import RecedingHorizonAgent

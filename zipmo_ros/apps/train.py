@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import sys
 from pathlib import Path
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 STAGES = {
     "vae": "autoencoder of point tracks: latents that the planner generates",
@@ -21,10 +24,14 @@ stages:
 {chr(10).join(f"  {name:<8} {text}" for name, text in STAGES.items())}
 
 common keys:
-  data=DIR[,DIR]        folders with *_demo.hdf5                     out=DIR           checkpoint folder (default runs/STAGE)
-  vae=DIR bc=DIR planner=DIR  checkpoints of other stages            cache=DIR         precomputed latents and tokens
+  data=DIR              folder with *_demo.hdf5; several: 'data=[DIR,DIR]'
+  out=DIR               checkpoint folder (default runs/STAGE)
+  vae=DIR bc=DIR planner=DIR  checkpoints of other stages
+  init=DIR              start from the weights of a checkpoint of the same stage (more data, another phase)
+  cache=DIR             precomputed latents and image tokens
   train.max_steps=N     train.max_minutes=M: whichever is spent first ends the run and the decay of the learning rate
-  train.bf16=true       bfloat16 autocast                            train.threads=1   CPU threads
+  train.bf16=true       bfloat16 autocast
+  train.threads=1       CPU threads
   resume=false          start anew even if <out>/run/resume.pt exists
   --config              print every key of the stage with its value, and stop
 
@@ -73,7 +80,9 @@ def run(name: str, config: Any) -> int:
     from zipmo_ros.motion.config import from_dict
     from zipmo_ros.motion.training import MetricsLog, TrainConfig, fit
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for package in ("zipmo_ros", "zipmo_policy"):
+        logging.getLogger(package).setLevel(logging.INFO)
     plain = OmegaConf.to_container(config, resolve=True)
     settings: TrainConfig = from_dict(TrainConfig, {**plain["train"], "seed": plain["seed"]})
     if settings.threads:
@@ -92,7 +101,7 @@ def run(name: str, config: Any) -> int:
             (run_dir / leftover).unlink(missing_ok=True)
     (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(config))
     parameters = sum(parameter.numel() for parameter in stage.model.parameters())
-    logging.info("%s: %.2f M parameters, %d training windows", name, parameters / 1e6, len(stage.training))
+    logger.info("%s: %.2f M parameters, %d training windows", name, parameters / 1e6, len(stage.training))
 
     def save(model, step: int, minutes: float) -> None:
         meta = {
@@ -116,16 +125,27 @@ def run(name: str, config: Any) -> int:
             if "loss" in metrics:
                 bar.set_postfix_str(f"loss {metrics['loss']:.4g}")
             else:
-                tqdm.write(f"{name} step {step}: " + describe(metrics))
+                tqdm.write(f"{name} step {step}: " + describe(metrics, stage.headline))
 
         result = fit(
             stage.model, stage.loss, stage.batches, settings, run_dir,
-            validate=stage.validate, save=save, progress=progress, resume=plain["resume"],
+            validate=stage.validate, save=save, progress=progress,
+            resume=plain["resume"], identity=identity(plain, windows.data_hash),
         )  # fmt: skip
-    summary = {"stage": name, "out": str(out), "steps": result.step, "minutes": round(result.minutes, 2), **result.metrics}
-    print(json.dumps(summary))
+    state = "interrupted, resumable" if result.interrupted else "done"
+    figures = describe(result.metrics, stage.headline)
+    print(f"{name} {state}: {out}, step {result.step}, {result.minutes:.1f} min; {figures}")
     return 143 if result.interrupted else 0
 
 
-def describe(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{key.removeprefix('validation/')} {value:.4g}" for key, value in metrics.items())
+def identity(plain: dict[str, Any], data_hash: str) -> str:
+    """What a resumed run must share with the interrupted one besides the training settings."""
+    options = {key: value for key, value in plain["stage"].items() if not key.startswith("validation")}
+    described = json.dumps([options, plain["model"], plain["validation_states"]], sort_keys=True)
+    return f"{data_hash[:12]}-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
+
+
+def describe(metrics: dict[str, float], headline: tuple[str, ...]) -> str:
+    return ", ".join(
+        f"{name} {metrics[f'validation/{name}']:.4g}" for name in headline if f"validation/{name}" in metrics
+    )

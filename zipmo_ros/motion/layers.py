@@ -70,6 +70,16 @@ def cosine(x: Tensor, scale: Tensor) -> Tensor:
     return x * factor.to(x.dtype)
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention with scale 1: q [B, heads, L, 64], k and v [B, heads, S, 64]. `mask` True: may be looked at."""
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.requires_grad:
+        # Training under autocast: the fused kernel's backward pass is several times slower than this on a CPU.
+        logits = q @ k.transpose(-1, -2)
+        weights = (logits if mask is None else logits.masked_fill(~mask, -torch.inf)).softmax(dim=-1)
+        return weights.to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+
+
 def _split_heads(x: Tensor, parts: int) -> Tensor:
     return rearrange(x, "b l (parts heads d) -> parts b heads l d", parts=parts, d=HEAD_WIDTH)
 
@@ -96,7 +106,7 @@ class SelfAttention(nn.Module):
         q, k = cosine(q, self.scale), cosine(k, self.scale)
         if rotation is not None:
             q, k = rotate(q, rotation), rotate(k, rotation)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+        attended = attend(q, k, v, mask)
         return x + self.out_proj(_merge_heads(attended))
 
 
@@ -135,7 +145,7 @@ class CrossAttention(nn.Module):
         # Queries do not see each other, so samples that share a context can be one long sample.
         draws = len(x) // len(context.key)
         q = rearrange(q, "(b draws) heads l d -> b heads (draws l) d", draws=draws)
-        attended = F.scaled_dot_product_attention(q, *context, scale=1.0)
+        attended = attend(q, *context)
         attended = rearrange(attended, "b heads (draws l) d -> (b draws) l (heads d)", draws=draws)
         return x + self.out_proj(attended)
 

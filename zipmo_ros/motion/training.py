@@ -1,6 +1,7 @@
 """One training loop for every stage: AdamW, warm-up and decay, clipping, an average of the weights, exact resume.
 
-The loop knows neither data nor model. A stage hands it `batches` (see `Batches`) and a `loss_fn`; everything random is drawn from
+The loop knows neither data nor model. A stage hands it `batches` (see `Batches`) and a `loss_fn`; everything random
+is drawn from
 generators whose states are saved, so on a CPU a run that was interrupted and resumed is bit-equal to one that was not
 (as long as its budget is counted in steps; with `max_minutes` the learning rate follows the clock).
 """
@@ -49,7 +50,8 @@ LossFn = Callable[[nn.Module, Any, torch.Generator], tuple[Tensor, dict[str, Ten
 class TrainConfig:
     """How to train. Steps and minutes are both budgets: whichever is spent first ends the run and the decay.
 
-    schedule: after a linear warm-up, "cosine" falls to `final_fraction` of the rate, "wsd" (warm-up, stable, decay) stays and falls
+    schedule: after a linear warm-up, "cosine" falls to `final_fraction` of the rate, "wsd" (warm-up, stable, decay)
+    stays and falls
     linearly over the last `decay_fraction` of the budget, "constant" stays.
     """
 
@@ -86,7 +88,9 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class FitResult:
-    """step: optimiser steps since the first start. minutes: time in the loop, validation excluded. interrupted: ended by SIGTERM."""
+    """step: optimiser steps since the first start. minutes: time in the loop, validation excluded. interrupted:
+    ended by SIGTERM.
+    """
 
     model: nn.Module
     step: int
@@ -108,13 +112,15 @@ def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Trainable parameters in two groups: matrices decay; vectors (norms, biases, scales, learned tokens) don't."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    """Trainable parameters in two groups: weights of linear and convolution layers decay; all else (norms, biases,
+    tokens, RoPE) doesn't.
+    """
+    trainable = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     if not trainable:
         raise ValueError("the model has no trainable parameter")
-    matrices = [parameter for parameter in trainable if max(parameter.shape, default=1) < parameter.numel()]
-    vectors = [parameter for parameter in trainable if max(parameter.shape, default=1) >= parameter.numel()]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    decayed = [parameter for name, parameter in trainable if name.endswith("weight") and parameter.ndim > 1]
+    free = [parameter for name, parameter in trainable if not (name.endswith("weight") and parameter.ndim > 1)]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 
 
@@ -129,6 +135,7 @@ def fit(
     save: Callable[[nn.Module, int, float], None] | None = None,
     progress: Callable[[int, dict[str, float]], None] | None = None,
     resume: bool = True,
+    identity: str = "",
 ) -> FitResult:
     """Train `model` in place and return the averaged weights as `FitResult.model` (a copy, in eval mode).
 
@@ -136,8 +143,10 @@ def fit(
     validate(averaged model) -> dict; runs under no_grad in eval mode, and must draw from generators of its own.
     save(averaged model, step, minutes) writes the checkpoint; called periodically, at the end and on SIGTERM.
     run_dir gets metrics.jsonl and resume.pt. With `resume` and a resume.pt there, the run goes on from it.
+    identity: what else must not change between the two (a hash of the data, say).
 
-    Raises ValueError when resume.pt was written with another configuration, FloatingPointError when the loss is not finite.
+    Raises ValueError when resume.pt was written with another configuration or identity, FloatingPointError when the
+    loss is not finite.
     """
     run_dir = Path(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -146,7 +155,7 @@ def fit(
     # Dropout inside models uses torch's global generator; forking keeps the caller's stream untouched.
     with torch.random.fork_rng(devices=[]), _terminated() as stop:
         torch.manual_seed(config.seed)
-        run = _Run(model, loss_fn, batches, config, run_dir)
+        run = _Run(model, loss_fn, batches, config, run_dir, identity)
         if resume and run.resume_file.exists():
             run.load()
         return run.loop(validate, save, progress, stop)
@@ -155,8 +164,16 @@ def fit(
 class _Run:
     """State of one training run: everything that `resume.pt` holds."""
 
-    def __init__(self, model: nn.Module, loss_fn: LossFn, batches: Batches, config: TrainConfig, run_dir: Path) -> None:
-        self.model, self.loss_fn, self.batches, self.config = model, loss_fn, batches, config
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_fn: LossFn,
+        batches: Batches,
+        config: TrainConfig,
+        run_dir: Path,
+        identity: str = "",
+    ) -> None:
+        self.model, self.loss_fn, self.batches, self.config, self.identity = model, loss_fn, batches, config, identity
         self.resume_file, self.log = run_dir / "resume.pt", MetricsLog(run_dir / "metrics.jsonl")
         self.device = next(model.parameters()).device
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
@@ -169,6 +186,7 @@ class _Run:
     def save(self) -> None:
         state = {
             "config": asdict(self.config),
+            "identity": self.identity,
             "step": self.step,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
@@ -187,6 +205,8 @@ class _Run:
         ours, theirs = asdict(self.config), state["config"]
         names = [field.name for field in fields(TrainConfig) if field.name not in RESUMABLE_FIELDS]
         changed = [f"{name} {theirs.get(name)} -> {ours[name]}" for name in names if theirs.get(name) != ours[name]]
+        if state.get("identity", self.identity) != self.identity:
+            changed.append(f"data or options {state['identity']} -> {self.identity}")
         if changed:
             raise ValueError(f"{self.resume_file} was written with another configuration: {'; '.join(changed)}. "
                              "Use the same values, another output folder, or resume=false.")  # fmt: skip
@@ -282,8 +302,10 @@ class Meter:
         means = {name: float(value) / self.count for name, value in self.sums.items()}
         bad = [name for name in ("loss", "gradient_norm") if not math.isfinite(means.get(name, 0.0))]
         if bad:
-            raise FloatingPointError(f"{' and '.join(bad)} not finite within the {self.count} steps before step {step}; "
-                                     "lower the learning rate, or look at the data")  # fmt: skip
+            raise FloatingPointError(
+                f"{' and '.join(bad)} not finite within the {self.count} steps before step {step}; "
+                "lower the learning rate, or look at the data"
+            )
         self.sums, self.count = {}, 0
         return means
 

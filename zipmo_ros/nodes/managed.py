@@ -23,7 +23,7 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 Result = TypeVar("Result")
 
 
-class StartFailed(RuntimeError):
+class StartError(RuntimeError):
     """A node that starts itself could not."""
 
 
@@ -128,7 +128,7 @@ class ManagedNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        result = super().on_activate(state)
+        super().on_activate(state)
         self.active = True
         try:
             self.begin()
@@ -137,25 +137,32 @@ class ManagedNode(LifecycleNode):
             super().on_deactivate(state)
             return self._fail("activate", error)
         self.report.problem("activate", None)
-        self.report.publish()
-        return result
+        self.get_logger().info(f"active with {self.settings}")
+        self.deliver(self.report.publish)  # once the transition is over
+        return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop_acting()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.worker.call(self.unload, self.context.ok)
+        self._unload()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop_acting()
-        self.worker.call(self.unload, self.context.ok)
+        self._unload()
         return super().on_shutdown(state)
 
     def close(self, timeout: float = 1.5) -> bool:
         """Free everything and end the worker; returns whether it ended in time."""
         return self.worker.close(self.unload, timeout)
+
+    def _unload(self) -> None:
+        try:
+            self.worker.call(self.unload, self.context.ok)
+        except Exception as error:  # it is gone all the same
+            self.report.event(f"unloading: {error}")
 
     def _stop_acting(self) -> None:
         if self.active:
@@ -169,7 +176,7 @@ class ManagedNode(LifecycleNode):
     def _start(self) -> None:
         self._autostart.cancel()
         if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
-            raise StartFailed(self.report.last_error)
+            raise StartError(self.report.last_error)
 
     # -- reporting -----------------------------------------------------------------------------------------------
 
@@ -199,7 +206,7 @@ def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except StartFailed:
+    except StartError:
         status = int(rclpy.ok())  # the reason is in the log; being interrupted while starting is no failure
     except ValueError as error:  # a bad start value of a parameter
         rclpy.logging.get_logger("zipmo_ros").fatal(str(error))

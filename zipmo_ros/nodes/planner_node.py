@@ -6,51 +6,22 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from zipmo_ros.motion.flow import plan_noise
 from zipmo_ros.nodes import convert, topics
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.managed import ManagedNode, run
+from zipmo_ros.nodes.models import SHIPPED, Generator, load_generator
 from zipmo_ros.nodes.overlay import draw_plan
-from zipmo_ros.nodes.parameters import setting
+from zipmo_ros.nodes.settings import PlannerParameters
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.watchdog import Watchdog
 
 CAMERA_TIMEOUT = 2.0  # s of silence of one camera, while the other delivers, until it counts as missing
-
-
-class Generator(Protocol):
-    """What plans: zipmo_ros.motion.generator.MotionGenerator, or a stand-in."""
-
-    latent_shape: tuple[int, ...]
-
-    def plan(self, images: np.ndarray, instruction: str, noise: np.ndarray, steps: int | None) -> np.ndarray: ...
-    def decode(self, z: np.ndarray, images: np.ndarray, queries: np.ndarray) -> np.ndarray: ...
-
-
-@dataclass(frozen=True)
-class PlannerParameters:
-    checkpoint: str = setting("", "Directory of the checkpoint bundle (vae/, planner/, policy/)", read_only=True)
-    device: str = setting("cpu", "Torch device that plans, such as cpu or cuda", read_only=True)
-    noise_seed: int = setting(0, "Seed of the sampling noise; the same seed and stamp give the same plan",
-                              minimum=0, maximum=2**31 - 1)  # fmt: skip
-    sampling_steps: int = setting(0, "Euler steps of a plan; 0: as many as the checkpoint says", minimum=0, maximum=1000)
-    overlay_points: int = setting(12, "Points per axis and view whose planned tracks the overlay shows",
-                                  minimum=1, maximum=64)  # fmt: skip
-    autostart: bool = setting(True, "Configure and activate without a lifecycle manager", read_only=True)
-
-
-def load_generator(checkpoint: str, device: str) -> tuple[Generator, str]:
-    """The generator of a bundle and the hash of the bundle's content."""
-    from zipmo_ros.motion.checkpoint import content_hash
-    from zipmo_ros.motion.generator import MotionGenerator
-
-    return MotionGenerator.load(checkpoint, device=device), content_hash(checkpoint)
 
 
 @dataclass(frozen=True)
@@ -71,7 +42,7 @@ class PlannerNode(ManagedNode):
 
     schema = PlannerParameters
 
-    def __init__(self, load: Callable[[str, str], tuple[Generator, str]] = load_generator, **options: Any):
+    def __init__(self, load: Callable[[str, str, int], tuple[Generator, str]] = load_generator, **options: Any):
         self._load_generator = load
         self._generator: Generator | None = None
         self._hash: str | None = None
@@ -93,14 +64,14 @@ class PlannerNode(ManagedNode):
 
     def load(self) -> None:
         directory = self.settings.checkpoint
-        if not directory:
-            raise ValueError("parameter 'checkpoint' is empty; name the directory of a bundle")
         try:
-            self._generator, self._hash = self._load_generator(directory, self.settings.device)
+            self._generator, self._hash = self._load_generator(
+                directory, self.settings.device, self.settings.threads
+            )
             self._warm_up()
         except Exception as error:
             self.unload()
-            raise RuntimeError(f"checkpoint {directory}: {error}") from error
+            raise RuntimeError(f"checkpoint {directory or SHIPPED}: {error}") from error
 
     def _warm_up(self) -> None:
         """The first plan pays for lazy set-up; nobody should wait for it."""
@@ -156,14 +127,18 @@ class PlannerNode(ManagedNode):
         if self._requested is not None and stamp_ns < self._requested.stamp_ns:
             self.report.event(f"image stamps went back from {self._requested.stamp_ns / 1e9:.2f} s to "
                               f"{stamp_ns / 1e9:.2f} s; starting afresh")  # fmt: skip
+        finished = self._planned is not None
         self._requested, self._planned = request, None
         seed, steps = self.settings.noise_seed, self.settings.sampling_steps
-        self._drops += self.submit(lambda: self._plan(request, seed, steps),
-                                   lambda done: self._on_plan(request, *done), self._on_failure)  # fmt: skip
+        replaced = self.submit(lambda: self._plan(request, seed, steps),
+                               lambda done: self._on_plan(request, *done), self._on_failure)  # fmt: skip
+        self._drops += replaced and not finished  # else it replaced an overlay
 
     # -- planning ------------------------------------------------------------------------------------------------
 
     def _plan(self, request: _Request, seed: int, steps: int) -> tuple[np.ndarray, float]:
+        from zipmo_ros.motion.flow import plan_noise  # torch, only where planning is
+
         began = time.perf_counter()
         noise = plan_noise(seed, request.stamp_ns, self._generator.latent_shape)
         z = np.asarray(self._generator.plan(request.images, request.instruction, noise, steps or None))
@@ -181,13 +156,11 @@ class PlannerNode(ManagedNode):
         self._embedding.publish(message)
         if request is self._requested:
             self._planned = request, message
-        if self._overlay.get_subscription_count():
-            self.submit_if_idle(request, z)
+            if self._overlay.get_subscription_count():
+                self._draw(request, z)
 
-    def submit_if_idle(self, request: _Request, z: np.ndarray) -> None:
-        """Draw the overlay, unless a newer plan is being waited for."""
-        if request is not self._requested:
-            return
+    def _draw(self, request: _Request, z: np.ndarray) -> None:
+        """Publish the overlay; a newer plan that is asked for meanwhile comes first."""
         points = self.settings.overlay_points
         self.submit(lambda: draw_plan(self._generator, z, request.images, points),
                     lambda image: self._overlay.publish(

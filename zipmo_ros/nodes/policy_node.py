@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
@@ -14,9 +14,10 @@ from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from zipmo_ros.nodes import convert, topics
-from zipmo_ros.nodes.diagnostics import WARN, Rate
+from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
 from zipmo_ros.nodes.managed import ManagedNode, run
-from zipmo_ros.nodes.parameters import setting
+from zipmo_ros.nodes.models import SHIPPED, Policy, load_policy
+from zipmo_ros.nodes.settings import PolicyParameters
 from zipmo_ros.runtime.commands import GRIPPER_OPEN, Command, stop_command
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
@@ -25,43 +26,7 @@ from zipmo_ros.runtime.watchdog import Watchdog
 
 JOINT_HISTORY = 64  # joint states kept, to find the one that a plan was made at
 WATCH_PERIOD = 0.05  # s
-
-
-class Policy(Protocol):
-    """What turns a plan into actions: zipmo_policy.policy.Policy, or a stand-in."""
-
-    def act(self, z: np.ndarray, proprio: np.ndarray) -> np.ndarray: ...
-
-
-@dataclass(frozen=True)
-class PolicyParameters:
-    checkpoint: str = setting("", "Directory of the checkpoint bundle (vae/, planner/, policy/)", read_only=True)
-    device: str = setting("cpu", "Torch device of the policy, such as cpu or cuda", read_only=True)
-    threads: int = setting(1, "Torch threads on the CPU; with 1, results repeat on every machine",
-                           minimum=1, maximum=256, read_only=True)  # fmt: skip
-    mode: str = setting("lockstep", "lockstep waits for the plan that a step is due; realtime never waits",
-                        choices=("lockstep", "realtime"))  # fmt: skip
-    replan_every: int = setting(4, "Control steps between two plans that are taken", minimum=1, maximum=16)
-    ensemble: str = setting("intended", "How chunks that overlap are blended (official: with the published code's index)",
-                            choices=("intended", "official"), read_only=True)  # fmt: skip
-    plan_timeout: float = setting(0.4, "Realtime: age of the newest plan (s) at which the arm stops",
-                                  minimum=0.05, maximum=10.0)  # fmt: skip
-    joint_timeout: float = setting(0.4, "Realtime: silence of joint_states (s) at which the arm stops",
-                                   minimum=0.05, maximum=10.0)  # fmt: skip
-    joint_names: tuple[str, ...] = setting(convert.JOINT_NAMES, "The 7 arm joints and 2 fingers, in the policy's order",
-                                           read_only=True)  # fmt: skip
-    autostart: bool = setting(True, "Configure and activate without a lifecycle manager", read_only=True)
-
-
-def load_policy(checkpoint: str, device: str, threads: int) -> tuple[Policy, str]:
-    """The policy of a bundle and the hash of the bundle's content."""
-    import torch
-    from zipmo_policy.policy import Policy as TrainedPolicy
-
-    from zipmo_ros.motion.checkpoint import content_hash
-
-    torch.set_num_threads(threads)
-    return TrainedPolicy.load(checkpoint, device=device), content_hash(checkpoint)
+WAITING_IS_LONG = 2.0  # s
 
 
 class PolicyNode(ManagedNode):
@@ -82,6 +47,8 @@ class PolicyNode(ManagedNode):
         self._due: int | None = None  # stamp of the observation that still wants a command
         self._generation = 0  # of the time line: what was computed before a reset is dropped after it
         self._gripper = GRIPPER_OPEN
+        self._blind = False  # joint states have stopped, and so has the arm
+        self._due_since = 0.0
         self._latency, self._age, self._rate, self._drops = LatencyWindow(), LatencyWindow(), Rate(), 0
         super().__init__("policy", **options)
         self._horizon = Horizon(TemporalEnsemble(mode=self.settings.ensemble), self.settings.replan_every)
@@ -96,12 +63,10 @@ class PolicyNode(ManagedNode):
 
     def load(self) -> None:
         directory = self.settings.checkpoint
-        if not directory:
-            raise ValueError("parameter 'checkpoint' is empty; name the directory of a bundle")
         try:
             self._policy, self._hash = self._load_policy(directory, self.settings.device, self.settings.threads)
         except Exception as error:
-            raise RuntimeError(f"checkpoint {directory}: {error}") from error
+            raise RuntimeError(f"checkpoint {directory or SHIPPED}: {error}") from error
 
     def unload(self) -> None:
         self._policy = self._hash = None
@@ -141,7 +106,8 @@ class PolicyNode(ManagedNode):
         while len(self._joints) > JOINT_HISTORY:
             self._joints.popitem(last=False)
         self._watchdog.feed()
-        self._due = stamp_ns
+        if self._due != stamp_ns:
+            self._due, self._due_since = stamp_ns, time.monotonic()
         self._pair()
         self._act()
 
@@ -159,7 +125,8 @@ class PolicyNode(ManagedNode):
         self._pair()
 
     def _say_went_back(self, topic: str, before: int, after: int) -> None:
-        self.report.event(f"{topic}: stamps went back from {before / 1e9:.2f} s to {after / 1e9:.2f} s; starting afresh")
+        times = f"from {before / 1e9:.2f} s to {after / 1e9:.2f} s"
+        self.report.event(f"{topic}: stamps went back {times}; starting afresh")
 
     # -- acting --------------------------------------------------------------------------------------------------
 
@@ -177,22 +144,25 @@ class PolicyNode(ManagedNode):
         self._unpaired = None
         generation = self._generation
 
-        def add(chunk: np.ndarray) -> None:
+        def add(result: tuple[np.ndarray, float]) -> None:
+            chunk, milliseconds = result
+            self._latency.add(milliseconds)
+            self.report.problem("policy", None)
             if generation == self._generation and self.active:
-                self.report.problem("policy", None)
                 self._horizon.add(stamp_ns, chunk)
                 self._act()
 
-        self._drops += self.submit(lambda: self._infer(z, proprio), add,
-                                   lambda error: self.report.problem("policy", f"the policy failed: {error}"))  # fmt: skip
+        def failed(error: Exception) -> None:
+            self.report.problem("policy", f"the policy failed: {error}")
 
-    def _infer(self, z: np.ndarray, proprio: np.ndarray) -> np.ndarray:
-        began = self.steady.now()
+        self._drops += self.submit(lambda: self._infer(z, proprio), add, failed)
+
+    def _infer(self, z: np.ndarray, proprio: np.ndarray) -> tuple[np.ndarray, float]:
+        began = time.perf_counter()
         chunk = np.asarray(self._policy.act(z, proprio), np.float64)
         if not np.isfinite(chunk).all():
             raise ValueError("its actions are not finite")
-        self._latency.add((self.steady.now() - began).nanoseconds / 1e6)
-        return chunk
+        return chunk, 1e3 * (time.perf_counter() - began)
 
     def _act(self) -> None:
         """Answer the newest joint state, if it can be answered by now."""
@@ -226,13 +196,14 @@ class PolicyNode(ManagedNode):
             text = f"the newest plan is {age / 1e9:.2f} s old (limit {limit:.2f} s)"
         else:
             return None
-        return text if self.count_publishers(topics.MOTION_EMBEDDING) else f"{text}; no node publishes {topics.MOTION_EMBEDDING}"
+        topic = self.resolve_topic_name(topics.MOTION_EMBEDDING)
+        return text if self.count_publishers(topic) else f"{text}; no node publishes {topic}"
 
     def _stop(self, reason: str) -> None:
-        """Stop the arm for the newest joint state and say why."""
+        """Stop the arm for the newest joint state and say why; an arm that has not yet begun is no error."""
         self._due = None
-        first = self._horizon.stamp_ns is None
-        self.report.problem("arm", f"arm stopped: {reason}", WARN if first else None or b"\x02")
+        level = WARN if self._horizon.stamp_ns is None else ERROR
+        self.report.problem("arm", f"arm stopped: {reason}", level)
         self._send(stop_command(self._gripper), next(reversed(self._joints)))
 
     def _send(self, command: Command, stamp_ns: int) -> None:
@@ -242,9 +213,44 @@ class PolicyNode(ManagedNode):
         self._opening.publish(opening)
 
     def _watch(self) -> None:
-        """On a steady clock: what no message announces."""
+        """Stop an arm whose joint states no longer come. On a steady clock: simulated time may stand still, too."""
         if not self.active or self.settings.mode != "realtime" or not self._joints:
             return
         problem = self._watchdog.problem()
-        if problem is not None and self._due is None and self.report.problem("joints", f"arm stopped: {problem}"):
-            self._send(stop_command(self._gripper), next(reversed(self._joints)))
+        if problem is not None and not self._blind:
+            self._stop(problem)
+        self._blind = problem is not None
+
+    # -- diagnostics ---------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """In lockstep, waiting is silent on the wire: say what for."""
+        waits = self.settings.mode == "lockstep" and self._due is not None
+        text = None
+        if waits and time.monotonic() - self._due_since > WAITING_IS_LONG:
+            age = self._horizon.age_ns(self._due)
+            held = "none is held" if age is None else f"the newest is {age / 1e9:.2f} s old"
+            text = f"the observation at {self._due / 1e9:.2f} s waits for a plan; {held}"
+        self.report.problem("waiting", text, WARN)
+
+    def values(self) -> dict:
+        return {
+            "rate_hz": self._rate.read(),
+            "inference_ms_p50": self._latency.p50,
+            "inference_ms_p95": self._latency.p95,
+            "plan_age_ms_p50": self._age.p50,
+            "plan_age_ms_p95": self._age.p95,
+            "drops": self._drops,
+            "device": self.settings.device,
+            "checkpoint": self.settings.checkpoint,
+            "checkpoint_hash": self._hash,
+            "mode": self.settings.mode,
+        }
+
+
+def main(args: list[str] | None = None) -> int:
+    return run(PolicyNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

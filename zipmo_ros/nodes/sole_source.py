@@ -30,7 +30,7 @@ class SoleSource:
         """Whether a message with this info comes from the publisher to listen to."""
         gid = info.get("publisher_gid")
         if gid is None:  # rclpy before Kilted does not say who published: refuse both
-            accepted = self._node.count_publishers(self._topic) <= 1
+            accepted = self._node.count_publishers(self._node.resolve_topic_name(self._topic)) <= 1
         else:
             now = time.monotonic()
             accepted = self._heard in (None, gid["data"]) or now - self._at > self.PATIENCE
@@ -51,5 +51,5 @@ class SoleSource:
                 f"{info.node_namespace.rstrip('/')}/{info.node_name}"
                 for info in self._node.get_publishers_info_by_topic(topic)
             ]
-            text = f"{len(names)} publishers on {self._topic} ({', '.join(names)}); only the first one heard is listened to"
+            text = f"{len(names)} publishers on {topic} ({', '.join(names)}); only the first one heard is listened to"
         self._report.problem(f"publishers of {self._topic}", text)

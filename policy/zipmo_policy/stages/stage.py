@@ -10,20 +10,26 @@ import torch
 from torch import Tensor, nn
 
 from zipmo_policy.dataset import DemonstrationWindows, WindowBatches
+from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.config import from_dict, to_dict
 
 
 class Stage(ABC):
     """A model and how it is trained; `fit` of zipmo_ros.motion.training does the rest.
 
-    needs_images, needs_tracks: what of the demonstrations must be in memory.
+    needs_images, needs_tracks: what of the demonstrations must be in memory. headline: the validation figures worth a
+    line on the screen.
     """
 
     needs_images: ClassVar[bool] = True
     needs_tracks: ClassVar[bool] = True
+    headline: ClassVar[tuple[str, ...]] = ()
     model: nn.Module
     batches: WindowBatches
 
-    def __init__(self, windows: DemonstrationWindows, validation_states: tuple[int, ...], seed: int, device: str) -> None:
+    def __init__(
+        self, windows: DemonstrationWindows, validation_states: tuple[int, ...], seed: int, device: str
+    ) -> None:
         self.windows, self.seed, self.device = windows, seed, torch.device(device)
         self.training, self.validation = windows.split(validation_states)
 
@@ -34,6 +40,17 @@ class Stage(ABC):
         """Evenly spread validation windows, at most `count`."""
         stride = max(1, -(-len(self.validation) // count))
         return self.validation[::stride]
+
+    @classmethod
+    @abstractmethod
+    def create(cls, windows: DemonstrationWindows, settings: dict[str, Any]) -> Stage:
+        """From the resolved settings of config/hydra/train.yaml."""
+
+    def start_from(self, directory: Path | str | None) -> Stage:
+        """Take the weights of a checkpoint of this stage's model; None: keep the new ones."""
+        if directory:
+            self.model.load_state_dict(checkpoint.load(directory, type(self.model)).state_dict())
+        return self
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -48,5 +65,27 @@ class Stage(ABC):
         """Write the checkpoint with whatever else inference needs (normalisation statistics)."""
 
 
-def chunks(indices: Tensor, size: int) -> list[Tensor]:
-    return list(indices.split(size))
+def common(settings: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that every stage takes."""
+    return {
+        "validation_states": tuple(settings["validation_states"]),
+        "seed": settings["seed"],
+        "device": settings["device"],
+    }
+
+
+def options(option_class: type, settings: dict[str, Any]) -> Any:
+    """`settings["stage"]` without its name as the stage's dataclass; ValueError for unknown keys."""
+    return from_dict(option_class, {key: value for key, value in settings["stage"].items() if key != "name"})
+
+
+def model_config(preset: Any, overrides: dict[str, Any]) -> Any:
+    """The preset with some of its fields replaced (nested dictionaries reach into nested configurations)."""
+
+    def merge(base: dict, changes: dict) -> dict:
+        nested = {
+            key: merge(base[key], value) for key, value in changes.items() if isinstance(value, dict) and base.get(key)
+        }
+        return {**base, **changes, **nested}
+
+    return from_dict(type(preset), merge(to_dict(preset), overrides))

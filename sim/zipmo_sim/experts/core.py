@@ -98,12 +98,14 @@ class Expert:
         disturbed[:6] += self.phase.value * self._drift * (1, 1, 1, 0.4, 0.4, 0.4)
         return np.clip(disturbed, -1, 1)
 
-    def displace(self, steps: int = 30) -> None:
+    def displace(self, steps: int = 40) -> None:
         """Take the hand to a wrong place, then call that the episode's beginning."""
         place = self.wrong_place()
         shut = self.rng.random() < 0.3
+        hover = place[2] + 0.05
+        travel = max(hover, self.hand[2])
         for _ in range(steps):
-            self.env.step(self.steer(place, HOME_YAW, shut))
+            self.env.step(self.approach(place, HOME_YAW, shut, hover, travel, tolerance=0.02))
             if np.linalg.norm(self.hand - place) < 0.01:
                 break
         self.env.begin()
@@ -213,11 +215,15 @@ def body_box(env: ManipulationEnv, body: str) -> tuple[np.ndarray, np.ndarray]:
     return (low + high) / 2, (high - low) / 2
 
 
-def top_grasp(pose: tuple[np.ndarray, np.ndarray], box: tuple[np.ndarray, np.ndarray], style: Style) -> Grasp:
+def top_grasp(
+    pose: tuple[np.ndarray, np.ndarray], box: tuple[np.ndarray, np.ndarray], style: Style, turned: bool = False
+) -> Grasp:
     """Grasp an object's box from above, across its narrower side.
 
     pose: position [3], quaternion wxyz [4]. Sides that differ by less than 1 cm count as equal, and then the one that
-    needs the least turn of the wrist is taken. Raises ValueError if both sides are wider than the hand opens.
+    needs the least turn of the wrist is taken. turned: the object is a solid of revolution, so while it stands on its
+    end (its local z is up) the wrist need not turn at all: its rotation can't be seen, and so not be learned.
+    Raises ValueError if both sides are wider than the hand opens.
     """
     position, quaternion = pose
     centre, half = box
@@ -229,12 +235,14 @@ def top_grasp(pose: tuple[np.ndarray, np.ndarray], box: tuple[np.ndarray, np.nda
     narrow = first if half[first] <= half[second] else second
     if 2 * half[narrow] > _MAX_WIDTH:
         raise ValueError(f"an object {2 * half[narrow]:.3f} m wide does not fit between the fingers")
-    if abs(half[first] - half[second]) < 0.005 and 2 * max(half[first], half[second]) < _MAX_WIDTH:
+    if turned and upright == 2:
+        yaw = HOME_YAW
+    elif abs(half[first] - half[second]) < 0.005 and 2 * max(half[first], half[second]) < _MAX_WIDTH:
         yaw = nearest_yaw(yaws[narrow], np.pi / 2)
     else:
         yaw = nearest_yaw(yaws[narrow])
     top = middle[2] + half[upright]
-    depth = min(0.03 + style.depth, 1.0 * half[upright])
+    depth = min(0.03 + style.depth, half[upright])
     flat = np.array([-np.sin(yaw), np.cos(yaw)])
     site = np.array([*(middle[:2] + style.along * flat), top - depth])
     return Grasp(site, yaw + style.yaw, float(top))
@@ -246,7 +254,7 @@ class PickPlace(Expert):
     body: name in env.object_poses(). goal: () -> position [3] that the object's origin should have when released.
     goal_yaw: () -> yaw of the hand there. placed: () -> whether the object is where it should be, hand or no hand.
     travel: height (m, world) at which the hand passes over everything; clearance: the object's lift above goal while
-    it is not yet over it. tolerance: of the release, horizontally, m.
+    it is not yet over it. tolerance: of the release, horizontally, m. turned: as in top_grasp.
     """
 
     def __init__(
@@ -262,6 +270,7 @@ class PickPlace(Expert):
         tolerance: float,
         goal_yaw: Callable[[], float] = lambda: HOME_YAW,
         root: str | None = None,
+        turned: bool = False,
     ):
         super().__init__(env, rng, noise)
         self._body, self._root = body, root or f"{body}_main"
@@ -269,17 +278,18 @@ class PickPlace(Expert):
         self._travel = travel + self.style.lift
         self._clearance, self._tolerance = clearance, tolerance
         self._box = body_box(env, self._root)
+        self._turned = turned
         self._firm = 0  # steps for which both fingers have touched the object
         self._closing = self._reopen = False
 
     def grasp(self) -> Grasp:
         """Where to take the object now."""
-        return top_grasp(self.env.object_poses()[self._body], self._box, self.style)
+        return top_grasp(self.env.object_poses()[self._body], self._box, self.style, self._turned)
 
     def wrong_place(self) -> np.ndarray:
         angle, radius = self.rng.uniform(0, 2 * np.pi), self.rng.uniform(0.02, 0.07)
         beside = radius * np.array([np.cos(angle), np.sin(angle)])
-        return self.grasp().position + [*beside, self.rng.uniform(0.0, 0.06)]
+        return self.grasp().position + np.array([*beside, self.rng.uniform(0.0, 0.06)])
 
     def act(self) -> np.ndarray:
         touching = all(self.touches(self._root))
@@ -299,8 +309,8 @@ class PickPlace(Expert):
     def _retreat(self) -> np.ndarray:
         """Let go, and rise once the object is free."""
         self.phase = Phase.HOLD
-        free = not any(self.touches(self._root))
-        return self.steer(self.hand + [0, 0, 0.04 if free else 0.0], self._goal_yaw(), shut=False)
+        rise = 0.0 if any(self.touches(self._root)) else 0.04
+        return self.steer(self.hand + np.array([0, 0, rise]), self._goal_yaw(), shut=False)
 
     def _carry(self) -> np.ndarray:
         error = self._error()

@@ -29,7 +29,18 @@ def _binning(env: ManipulationEnv, rng: np.random.Generator, noise: float, thing
         offset = env.object_poses()[thing][0] - env.fixture_poses()[f"{side}_bin"][0]
         return bool(np.abs(offset[:2]).max() < BIN_HALF - 0.015 and 0 < offset[2] < height + 0.01)
 
-    return PickPlace(env, rng, noise, thing, place, placed, travel=_TRAVEL, clearance=0.07, tolerance=0.015)
+    return PickPlace(
+        env,
+        rng,
+        noise,
+        thing,
+        place,
+        placed,
+        travel=_TRAVEL,
+        clearance=0.07,
+        tolerance=0.015,
+        turned=thing == "can",
+    )
 
 
 def _stacking(env: ManipulationEnv, rng: np.random.Generator, noise: float, upper: str, lower: str) -> PickPlace:
@@ -45,9 +56,7 @@ def _stacking(env: ManipulationEnv, rng: np.random.Generator, noise: float, uppe
         around = Rotation.from_quat(quaternion, scalar_first=True).as_euler("zyx")[0]
         return nearest_yaw(around, np.pi / 2)
 
-    return PickPlace(
-        env, rng, noise, upper, place, placed, travel=0.93, clearance=0.035, tolerance=0.006, goal_yaw=yaw
-    )
+    return PickPlace(env, rng, noise, upper, place, placed, travel=0.93, clearance=0.035, tolerance=0.006, goal_yaw=yaw)
 
 
 class LeverExpert(Expert):
@@ -68,9 +77,9 @@ class LeverExpert(Expert):
         return position + LEVER_LENGTH * outward + height, self._sign * np.array([-outward[1], outward[0], 0])
 
     def wrong_place(self) -> np.ndarray:
-        """In front of the grip or beside it, low."""
+        """On the far side of the grip, so that the lever stays in sight."""
         post, forward = self._post()
-        return post + self.rng.uniform(-0.02, 0.08) * forward + [self.rng.uniform(0.05, 0.09), 0, 0]
+        return post + self.rng.uniform(0.06, 0.11) * forward + [self.rng.uniform(-0.04, 0.02), 0, 0.02]
 
     def act(self) -> np.ndarray:
         post, forward = self._post()
@@ -84,5 +93,3 @@ class LeverExpert(Expert):
             return self.steer(next_post - 0.03 * direction, yaw, shut=True, speed=0.8 * self.style.speed)
         target = post - self._behind * forward
         return self.approach(target, yaw, True, hover=TABLE_TOP + 0.125, travel=TABLE_TOP + 0.15, tolerance=0.01)
-
-

@@ -65,11 +65,9 @@ def _at_rest(env: TableScene, name: str) -> bool:
 
 def _touching(env: TableScene, first: str, second: str) -> bool:
     """Whether geoms whose names start so are in contact."""
-    contacts = env.sim.data.contact[: env.sim.data.ncon]
-    pairs = [[env.sim.model.geom_id2name(geom) or "" for geom in (c.geom1, c.geom2)] for c in contacts]
-    return any(
-        (a.startswith(first) and b.startswith(second)) or (a.startswith(second) and b.startswith(first)) for a, b in pairs
-    )
+    pairs = env.sim.data._data.contact.geom
+    names = [[env.sim.model.geom_id2name(geom) or "" for geom in pair] for pair in pairs]
+    return any(a.startswith(first) and b.startswith(second) for pair in names for a, b in (pair, pair[::-1]))
 
 
 def _released(env: TableScene, name: str) -> bool:

@@ -6,6 +6,7 @@ from zipmo_sim.task import Task
 
 SUITE = "mini"
 MAX_STEPS = 200
+RENDER = RenderSettings(shadows=False)
 
 # (scene, goal, name, language); the goal is what the scene's success predicate and the expert read.
 _BINS = [
@@ -48,5 +49,5 @@ def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = N
         place=scene.place,
         success=lambda env: scene.success(env, aim),
         image_every=image_every,
-        render=render or RenderSettings(shadows=False),
+        render=render or RENDER,
     )

@@ -16,6 +16,7 @@ _ROBOT_BASE = (-0.56, 0.0, 0.912)
 _CAMERA = (0.60, 0.0, 1.45)
 _CAMERA_TARGET = (-0.09, 0.0, 0.86)
 _CAMERA_FOVY = 36.0
+_UNTOUCHABLE = {"contype": "0", "conaffinity": "0"}
 
 
 def text(numbers) -> str:
@@ -27,7 +28,7 @@ def add_body(parent: ET.Element, name: str, pos=(0, 0, 0)) -> ET.Element:
     return ET.SubElement(parent, "body", name=name, pos=text(pos))
 
 
-def add_geom(body: ET.Element, name: str, kind: str, size, pos=(0, 0, 0), rgba=(0.5, 0.5, 0.5, 1), **attributes) -> None:
+def add_geom(body: ET.Element, name: str, kind: str, size, pos=(0, 0, 0), rgba=(1, 1, 1, 1), **attributes) -> None:
     """A geom that both collides and is seen. size in MJCF's half lengths."""
     ET.SubElement(
         body,
@@ -87,7 +88,7 @@ def _redecorate(arena: Arena) -> None:
     table.set("rgba", "0.62 0.56 0.47 1")
     height = (_ROBOT_BASE[2] - TABLE_TOP) / 2
     plinth = add_body(arena.worldbody, "plinth", (_ROBOT_BASE[0], 0, TABLE_TOP + height))
-    add_geom(plinth, "plinth", "box", (0.1, 0.1, height - 0.001), rgba=(0.25, 0.25, 0.27, 1), contype="0", conaffinity="0")
+    add_geom(plinth, "plinth", "box", (0.1, 0.1, height - 0.001), rgba=(0.25, 0.25, 0.27, 1), **_UNTOUCHABLE)
     camera = arena.worldbody.find("camera[@name='agentview']")
     backward = np.subtract(_CAMERA, _CAMERA_TARGET)
     right = np.cross((0, 0, 1), backward)
@@ -120,6 +121,6 @@ def _lighten(robot: ET.Element) -> set[str]:
             collision.set("group", "1")
             collision.set("rgba", shell)
             continue
-        looks |= {"name": f"robot0_link{number}_looks", "group": "1", "contype": "0", "conaffinity": "0", "mass": "0"}
-        ET.SubElement(link, "geom", looks | {"rgba": shell})
+        looks |= {"name": f"robot0_link{number}_looks", "group": "1", "mass": "0", "rgba": shell}
+        ET.SubElement(link, "geom", looks | _UNTOUCHABLE)
     return gone

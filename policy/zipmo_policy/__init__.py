@@ -1,0 +1,1 @@
+"""Inverse dynamics: from motion embeddings to actions, and how everything is trained."""

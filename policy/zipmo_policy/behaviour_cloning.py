@@ -1,0 +1,64 @@
+"""Direct behaviour cloning: frames, sentence and proprioception -> actions, without a motion plan between.
+
+The rival that the motion bottleneck is measured against, and the cheapest way to train the planner's image encoder:
+`image_encoder.state_dict()` loads strictly into a planner built with the same image configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from einops import repeat
+from torch import Tensor, nn
+
+from zipmo_ros.motion.config import ImageEncoderConfig, image_nano
+from zipmo_ros.motion.image_encoder import make_image_encoder
+from zipmo_ros.motion.rope import grid_positions
+
+from .model import ActionTrunk, Proprioception
+
+
+@dataclass(frozen=True)
+class BehaviourCloningConfig:
+    width: int = 128
+    depth: int = 3
+    ff_ratio: int = 2
+    proprio_width: int = 9
+    horizon: int = 16
+    action_width: int = 7
+    image: ImageEncoderConfig = field(default_factory=image_nano)
+
+
+def nano() -> BehaviourCloningConfig:
+    return BehaviourCloningConfig()
+
+
+class BehaviourCloning(nn.Module):
+    kind = "bc"
+    config_class = BehaviourCloningConfig
+
+    def __init__(self, config: BehaviourCloningConfig):
+        super().__init__()
+        self.config = config
+        self.image_encoder = make_image_encoder(config.image)
+        self.image_embedder = nn.Linear(config.image.width, config.width)
+        self.view_emb = nn.Parameter(0.02 * torch.randn(config.image.views, config.width))
+        self.proprioception = Proprioception(config.proprio_width)
+        self.proprio_embedder = nn.Linear(config.proprio_width, config.width)
+        self.trunk = ActionTrunk(config.width, config.depth, config.ff_ratio, config.horizon, config.action_width)
+        positions = torch.cat([grid_positions(config.image.grid).repeat(config.image.views, 1), torch.zeros(1, 2)])
+        self.register_buffer("positions", positions, persistent=False)
+
+    def forward(self, images: Tensor, text: Tensor, proprio: Tensor) -> Tensor:
+        """images [B, V, 128, 128, 3] uint8 or [-1, 1], text [B, Dt] as the sentence encoder gives it, proprio [B, 9] raw -> [B, 16, 7]."""
+        tokens = self.image_embedder(self.image_encoder(images, text))
+        tokens = tokens + repeat(self.view_emb, "v d -> (v l) d", l=self.config.image.grid**2)
+        hand = self.proprio_embedder(self.proprioception(proprio))
+        return self.trunk(torch.cat([tokens, hand[:, None]], dim=1), self.positions)
+
+    def statistics(self) -> dict[str, list[float]]:
+        return self.proprioception.statistics()
+
+    def set_statistics(self, proprio_mean: Tensor | list[float], proprio_std: Tensor | list[float]) -> None:
+        self.proprioception.set_statistics(proprio_mean, proprio_std)

@@ -1,0 +1,89 @@
+"""Training behaviour cloning: the baseline, and how the planner's image encoder learns to see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zipmo_policy.augmentation import AugmentConfig, augment
+from zipmo_policy.behaviour_cloning import BehaviourCloning, BehaviourCloningConfig, nano
+from zipmo_policy.stages.actions import action_errors, noisy_proprio
+from zipmo_policy.stages.stage import Stage, common, model_config, options
+from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.losses import discounted_bc_loss
+from zipmo_ros.motion.text import embed_sentences
+
+
+@dataclass(frozen=True)
+class CloningOptions:
+    """See config/hydra/stage/bc.yaml."""
+
+    batch_size: int = 24
+    discount: float = 0.99
+    loss: str = "absolute"
+    proprio_noise: float = 0.05
+    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
+    validation_windows: int = 512
+
+
+@dataclass(frozen=True)
+class ActionBatch:
+    """images [B, V, H, W, 3], text [B, D], proprio [B, 9], actions [B, 16, 7]."""
+
+    images: Tensor
+    text: Tensor
+    proprio: Tensor
+    actions: Tensor
+
+
+class CloningStage(Stage):
+    needs_tracks = False
+    headline = ("l1", "xyz_l1", "gripper")
+
+    def __init__(self, windows, config: BehaviourCloningConfig, options: CloningOptions, **common) -> None:
+        super().__init__(windows, **common)
+        self.options = options
+        self.model = BehaviourCloning(config).to(self.device)
+        self.text = embed_sentences(list(windows.sentences), config.image.text.encoder)
+        mean, self.proprio_std = windows.proprio_statistics(self.training)
+        self.model.set_statistics(mean, self.proprio_std)
+        self.batches = self.make_batches(options.batch_size, self.collate)
+
+    @classmethod
+    def create(cls, windows, settings: dict[str, Any]) -> CloningStage:
+        preset = {"nano": nano}.get(settings["model"]["preset"])
+        if preset is None:
+            raise ValueError("behaviour cloning has no size but model=nano")
+        config = model_config(preset(), settings["model"]["bc"])
+        stage = cls(windows, config, options(CloningOptions, settings), **common(settings))
+        return stage.start_from(settings["init"])
+
+    def collate(self, indices: Tensor, generator: torch.Generator) -> ActionBatch:
+        images, _ = augment(self.windows.images[indices], self.options.augment, generator)
+        proprio = noisy_proprio(self.windows.proprio[indices], self.proprio_std, self.options.proprio_noise, generator)
+        return self.batch(indices, images, proprio)
+
+    def batch(self, indices: Tensor, images: Tensor, proprio: Tensor) -> ActionBatch:
+        parts = (images, self.text[self.windows.sentence[indices]], proprio, self.windows.actions[indices])
+        return ActionBatch(*(part.to(self.device) for part in parts))
+
+    def loss(
+        self, model: nn.Module, batch: ActionBatch, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        predicted = model(batch.images, batch.text, batch.proprio).float()
+        return discounted_bc_loss(predicted, batch.actions, self.options.discount, self.options.loss), {}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        predicted, target = [], []
+        for chosen in self.validation_indices(self.options.validation_windows).split(64):
+            batch = self.batch(chosen, self.windows.images[chosen], self.windows.proprio[chosen])
+            predicted.append(model(batch.images, batch.text, batch.proprio))
+            target.append(batch.actions)
+        return {name: float(value) for name, value in action_errors(torch.cat(predicted), torch.cat(target)).items()}
+
+    def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
+        checkpoint.save(directory, model, meta)

@@ -1,0 +1,372 @@
+"""Collection of demonstrations: experts roll out without images, successes are rendered and tracked from their states.
+
+Every attempt has an identity (task, initial state, seed) that fixes all of its random choices, so running a collection
+again continues it: what exists or is known to fail is left alone.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from zipmo_sim import suites
+from zipmo_sim.demos import FORMAT_VERSION, Demo, Identity, known, merge, write_failure, write_part
+from zipmo_sim.env import CAMERAS, CONTROL_HZ, ManipulationEnv
+from zipmo_sim.experts import make_expert
+from zipmo_sim.provenance import asset_hash, model_hash, render_hash
+from zipmo_sim.rendering import select_backend
+from zipmo_sim.workers import Died, run_jobs
+
+log = logging.getLogger(__name__)
+
+FIRST_EVALUATION_STATE = 25
+"""Initial states from here on are never shown to a model before it is evaluated on them."""
+NOISE = (0.0, 0.1, 0.2)
+_SEEDS_APART = 1000  # seeds of one collection: seed * 1000, + 1, ... for every round through the initial states
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How demonstrations are made.
+
+    noise: levels to draw from, standard deviation of the disturbance in units of action. render_every: steps between
+    stored frames. recovery: share of demonstrations that start from a wrong place.
+    after_success: steps for which an episode goes on, so that its end is in the data.
+    """
+
+    noise: tuple[float, ...] = NOISE
+    render_every: int = 2
+    recovery: float = 0.15
+    after_success: int = 8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an attempt. status: kept, failed (no success), error (an exception), died (its process).
+
+    seconds: of "rollout", "render", "tracks" and "write", as far as they were reached. detail: what went wrong.
+    """
+
+    task: str
+    identity: Identity
+    status: str
+    steps: int = 0
+    seconds: dict[str, float] | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Of one task, earlier runs included. errors: attempts of this run that ended without a result."""
+
+    task: str
+    tried: int
+    kept: int
+    mean_steps: float
+    errors: int
+
+
+def collect(
+    suite: str,
+    tasks: Sequence[str] | None = None,
+    episodes: int = 40,
+    out: str | Path = "data",
+    workers: int = 1,
+    seed: int = 0,
+    init_states: Sequence[int] = range(FIRST_EVALUATION_STATE),
+    settings: Settings | None = None,
+    progress: Callable[[Outcome], None] | None = None,
+) -> list[Summary]:
+    """Make `episodes` attempts at each task and keep those that succeed, in `<out>/<suite>/<task>_demo.hdf5`.
+
+    tasks: names; None for all. workers: processes, each with an environment of its own. init_states: attempts go round
+    through them. progress: called after each attempt of this run.
+
+    Raises:
+        ValueError: unknown suite or task, initial states kept for evaluation, or settings out of range.
+        DemoError: demonstrations that are there already were made otherwise. BlockingIOError: the folder is in use.
+        WorkerError: the environment of a task can't be made.
+    """
+    settings = settings or Settings()
+    names = _checked_tasks(suite, tasks)
+    attempts = _attempts(episodes, seed, _checked_states(init_states))
+    _check(settings, workers)
+    errors = dict.fromkeys(names, 0)
+    with _locked(Path(out) / suite):
+        todo = {}
+        for name in names:
+            merge(out, suite, name)
+            done, failed = known(out, suite, name)
+            todo[name] = [attempt for attempt in attempts if attempt not in done | failed]
+        left = {name: len(jobs) for name, jobs in todo.items()}
+        for name, identity, outcome in run_jobs(_serve, todo, workers, suite, str(out), settings):
+            if isinstance(outcome, Died):
+                detail = f"the process died with exit code {outcome.exit_code}"
+                outcome = Outcome(name, identity, "died", detail=detail)
+            if outcome.status in ("error", "died"):
+                errors[name] += 1
+                log.warning("%s, init state %d, seed %d: %s", name, *identity, outcome.detail)
+            if progress:
+                progress(outcome)
+            left[name] -= 1
+            if not left[name]:
+                merge(out, suite, name)
+        return [_summary(out, suite, name, errors[name]) for name in names]
+
+
+def count_attempts(
+    suite: str, tasks: Sequence[str] | None, episodes: int, out: str | Path, seed: int, init_states: Sequence[int]
+) -> tuple[int, int]:
+    """(attempts in all, attempts left to do) of a collection, for a progress bar."""
+    names, attempts = _checked_tasks(suite, tasks), _attempts(episodes, seed, _checked_states(init_states))
+    left = 0
+    for name in names:
+        done, failed = known(out, suite, name)
+        left += len(set(attempts) - done - failed)
+    return len(names) * len(attempts), left
+
+
+def summary_table(summaries: Sequence[Summary]) -> str:
+    """A table of plain text, one task a line and the sum below."""
+    width = max(len(summary.task) for summary in summaries)
+    lines = [f"{'task':<{width}}  tried  kept  mean steps  errors"]
+    lines += [
+        f"{one.task:<{width}}  {one.tried:5d}  {one.kept:4d}  {one.mean_steps:10.1f}  {one.errors:6d}"
+        for one in summaries
+    ]
+    tried, kept = sum(one.tried for one in summaries), sum(one.kept for one in summaries)
+    steps = sum(one.mean_steps * one.kept for one in summaries) / max(kept, 1)
+    lines.append(f"{'all':<{width}}  {tried:5d}  {kept:4d}  {steps:10.1f}  {sum(one.errors for one in summaries):6d}")
+    return "\n".join(lines)
+
+
+# -- one demonstration ---------------------------------------------------------------------------------------------
+
+
+def make_demo(env: ManipulationEnv, identity: Identity, settings: Settings) -> tuple[Demo | None, Outcome]:
+    """Attempt one demonstration (None if it fails) in an environment made with image_every=0."""
+    init_state, seed = identity
+    rng = np.random.default_rng([seed, env.task.index, init_state])
+    noise = float(rng.choice(settings.noise))
+    recovery = bool(rng.random() < settings.recovery)
+    clock = _Clock()
+    env.reset(seed=seed, options={"init_state": init_state})
+    steps = _roll_out(env, make_expert(env, rng, noise, recovery), settings.after_success)
+    clock.lap("rollout")
+    if steps is None:
+        return None, Outcome(
+            env.task.name, identity, "failed", env.task.max_steps, clock.laps, "the expert did not succeed"
+        )
+    total = len(steps["states"])
+    rendered = np.arange(0, total, settings.render_every, dtype=np.int32)
+    frames, depths = _render(env, steps["states"], rendered)
+    clock.lap("render")
+    tracks = _track(env, steps["states"], rendered, depths, rng)
+    clock.lap("tracks")
+    attrs = {
+        "init_state": init_state,
+        "seed": seed,
+        "noise": noise,
+        "recovery": recovery,
+        "num_samples": total,
+        "success": True,
+        "orientation": "upright",
+        "fixture_poses": json.dumps(
+            {name: [pos.tolist(), quat.tolist()] for name, (pos, quat) in env.fixture_poses().items()}
+        ),
+    }
+    demo = Demo(steps | frames | tracks | {"render_steps": rendered}, attrs)
+    return demo, Outcome(env.task.name, identity, "kept", total, clock.laps)
+
+
+def _roll_out(env: ManipulationEnv, expert, after_success: int) -> dict[str, np.ndarray] | None:
+    """Arrays over steps of an episode that ends solved, or None."""
+    rows: dict[str, list] = {name: [] for name in ("states", "actions", "executed_actions", "proprio", "pos", "ori")}
+    solved: list[bool] = []
+    while True:
+        position, rotation = env.eef_pose()
+        clean = np.clip(expert.act(), -1.0, 1.0)
+        executed = expert.disturb(clean)
+        values = (env.get_state(), clean, executed, env.proprio(), position, Rotation.from_matrix(rotation).as_rotvec())
+        for column, value in zip(rows.values(), values, strict=True):
+            column.append(value)
+        _, _, success, truncated, _ = env.step(executed)
+        solved.append(success)
+        if success and sum(solved) > after_success:
+            break
+        if truncated:
+            return None
+    arrays = {name: np.array(column) for name, column in rows.items()}
+    proprio, pos, ori = (arrays.pop(name).astype(np.float32) for name in ("proprio", "pos", "ori"))
+    rewards = np.array(solved, np.uint8)
+    dones = np.zeros_like(rewards)
+    dones[-1] = 1
+    return arrays | {
+        "robot_states": proprio,
+        "rewards": rewards,
+        "dones": dones,
+        "obs/joint_states": proprio[:, :7],
+        "obs/gripper_states": proprio[:, 7:],
+        "obs/ee_pos": pos,
+        "obs/ee_ori": ori,
+        "obs/ee_states": np.concatenate([pos, ori], axis=1),
+    }
+
+
+def _render(
+    env: ManipulationEnv, states: np.ndarray, rendered: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, dict[int, np.ndarray]]]:
+    """Frames {"obs/<view>_rgb": [R, H, W, 3]} and depths {view: {step: [H, W]}} of states."""
+    frames: dict[str, list[np.ndarray]] = {view: [] for view in CAMERAS}
+    depths: dict[str, dict[int, np.ndarray]] = {view: {} for view in CAMERAS}
+    for step in rendered.tolist():
+        env.set_state(states[step])
+        images, ranges = env.render_views_and_depths()
+        for view in CAMERAS:
+            frames[view].append(images[view])
+            depths[view][step] = ranges[view]
+    return {f"obs/{view}_rgb": np.stack(frames[view]) for view in CAMERAS}, depths
+
+
+def _track(
+    env: ManipulationEnv,
+    states: np.ndarray,
+    rendered: np.ndarray,
+    depths: dict[str, dict[int, np.ndarray]],
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    from zipmo_sim.tracks import Tracker  # imports mujoco, which must find its backend chosen
+
+    tracker = Tracker(env.sim.model._model, states, CAMERAS)
+    arrays = {}
+    for view in CAMERAS:
+        windows = [tracker.window(view, step, rng, depths=depths[view]) for step in rendered.tolist()]
+        arrays[f"tracks/{view}"] = np.stack([window.tracks for window in windows]).astype(np.float16)
+        arrays[f"tracks/{view}_visible"] = np.stack([window.visible for window in windows])
+        arrays[f"tracks/{view}_moving"] = np.stack([window.moving for window in windows])
+    return arrays
+
+
+# -- processes -----------------------------------------------------------------------------------------------------
+
+
+def _serve(
+    task: str, jobs: Iterator[Identity], answer: Callable[[Outcome], None], suite: str, out: str, settings: Settings
+) -> None:
+    """A worker process: one environment, made, stepped, rendered and closed here."""
+    env = suites.make_env(suite, task, image_every=0)
+    try:
+        shared = _shared(env, settings)
+        for identity in jobs:
+            try:
+                demo, outcome = make_demo(env, identity, settings)
+            except Exception as error:  # one attempt must not end a collection of hundreds; it is counted and told
+                answer(Outcome(task, identity, "error", detail=f"{type(error).__name__}: {error}"))
+                continue
+            if demo is None:
+                write_failure(out, suite, task, identity)
+            else:
+                start = perf_counter()
+                write_part(out, shared, demo)
+                outcome.seconds["write"] = perf_counter() - start
+            answer(outcome)
+    finally:
+        env.close()
+
+
+def _shared(env: ManipulationEnv, settings: Settings) -> dict[str, object]:
+    """Attributes of a file of demonstrations, as far as they are known before it is complete."""
+    task = env.task
+    return {
+        "suite": task.suite,
+        "task": task.name,
+        "language": task.language,
+        "env_args": json.dumps(
+            {"env_name": task.scene, "suite": task.suite, "task": task.name, "control_freq": CONTROL_HZ}
+        ),
+        "problem_info": json.dumps({"problem_name": task.scene, "language_instruction": task.language}),
+        "macros_image_convention": "upright",
+        "obs_alignment": "before_action",
+        "asset_hash": asset_hash(task.suite),
+        "model_hash": model_hash(env),
+        "render_hash": render_hash(task.suite, env.render_settings),
+        "render_every": settings.render_every,
+        "format_version": FORMAT_VERSION,
+    }
+
+
+class _Clock:
+    def __init__(self):
+        self.laps: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = perf_counter()
+        self.laps[name], self._last = now - self._last, now
+
+
+# -- checks --------------------------------------------------------------------------------------------------------
+
+
+def _attempts(episodes: int, seed: int, states: Sequence[int]) -> list[Identity]:
+    if episodes < 0 or seed < 0:
+        raise ValueError(f"episodes and seed must not be negative, got {episodes} and {seed}")
+    return [(states[index % len(states)], seed * _SEEDS_APART + index // len(states)) for index in range(episodes)]
+
+
+def _checked_states(states: Sequence[int]) -> list[int]:
+    states = [int(state) for state in states]
+    reserved = [state for state in states if not 0 <= state < FIRST_EVALUATION_STATE]
+    if reserved or not states:
+        raise ValueError(
+            f"demonstrations start from init states 0-{FIRST_EVALUATION_STATE - 1}, got {reserved or 'none'}: "
+            "25-49 are kept for evaluation"
+        )
+    return states
+
+
+def _checked_tasks(suite: str, names: Sequence[str] | None) -> list[str]:
+    if names is None:
+        return [task.name for task in suites.tasks(suite)]
+    return [suites.task(suite, name).name for name in names]
+
+
+def _check(settings: Settings, workers: int) -> None:
+    if workers < 1 or settings.render_every < 1 or settings.after_success < 0:
+        raise ValueError("workers and render_every must be at least 1, after_success at least 0")
+    if not settings.noise or not all(0 <= level <= 0.5 for level in settings.noise):
+        raise ValueError(f"noise levels must be in 0 .. 0.5, got {settings.noise}")
+    if not 0 <= settings.recovery <= 1:
+        raise ValueError(f"recovery is a share, 0 .. 1, got {settings.recovery}")
+    select_backend()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One collection at a time may write into a folder; the lock goes with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise BlockingIOError(error.errno, f"another collection is writing into {folder}") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _summary(out: str | Path, suite: str, task: str, errors: int) -> Summary:
+    info = merge(out, suite, task)
+    done, failed = known(out, suite, task)
+    steps = [demo.num_samples for demo in info.demos] if info else []
+    return Summary(task, len(done | failed) + errors, len(done), float(np.mean(steps)) if steps else 0.0, errors)

@@ -1,0 +1,8 @@
+import sys
+
+from graph_stubs import load_policy
+
+from zipmo_ros.nodes.managed import run
+from zipmo_ros.nodes.policy_node import PolicyNode
+
+sys.exit(run(lambda: PolicyNode(load_policy)))

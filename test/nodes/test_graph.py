@@ -1,0 +1,140 @@
+"""One table of nodes and arguments behind `zipmo up`, the parameter files and the launch file."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zipmo_ros.apps import up
+from zipmo_ros.apps.processes import command_line, environment
+from zipmo_ros.nodes.graph import GRAPHS, PLANNER, POLICY, SIM, parameters_path
+from zipmo_ros.nodes.settings import PlannerParameters, PolicyParameters, SimParameters
+
+ROOT = Path(__file__).parents[2]
+SCHEMAS = {PLANNER: PlannerParameters, POLICY: PolicyParameters, SIM: SimParameters}
+GRAPH = GRAPHS["sim"]
+
+
+def file_parameters(node):
+    (body,) = yaml.safe_load(parameters_path(node).read_text()).values()
+    return body["ros__parameters"]
+
+
+@pytest.mark.parametrize("node", SCHEMAS, ids=lambda node: node.name)
+def test_parameter_file_holds_every_declared_key_with_its_default(node):
+    declared = {field.name: field.default for field in dataclasses.fields(SCHEMAS[node])}
+    written = file_parameters(node)
+    assert set(written) == set(declared)
+    for name, value in written.items():
+        value = tuple(value) if isinstance(value, list) else value
+        assert (type(value), value) == (type(declared[name]), declared[name]), name
+
+
+@pytest.mark.parametrize("node", SCHEMAS, ids=lambda node: node.name)
+def test_every_line_of_a_parameter_file_says_what_it_is(node):
+    written = file_parameters(node)
+    lines = parameters_path(node).read_text().splitlines()
+    for name in written:
+        (line,) = [line for line in lines if line.strip().startswith(f"{name}:")]
+        assert "  # " in line, line
+
+
+def test_no_key_belongs_to_ros_and_to_the_checkpoint():
+    motion = pytest.importorskip("zipmo_ros.motion.config")
+    model = pytest.importorskip("zipmo_policy.model")
+    configs = [c for m in (motion, model) for c in vars(m).values() if dataclasses.is_dataclass(c)]
+    frozen = {field.name for config in configs for field in dataclasses.fields(config)}
+    assert len(frozen) > 10
+    ros = {field.name for schema in SCHEMAS.values() for field in dataclasses.fields(schema)}
+    assert not ros & frozen
+
+
+def test_arguments_set_parameters_that_exist():
+    names = {node.name: {field.name for field in dataclasses.fields(schema)} for node, schema in SCHEMAS.items()}
+    for argument in GRAPH.arguments:
+        assert argument.description
+        assert not argument.choices or argument.default in argument.choices
+        for node, parameter in argument.parameters:
+            assert parameter in names[node], f"{argument.name} sets {node}'s {parameter}"
+
+
+def test_executables_are_installed_under_the_names_of_the_table():
+    setup = (ROOT / "setup.py").read_text()
+    for node in GRAPH.nodes:
+        assert f'"{node.executable} = {node.module}:main"' in setup
+
+
+def test_command_lines():
+    graph, values = up.parse(["sim", "suite=libero_goal", "mode=realtime", "checkpoint=/a b", "namespace=left"])
+    lines = {node.name: command_line(graph, node, values) for node in graph.nodes}
+    assert lines["planner"][1:3] == ["-m", "zipmo_ros.nodes.planner_node"]
+    assert "checkpoint:=/a b" in lines["planner"]
+    assert {"mode:=realtime", "__ns:=/left"} <= set(lines["policy"])
+    assert {"mode:=realtime", "suite:=libero_goal"} <= set(lines["sim"])
+    assert not any(word.startswith(("task:=", "seed:=")) for word in lines["sim"])  # the parameter file's stay
+
+
+def test_this_machine_only_unless_the_user_decides(monkeypatch):
+    monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE", raising=False)
+    assert environment()["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    assert environment()["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ([], "name a graph: sim"),
+        (["nosuch"], "name a graph: sim"),
+        (["sim", "suite"], "expected key=value, got 'suite'"),
+        (["sim", "sweet=mini"], "no argument 'sweet'; there are checkpoint, "),
+        (["sim", "mode=fast"], "mode must be one of lockstep, realtime, got 'fast'"),
+    ],
+)
+def test_up_refuses_what_it_does_not_know(capsys, words, reason):
+    assert up.main(words) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_help_shows_every_argument(capsys):
+    assert up.main(["sim", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for argument in GRAPH.arguments:
+        assert f"  {argument.name} " in shown
+        assert argument.description in shown
+
+
+def test_launch_file_is_built_from_the_table():
+    """Read, not run: `launch` is no package of a pip-only machine."""
+    tree = ast.parse((ROOT / "launch/sim.launch.py").read_text())
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert "generate_launch_description" in functions
+    imported = {f"{n.module}.{a.name}" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert {"zipmo_ros.nodes.graph.GRAPHS", "zipmo_ros.nodes.graph.parameters_path"} <= imported
+    literals = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    assert not literals & {argument.name for argument in GRAPH.arguments} - {"namespace", "log_level"}
+    assert not literals & {node.executable for node in GRAPH.nodes}
+
+
+def test_launch_file_declares_and_starts_the_table():
+    pytest.importorskip("launch_ros", reason="`launch` comes with a ROS installation, not from PyPI")
+    import importlib.util
+
+    from launch.actions import DeclareLaunchArgument
+
+    spec = importlib.util.spec_from_file_location("sim_launch", ROOT / "launch/sim.launch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    entities = module.generate_launch_description().entities
+    declared = {entity.name for entity in entities if isinstance(entity, DeclareLaunchArgument)}
+    assert declared == {argument.name for argument in GRAPH.arguments} | {"rviz"}
+
+
+def test_rviz_shows_topics_that_exist():
+    from zipmo_ros.nodes import topics
+
+    displays = yaml.safe_load((ROOT / "config/rviz/sim.rviz").read_text())["Visualization Manager"]["Displays"]
+    shown = {display["Topic"]["Value"] for display in displays}
+    assert shown == {topics.OVERLAY, *topics.IMAGES.values()}

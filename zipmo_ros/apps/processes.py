@@ -1,0 +1,107 @@
+"""A graph of nodes as processes of this one: started, watched, and stopped together."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from zipmo_ros.nodes.graph import Graph, NodeEntry, parameters_path
+
+KEPT_LINES = 30  # of each node's log, for error messages
+_PR_SET_PDEATHSIG = 1
+
+
+def command_line(graph: Graph, node: NodeEntry, values: Mapping[str, str]) -> list[str]:
+    """What starts one node with these argument values (graph.values)."""
+    words = [sys.executable, "-m", node.module, "--ros-args", "-r", f"__node:={node.name}"]
+    if values.get("namespace"):
+        words += ["-r", f"__ns:=/{values['namespace'].strip('/')}"]
+    words += ["--params-file", str(parameters_path(node)), "--log-level", values["log_level"]]
+    for name, value in graph.parameters(node, values).items():
+        words += ["-p", f"{name}:={value}"]
+    return words
+
+
+def environment(domain: int | None = None) -> dict[str, str]:
+    """Environment of the nodes: this machine only, unless the user has decided otherwise."""
+    variables = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", **os.environ, "PYTHONUNBUFFERED": "1"}
+    return variables if domain is None else {**variables, "ROS_DOMAIN_ID": str(domain)}
+
+
+def _follow_parent() -> Callable[[], None] | None:
+    """Have the kernel interrupt a node whose parent died without a chance to stop it (Linux)."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up before the fork
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+class GraphProcesses:
+    """One process a node, each in a session of its own, so that ctrl-C reaches them through `stop` alone.
+
+    on_line: (node name, line of its log) -> None, called from a thread a node. Start it from a thread that lives as
+    long as the graph.
+    """
+
+    def __init__(self, graph: Graph, values: Mapping[str, str], domain: int | None = None,
+                 on_line: Callable[[str, str], None] | None = None):  # fmt: skip
+        self._graph = graph
+        self._values = values
+        self._environment = environment(domain)
+        self._on_line = on_line or (lambda name, line: None)
+        self._readers: list[threading.Thread] = []
+        self.processes: dict[str, subprocess.Popen] = {}
+        self.lines: dict[str, deque[str]] = {}
+
+    def start(self) -> None:
+        """Start every node."""
+        for node in self._graph.nodes:
+            process = subprocess.Popen(
+                command_line(self._graph, node, self._values),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=_follow_parent(),
+            )
+            self.processes[node.name] = process
+            self.lines[node.name] = deque(maxlen=KEPT_LINES)
+            reader = threading.Thread(target=self._read, args=(node.name, process), daemon=True)
+            reader.start()
+            self._readers.append(reader)
+
+    def ended(self) -> dict[str, int]:
+        """Exit status of the nodes that are no longer running."""
+        return {name: code for name, process in self.processes.items() if (code := process.poll()) is not None}
+
+    def stop(self, patience: float = 4.0) -> dict[str, int]:
+        """Interrupt all nodes, kill those that don't end within `patience` seconds; the exit statuses."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + patience
+        for process in self.processes.values():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for reader in self._readers:
+            reader.join(timeout=1.0)
+        return self.ended()
+
+    def _read(self, name: str, process: subprocess.Popen) -> None:
+        for line in process.stdout:
+            self.lines[name].append(line.rstrip())
+            self._on_line(name, line.rstrip())
+        process.stdout.close()

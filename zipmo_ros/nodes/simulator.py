@@ -1,0 +1,109 @@
+"""Episodes of an environment, for one thread. Knows no ROS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from zipmo_ros.nodes.topics import VIEWS
+from zipmo_ros.runtime.stamps import episode_number, observation_stamp
+
+
+class Suites(Protocol):
+    """What knows the tasks and makes their environments: the module zipmo_sim.suites, or a stand-in."""
+
+    def task(self, suite: str, name: str) -> Any: ...
+    def tasks(self, suite: str) -> list[Any]: ...
+    def make_env(self, suite: str, task_name: str, **options: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode: the scene of `task` at `init_state`; it is over when task `goal` is done."""
+
+    suite: str
+    task: str
+    language: str
+    goal: str
+    init_state: int
+    seed: int
+    number: int
+    image_every: int
+
+    def stamp_ns(self, step: int) -> int:
+        """Simulated time of the observation before action `step`."""
+        return observation_stamp(self.number, step)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the sensors show at a step: images {view: uint8 [H, W, 3]} where they are new, proprio float32 [9].
+
+    done_tasks: tasks of the scene that were done after any step so far. last: no step can follow.
+    """
+
+    step: int
+    images: dict[str, np.ndarray] | None
+    proprio: np.ndarray
+    done_tasks: tuple[str, ...]
+    last: bool
+
+
+class Simulator:
+    """Keeps the environment of one task at a time, and makes another when the task changes.
+
+    Make, use and close it in one thread: OpenGL contexts belong to threads, and a second environment in a process
+    would spoil the first one's images.
+    """
+
+    def __init__(self, suites: Suites, env_options: dict[str, Any]):
+        self._suites = suites
+        self._options = env_options
+        self._env: Any = None
+        self._made: tuple[str, str] | None = None
+        self._done: set[str] = set()
+
+    def describe(self, suite: str, task: str, goal: str, init_state: int, seed: int, number: int,
+                 image_every: int) -> Episode:  # fmt: skip
+        """The episode of these parameters; an empty task is the suite's first, an empty goal the task itself, and a
+        negative number stands for the usual one. Raises ValueError for unknown names."""
+        chosen = self._suites.task(suite, task) if task else self._suites.tasks(suite)[0]
+        goal_task = self._suites.task(suite, goal) if goal else chosen
+        if goal_task.scene != chosen.scene:
+            raise ValueError(f"goal '{goal}' belongs to scene '{goal_task.scene}', task '{task}' to '{chosen.scene}'")
+        number = number if number >= 0 else episode_number(chosen.index, init_state)
+        return Episode(suite, chosen.name, goal_task.language, goal_task.name, init_state, seed, number, image_every)
+
+    def prepare(self, suite: str, task: str) -> None:
+        """Have the environment of a task ready."""
+        if self._made != (suite, task):
+            self.close()
+            self._env = self._suites.make_env(suite, task, **self._options)
+            self._made = suite, task
+
+    def begin(self, episode: Episode) -> Observation:
+        """Start the episode; its observation 0."""
+        self.prepare(episode.suite, episode.task)
+        self._env.image_every = episode.image_every
+        observation, info = self._env.reset(seed=episode.seed, options={"init_state": episode.init_state})
+        self._done = set()
+        return self._observe(observation, info, last=False)
+
+    def step(self, episode: Episode, action: np.ndarray) -> Observation:
+        """Execute the action [7]."""
+        observation, _, _, truncated, info = self._env.step(action)
+        self._done |= set(info["done_tasks"])
+        return self._observe(observation, info, last=truncated or episode.goal in self._done)
+
+    def close(self) -> None:
+        """Close the environment."""
+        if self._env is not None:
+            self._env.close()
+        self._env = self._made = None
+
+    def _observe(self, observation: dict, info: dict, last: bool) -> Observation:
+        fresh = info["image_step"] == info["step"]
+        images = {view: observation[view] for view in VIEWS} if fresh else None
+        return Observation(info["step"], images, observation["proprio"], tuple(sorted(self._done)), last)
