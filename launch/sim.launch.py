@@ -3,14 +3,13 @@
     ros2 launch zipmo_ros sim.launch.py suite:=mini mode:=realtime rviz:=true
 """
 
-import os
-
 import yaml
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from zipmo_ros.nodes.graph import GRAPHS, parameters_path
 from zipmo_ros.share import share_path
 
@@ -39,8 +38,6 @@ def start_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    # This machine only, unless the user has decided otherwise; as `zipmo up` does.
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     declared = [
         DeclareLaunchArgument(
             argument.name,

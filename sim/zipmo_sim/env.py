@@ -1,7 +1,7 @@
 """A gymnasium environment around any single-arm robosuite 1.4 scene with OSC_POSE control at 20 Hz."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gymnasium
@@ -42,7 +42,8 @@ class ManipulationEnv(gymnasium.Env):
     task: what to do. build: () -> robosuite environment (OSC_POSE, hard_reset=False, ignore_done=True, no renderer).
     place: (robosuite environment, i) -> None, puts initial state i in place, after robosuite's own reset.
     success: (robosuite environment) -> bool. image_every: images are rendered at steps 0, n, 2n, ... and repeated in
-    between; 0 never renders and gives black images. render: what images look like.
+    between; 0 never renders and gives black images. render: what images look like. scene_success: predicates of all
+    tasks of this scene by name (None: of this task alone); info["done_tasks"] names those that hold now.
     One environment per process; create, step and close it in one thread (OpenGL contexts are per thread).
     """
 
@@ -57,6 +58,7 @@ class ManipulationEnv(gymnasium.Env):
         image_every: int = 1,
         render: RenderSettings | None = None,
         render_mode: str | None = "rgb_array",
+        scene_success: Mapping[str, Callable[[Any], bool]] | None = None,
     ):
         if image_every < 0:
             raise ValueError(f"image_every must be 0 (never) or positive, got {image_every}")
@@ -67,6 +69,7 @@ class ManipulationEnv(gymnasium.Env):
         self.render_mode = render_mode
         self._place = place
         self._success = success
+        self._scene_success = scene_success or {task.name: success}
         self._renderer: ViewRenderer | None = None
         self.robosuite = build()
         # Its observables are evaluated at every physics substep (25 per control step), and nothing here reads them.
@@ -243,6 +246,7 @@ class ManipulationEnv(gymnasium.Env):
     def _info(self) -> dict[str, Any]:
         return {
             "success": self.success(),
+            "done_tasks": [name for name, holds in self._scene_success.items() if holds(self.robosuite)],
             "step": self._step,
             "image_step": self._image_step,
             "task": self.task.name,

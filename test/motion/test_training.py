@@ -88,6 +88,7 @@ def test_terminated_run_saves_and_goes_on_bit_equal(tmp_path):
     assert not resumed.interrupted
     assert same(whole.model, resumed.model)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
 def test_caller_random_stream_is_untouched(tmp_path):

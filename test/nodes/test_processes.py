@@ -1,6 +1,7 @@
 """Nodes as processes of their own: starting, signals, death, and the driver that runs episodes through them."""
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -65,9 +66,10 @@ def test_driver_runs_episodes_like_the_loop_without_ros(stub_graph, fresh_domain
         np.testing.assert_array_equal(driver.recording.action_array(), direct_actions(wander, 30, "wander about"))
         assert set(driver.recording.plan_ages("lockstep")) == {0, 50, 100, 150}
         assert outcome.plan_ms is None or outcome.plan_ms > 0
-        assert len(frames) == 10
+        assert 8 <= len(frames) <= 10  # images are best effort
         assert frames[0][0]["eye_in_hand"].shape == (128, 128, 3)
-        assert any(overlay is not None and overlay.shape == (256, 512, 3) for _, overlay in frames)
+        shapes = [None if overlay is None else overlay.shape for _, overlay in frames]
+        assert shapes.count((256, 512, 3)) >= 7, shapes
 
         outcome = driver.run_episode(episode(wander, 31, "rest", goal=rest.name))
         assert (outcome.success, outcome.original_success, outcome.steps) == (True, False, 10)
@@ -174,3 +176,40 @@ def test_the_parameter_file_is_read(stub_graph, fresh_domain, tmp_path, monkeypa
     finally:
         process.terminate()
         process.communicate(timeout=10)
+
+
+def test_a_program_that_knows_only_the_topics_drives_the_arm(stub_graph, fresh_domain):
+    domain = fresh_domain()
+    node = next(node for node in stub_graph.nodes if node.name == "sim")
+    values = stub_graph.values({"task": "rest", "init_state": "7"})
+    sim = popen(command_line(stub_graph, node, values), domain)
+    somebody = popen([sys.executable, str(HERE / "external_arm_driver.py")], domain)
+    try:
+        result = json.loads(somebody.communicate(timeout=20)[0].splitlines()[-1])
+    finally:
+        for process in (somebody, sim):
+            process.terminate()
+            process.communicate(timeout=10)
+    episode = result["episode"]
+    assert (episode["task"], episode["state"], episode["step"]) == ("rest", "success", 10)
+    assert result["images"]["eye_in_hand"] == [128, 128, "rgb8"]
+
+
+def test_a_planner_killed_in_realtime(stub_graph, fresh_domain, graph):
+    """SIGKILL to a process: nothing is said, no connection is closed, and the arm still stops in time."""
+    from rclpy.parameter import Parameter
+    from test_realtime import WITHIN, Arm
+
+    arm = Arm(graph, planner=False)
+    node = next(node for node in stub_graph.nodes if node.name == "planner")
+    planner = popen(command_line(stub_graph, node, stub_graph.values({"checkpoint": "pushing"})), graph.domain)
+    try:
+        arm.until_it_runs()
+        assert not arm.policy.set_parameters([Parameter("plan_timeout", value=100.0)])[0].successful  # out of range
+        since = time.monotonic()
+        planner.kill()
+        assert arm.time_to_stop(since) < WITHIN
+        assert "arm stopped: the newest plan is" in arm.policy.report.last_error
+    finally:
+        planner.kill()
+        planner.communicate()

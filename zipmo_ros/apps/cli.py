@@ -1,4 +1,4 @@
-"""The `zipmo` command: one table of sub-commands, each a module with `main(argv) -> int`, imported only when asked for."""
+"""The `zipmo` command: a table of sub-commands, each a module with `main(argv) -> int`, imported when asked for."""
 
 from __future__ import annotations
 

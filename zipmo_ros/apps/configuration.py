@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from omegaconf import DictConfig
 
 from zipmo_ros.share import share_path
@@ -20,11 +22,27 @@ def load(name: str, overrides: list[str]) -> DictConfig:
     if {"-h", "--help"} & set(overrides):
         print(f"usage: zipmo {name} [key=value ...]\n\n{(folder / f'{name}.yaml').read_text()}")
         raise SystemExit(0)
+    overrides = _as_overrides(overrides)
     strange = [text for text in overrides if "=" not in text and not text.startswith("~")]
     if strange:
         raise ValueError(f"'{strange[0]}' is not key=value; see --help")
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):
-            return compose(name, overrides=list(overrides))
+            return compose(name, overrides=overrides)
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(" ".join(str(error).split("\n")[:2]).strip()) from error
+
+
+def _as_overrides(words: list[str]) -> list[str]:
+    """`--key value` means key='value', for those used to options, and for sentences."""
+    overrides, rest = [], iter(words)
+    for word in rest:
+        if word.startswith("--"):
+            value = next(rest, None)
+            if value is None:
+                raise ValueError(f"{word} needs a value")
+            if not re.fullmatch(r"[\w./\[\],-]+", value):  # what Hydra's grammar would trip over
+                value = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+            word = f"{word[2:]}={value}"
+        overrides.append(word)
+    return overrides

@@ -28,7 +28,8 @@ _WIRE = """
 import time, rclpy
 from std_msgs.msg import String
 rclpy.init(); node = rclpy.create_node("zipmo_doctor"); heard = []
-node.create_subscription(String, "zipmo_doctor", heard.append, 1); publisher = node.create_publisher(String, "zipmo_doctor", 1)
+node.create_subscription(String, "zipmo_doctor", heard.append, 1)
+publisher = node.create_publisher(String, "zipmo_doctor", 1)
 end = time.monotonic() + 10
 while not heard and time.monotonic() < end:
     publisher.publish(String(data="ping")); rclpy.spin_once(node, timeout_sec=0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 from datetime import datetime, timezone
@@ -55,7 +56,7 @@ def identity(settings: Settings) -> dict:
             "render": render_hash(settings.suite),
         },
         "version": __version__,
-        "machine": f"{platform.machine()}, {len(__import__('os').sched_getaffinity(0))} cores",
+        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
@@ -78,6 +79,23 @@ def evaluate(settings: Settings, chosen: list[Task], episodes: int, swap: bool, 
     )
 
 
+def settings_of(config, via: str) -> Settings:
+    """The settings that a configuration names. Raises FileNotFoundError for a missing checkpoint."""
+    checkpoint = Path(config.checkpoint or default_checkpoint())
+    if not checkpoint.is_dir():
+        raise FileNotFoundError(f"there is no checkpoint directory '{checkpoint}'")
+    return Settings(
+        suite=config.suite,
+        checkpoint=checkpoint,
+        via=via,
+        seed=config.seed,
+        replan_every=config.replan_every,
+        nfe=config.nfe,
+        ensemble=config.ensemble,
+        libero_assets=config.libero_assets and Path(config.libero_assets),
+    )
+
+
 def main(argv: list[str]) -> int:
     """0 when every episode ran to its end, successful or not; 1 when some crashed; 2 for a wrong request."""
     try:
@@ -87,18 +105,7 @@ def main(argv: list[str]) -> int:
         if config.instruction not in ("own", "swap"):
             raise ValueError(f"instruction must be own or swap, got '{config.instruction}'")
         chosen = choose_tasks(config.suite, config.tasks)
-        settings = Settings(
-            suite=config.suite,
-            checkpoint=Path(config.checkpoint or default_checkpoint()),
-            via=config.via,
-            seed=config.seed,
-            replan_every=config.replan_every,
-            nfe=config.nfe,
-            ensemble=config.ensemble,
-            libero_assets=config.libero_assets and Path(config.libero_assets),
-        )
-        if not settings.checkpoint.is_dir():
-            raise FileNotFoundError(f"no checkpoint directory '{settings.checkpoint}'")
+        settings = settings_of(config, config.via)
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo eval: {error}", file=sys.stderr)
         return 2

@@ -58,17 +58,19 @@ class GraphDriver:
     """A graph of its own, in a ROS domain of its own, that runs episodes one after another.
 
     settings: suite, checkpoint, seed, replan_every, nfe, ensemble and libero_assets, as in an evaluation. on_frames:
-    gets every pair of images with its overlay, for videos. domain: ROS_DOMAIN_ID (None: one by process id).
+    gets every pair of images with its overlay, for videos. image_every: control steps between two pairs of images
+    (None: replan_every). domain: ROS_DOMAIN_ID (None: one by process id).
     Use it as a context manager; `start` may also be called alone. A graph of which a node died is started afresh.
     """
 
     def __init__(self, settings: Any, mode: str = "lockstep", on_frames: OnFrames | None = None,
-                 graph: Graph = GRAPHS["sim"], domain: int | None = None):  # fmt: skip
+                 image_every: int | None = None, graph: Graph = GRAPHS["sim"], domain: int | None = None):  # fmt: skip
         given = {
             "checkpoint": str(settings.checkpoint),
             "suite": settings.suite,
             "seed": str(settings.seed),
             "replan_every": str(settings.replan_every),
+            "image_every": str(image_every or ""),
             "nfe": str(settings.nfe or 0),
             "ensemble": settings.ensemble,
             "libero_assets": str(settings.libero_assets or ""),
@@ -82,8 +84,6 @@ class GraphDriver:
         self._processes: GraphProcesses | None = None
         self._context = self._node = self._executor = None
         self.recording = Recording()
-
-    # -- life ----------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> GraphDriver:
         return self
@@ -126,7 +126,7 @@ class GraphDriver:
         from diagnostic_msgs.msg import DiagnosticArray
         from geometry_msgs.msg import TwistStamped
         from rcl_interfaces.srv import SetParametersAtomically
-        from rclpy.qos import QoSProfile
+        from rclpy.qos import QoSProfile, ReliabilityPolicy
         from sensor_msgs.msg import Image
         from std_msgs.msg import String
         from std_srvs.srv import Trigger
@@ -142,8 +142,8 @@ class GraphDriver:
         self._span = 0, 0  # stamps of the running episode
         self._halves: dict[int, dict[str, Any]] = {}
         self._pair: dict[str, tuple[int, np.ndarray]] = {}
-        self._frames: dict[str, np.ndarray] | None = None  # a pair whose overlay is still to come
-        self._framed_ns: int | None = None
+        self._frames: dict[int, dict[str, np.ndarray]] = {}  # stamp -> views whose overlay is still to come, in order
+        self._emitted_ns = -1
         reliable = QoSProfile(depth=100)  # the simulator waits for no listener: keep what comes meanwhile
         node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, 10)
         node.create_subscription(String, topics.EPISODE, self._on_episode, topics.LATCHED)
@@ -152,15 +152,14 @@ class GraphDriver:
         node.create_subscription(JointTrajectory, topics.GRIPPER, self._on_gripper, reliable)
         node.create_subscription(Image, topics.MOTION_EMBEDDING, self._on_plan, reliable)
         if self._on_frames is not None:
+            sensor = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
             for view, topic in topics.IMAGES.items():
-                node.create_subscription(Image, topic, lambda m, view=view: self._on_image(view, m), topics.SENSOR)
-            node.create_subscription(Image, topics.OVERLAY, self._on_overlay, topics.COMMAND)
+                node.create_subscription(Image, topic, lambda m, view=view: self._on_image(view, m), sensor)
+            node.create_subscription(Image, topics.OVERLAY, self._on_overlay, reliable)
         self._instruction = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
         self._set_parameters = node.create_client(SetParametersAtomically, "sim/set_parameters_atomically")
         self._reset = node.create_client(Trigger, "sim/reset")
         self._clients = (self._set_parameters, self._reset)
-
-    # -- an episode ----------------------------------------------------------------------------------------------
 
     def run_episode(self, episode: Episode) -> Outcome:
         """Run one episode to its end; what breaks becomes the outcome's error. What was heard is in `recording`."""
@@ -192,7 +191,8 @@ class GraphDriver:
         self._say(episode.instruction)
         self._configure({"task": episode.task, "goal": episode.instructed_task, "init_state": episode.init_state,
                          "seed": episode.seed, "episode": episode.number})  # fmt: skip
-        self._report = {}
+        self._report, self._emitted_ns = {}, -1
+        self._frames.clear()
         self._span = observation_stamp(episode.number, 0), observation_stamp(episode.number + 1, 0)
         from std_srvs.srv import Trigger
 
@@ -207,11 +207,11 @@ class GraphDriver:
             elif time.monotonic() - since > STUCK:
                 raise RuntimeError(f"no command for {STUCK:.0f} s at step {progress}; {self._complaints()}")
         report = self._report
-        # the last commands may still be on their way here
+        # the last commands and overlays may still be on their way here
         deadline = time.monotonic() + 1.0
-        while len(self.recording.actions) < report["step"] and time.monotonic() < deadline:
+        while (len(self.recording.actions) < report["step"] or self._frames) and time.monotonic() < deadline:
             self._turn()
-        self._flush_frames()
+        self._emit_frames(self._span[1], None)
         return report
 
     def _say(self, sentence: str) -> None:
@@ -232,8 +232,6 @@ class GraphDriver:
         result = self._ask(self._set_parameters, request).result
         if not result.successful:
             raise RuntimeError(f"the simulator refused {dict(parameters)}: {result.reason}")
-
-    # -- waiting -------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
         self._executor.spin_once(timeout_sec=0.1)
@@ -256,8 +254,6 @@ class GraphDriver:
 
     def _complaints(self) -> str:
         return "; ".join(f"{name}: {values['message']}" for name, values in self._status.items()) or "no node reports"
-
-    # -- what is heard -------------------------------------------------------------------------------------------
 
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
@@ -295,23 +291,19 @@ class GraphDriver:
     def _on_image(self, view: str, message: Any) -> None:
         stamp_ns = self._convert.to_ns(message.header.stamp)
         self._pair[view] = stamp_ns, self._convert.read_image(message)
-        whole = len(self._pair) == 2 and len({stamp for stamp, _ in self._pair.values()}) == 1
-        if whole and stamp_ns != self._framed_ns:
-            self._flush_frames()
-            self._framed_ns = stamp_ns
-            self._frames = {name: image for name, (_, image) in self._pair.items()}
+        stamps = {stamp for stamp, _ in self._pair.values()}
+        new = self._span[0] <= stamp_ns < self._span[1] and stamp_ns > self._emitted_ns
+        if new and len(self._pair) == 2 and stamps == {stamp_ns}:
+            self._frames[stamp_ns] = {name: image for name, (_, image) in self._pair.items()}
 
     def _on_overlay(self, message: Any) -> None:
-        stamp_ns = self._convert.to_ns(message.header.stamp)
-        if self._frames is not None and self._framed_ns == stamp_ns:
-            frames, self._frames = self._frames, None
-            self._on_frames(frames, self._convert.read_image(message, size=None))
+        self._emit_frames(self._convert.to_ns(message.header.stamp), self._convert.read_image(message, size=None))
 
-    def _flush_frames(self) -> None:
-        """Images whose overlay was not heard."""
-        if self._frames is not None:
-            frames, self._frames = self._frames, None
-            self._on_frames(frames, None)
+    def _emit_frames(self, until_ns: int, overlay: np.ndarray | None) -> None:
+        """Hand out the frames up to a stamp; the overlay belongs to the last of them, those before it had none."""
+        for stamp_ns in [stamp for stamp in self._frames if stamp <= until_ns]:
+            self._emitted_ns = stamp_ns
+            self._on_frames(self._frames.pop(stamp_ns), overlay if stamp_ns == until_ns else None)
 
 
 def _number(text: str | None) -> float | None:

@@ -128,12 +128,12 @@ class MotionPlanner(nn.Module):
             image_tokens = self.encode_images(images, seen_text)
         if drop_frame is not None:
             image_tokens = torch.where(drop_frame[:, None, None], self.ca_mask_token, image_tokens)
-        image_tokens = image_tokens + self._per_view(self.learnable_emb_dino, image_tokens.shape[1])
+        image_tokens = self.with_view(image_tokens)
         if self.config.text:
             tokens = self.text_context(text, step, drop_text)
             tokens = PokeContext(tokens, tokens.new_zeros(*tokens.shape[:2], 3))
         else:
-            tokens = poke_context(self.track_cond_emb, self.config.pokes, pokes, len(image_tokens), self.config.context_width)
+            tokens = self.poke_context(pokes, len(image_tokens))
             tokens = tokens if drop_pokes is None else drop_last(tokens, drop_pokes)
         norm = self.text_norm(self.config.text.scale * seen_text) if self.config.norm_by_text else None
 
@@ -155,6 +155,14 @@ class MotionPlanner(nn.Module):
         if images.ndim != 5 or images.shape[1] != self.config.views:
             raise ValueError(f"this planner looks at {self.config.views} views [B, V, H, W, 3], got {tuple(images.shape)}")
         return self.image_encoder(images, text)
+
+    def with_view(self, image_tokens: Tensor) -> Tensor:
+        """Image tokens plus the embedding that tells them, and the views, apart."""
+        return image_tokens + self._per_view(self.learnable_emb_dino, image_tokens.shape[1])
+
+    def poke_context(self, pokes: Tensor | None, batch: int) -> PokeContext:
+        """pokes [B, P, 5] or None -> context tokens [B, slots, D] and positions [B, slots, 3]."""
+        return poke_context(self.track_cond_emb, self.config.pokes, pokes, batch, self.config.context_width)
 
     def text_context(self, text: Tensor, step: Tensor | None = None, drop_text: Tensor | None = None) -> Tensor:
         """text [B, Dt] -> context tokens [B, 1 or 2, D]: the sentence, and the episode step where the planner was trained with it."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -89,6 +91,21 @@ def _load(encoder: str, path: str | None, allow_download: bool):
     from transformers import AutoTokenizer, BertModel
 
     offline = {"local_files_only": not (allow_download and path is None)}
-    tokenizer = AutoTokenizer.from_pretrained(str(source), **offline)
-    model = BertModel.from_pretrained(str(source), add_pooling_layer=encoder == "bert-base-cased", **offline)
+    with _quiet():
+        tokenizer = AutoTokenizer.from_pretrained(str(source), **offline)
+        model = BertModel.from_pretrained(str(source), **offline)
     return tokenizer, model.eval().requires_grad_(False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """transformers without its progress bars."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()

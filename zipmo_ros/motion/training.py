@@ -334,14 +334,21 @@ class MetricsLog:
 
 @contextmanager
 def _terminated() -> Iterator[list[int]]:
-    """A list that becomes non-empty on SIGTERM (ours only in the main thread, where Python allows handlers)."""
+    """A list that becomes non-empty on SIGTERM or Ctrl-C (only in the main thread, where Python allows handlers)."""
     received: list[int] = []
+
+    def receive(number: int, _frame: object) -> None:
+        if number in received:  # asked twice: no patience left
+            raise KeyboardInterrupt
+        received.append(number)
+
     try:
-        previous = signal.signal(signal.SIGTERM, lambda number, _frame: received.append(number))
+        previous = {number: signal.signal(number, receive) for number in (signal.SIGTERM, signal.SIGINT)}
     except ValueError:
         yield received
         return
     try:
         yield received
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

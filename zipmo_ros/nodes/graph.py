@@ -95,6 +95,8 @@ GRAPHS = {
                      _everywhere("mode", ("sim", "policy")), ("lockstep", "realtime")),
             Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
                      (("sim", "image_every"), ("policy", "replan_every"))),
+            Argument("image_every", "", "control steps between two pairs of images, where not those between plans",
+                     (("sim", "image_every"),)),
             Argument("nfe", "", "Euler steps of a plan", (("planner", "sampling_steps"),)),
             Argument("ensemble", "", "how chunks that overlap are blended", (("policy", "ensemble"),),
                      ("", "intended", "official")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -50,8 +51,6 @@ class ManagedNode(LifecycleNode):
         if self.settings.autostart:
             self._autostart = self.create_timer(0.01, self._start, clock=self.steady)
 
-    # -- what a node overrides -----------------------------------------------------------------------------------
-
     def load(self) -> None:
         """Load what takes long (in the worker)."""
 
@@ -70,8 +69,6 @@ class ManagedNode(LifecycleNode):
     def values(self) -> dict:
         """Numbers for /diagnostics."""
         return {}
-
-    # -- the worker ----------------------------------------------------------------------------------------------
 
     def submit(self, job: Callable[[], Result], then: Callable[[Result], None],
                failed: Callable[[Exception], None]) -> bool:  # fmt: skip
@@ -100,8 +97,6 @@ class ManagedNode(LifecycleNode):
         while self._delivered:
             self._delivered.popleft()()
 
-    # -- inputs --------------------------------------------------------------------------------------------------
-
     def subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> None:
         """Subscribe to an input that must have one publisher; exceptions of type ValueError become events."""
         source = SoleSource(self, self.report, topic)
@@ -116,8 +111,6 @@ class ManagedNode(LifecycleNode):
                 self.report.event(f"{topic}: {error}; message dropped")
 
         self.create_subscription(kind, topic, guarded, qos)
-
-    # -- lifecycle -----------------------------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
@@ -178,8 +171,6 @@ class ManagedNode(LifecycleNode):
         if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
             raise StartError(self.report.last_error)
 
-    # -- reporting -----------------------------------------------------------------------------------------------
-
     def _take_settings(self, settings: Any) -> None:
         self.settings = settings
 
@@ -206,11 +197,12 @@ def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except StartError:
-        status = int(rclpy.ok())  # the reason is in the log; being interrupted while starting is no failure
-    except ValueError as error:  # a bad start value of a parameter
-        rclpy.logging.get_logger("zipmo_ros").fatal(str(error))
-        status = 1
+    except Exception as error:
+        # A signal ends the context at once; whatever breaks on it then (a publisher, a start) is no failure.
+        if rclpy.ok():
+            status = 1
+            if not isinstance(error, StartError):  # its reason is in the log already
+                rclpy.logging.get_logger("zipmo_ros").fatal(traceback.format_exc())
     ended = node is None or node.close()
     executor.shutdown()
     if node is not None:

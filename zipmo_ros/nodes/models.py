@@ -42,8 +42,8 @@ def load_generator(checkpoint: str, device: str, threads: int) -> tuple[Generato
 def load_policy(checkpoint: str, device: str, threads: int) -> tuple[Policy, str]:
     """The policy of a bundle and the hash of the bundle's content."""
     import torch
-    from zipmo_policy.policy import Policy as TrainedPolicy
 
+    from zipmo_policy.policy import Policy as TrainedPolicy
     from zipmo_ros.motion.checkpoint import content_hash
 
     torch.set_num_threads(threads)

@@ -60,8 +60,6 @@ class PlannerNode(ManagedNode):
         for view in topics.VIEWS:
             self.subscribe(Image, topics.IMAGES[view], lambda m, view=view: self._on_image(view, m), topics.SENSOR)
 
-    # -- lifecycle -----------------------------------------------------------------------------------------------
-
     def load(self) -> None:
         directory = self.settings.checkpoint
         try:
@@ -86,8 +84,6 @@ class PlannerNode(ManagedNode):
         for camera in self._cameras.values():
             camera.reset()
         self._acknowledge()
-
-    # -- inputs --------------------------------------------------------------------------------------------------
 
     def _on_instruction(self, message: String) -> None:
         problem = convert.instruction_problem(message.data)
@@ -134,8 +130,6 @@ class PlannerNode(ManagedNode):
                                lambda done: self._on_plan(request, *done), self._on_failure)  # fmt: skip
         self._drops += replaced and not finished  # else it replaced an overlay
 
-    # -- planning ------------------------------------------------------------------------------------------------
-
     def _plan(self, request: _Request, seed: int, steps: int) -> tuple[np.ndarray, float]:
         from zipmo_ros.motion.flow import plan_noise  # torch, only where planning is
 
@@ -171,8 +165,6 @@ class PlannerNode(ManagedNode):
         self._requested = None  # the same images may be tried again
         self.report.problem("planning", f"planning failed: {error}")
         self.report.event(f"planning failed: {error}")
-
-    # -- diagnostics ---------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         stale = [text for camera in self._cameras.values() if (text := camera.problem())]

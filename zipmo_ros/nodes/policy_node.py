@@ -59,8 +59,6 @@ class PolicyNode(ManagedNode):
         self.subscribe(Image, topics.MOTION_EMBEDDING, self._on_plan, topics.PLAN_REQUESTED)
         self.create_timer(WATCH_PERIOD, self._watch, clock=self.steady)
 
-    # -- lifecycle -----------------------------------------------------------------------------------------------
-
     def load(self) -> None:
         directory = self.settings.checkpoint
         try:
@@ -90,8 +88,6 @@ class PolicyNode(ManagedNode):
         self._generation += 1
         self._horizon.reset()
         self._unpaired = self._due = None
-
-    # -- inputs --------------------------------------------------------------------------------------------------
 
     def _on_joints(self, message: JointState) -> None:
         stamp_ns = convert.to_ns(message.header.stamp)
@@ -128,8 +124,6 @@ class PolicyNode(ManagedNode):
         times = f"from {before / 1e9:.2f} s to {after / 1e9:.2f} s"
         self.report.event(f"{topic}: stamps went back {times}; starting afresh")
 
-    # -- acting --------------------------------------------------------------------------------------------------
-
     def _pair(self) -> None:
         """Give the waiting plan to the policy with the joint state of the plan's own stamp, or the nearest one.
 
@@ -148,7 +142,8 @@ class PolicyNode(ManagedNode):
             chunk, milliseconds = result
             self._latency.add(milliseconds)
             self.report.problem("policy", None)
-            if generation == self._generation and self.active:
+            of_the_past = generation != self._generation or next(reversed(self._joints), -1) < stamp_ns
+            if self.active and not of_the_past:  # time may have gone back meanwhile
                 self._horizon.add(stamp_ns, chunk)
                 self._act()
 
@@ -220,8 +215,6 @@ class PolicyNode(ManagedNode):
         if problem is not None and not self._blind:
             self._stop(problem)
         self._blind = problem is not None
-
-    # -- diagnostics ---------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """In lockstep, waiting is silent on the wire: say what for."""

@@ -64,8 +64,6 @@ class SimNode(ManagedNode):
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_timer(CONTROL_PERIOD, self._tick, clock=self.steady)
 
-    # -- lifecycle -----------------------------------------------------------------------------------------------
-
     def load(self) -> None:
         suites = self._suites or importlib.import_module("zipmo_sim.suites")
         options = {"assets": self.settings.libero_assets} if self.settings.libero_assets else {}
@@ -85,8 +83,6 @@ class SimNode(ManagedNode):
     def end(self) -> None:
         self._finish("error", "the simulator was deactivated")
 
-    # -- episodes ------------------------------------------------------------------------------------------------
-
     def _describe(self, init_state: int | None = None) -> Episode:
         """The episode of the parameters, or the same from another initial state, under that one's usual number."""
         s = self.settings
@@ -99,7 +95,7 @@ class SimNode(ManagedNode):
             if not self.active:
                 raise ValueError("the simulator is not active")
             episode = self._describe()
-        except ValueError as error:
+        except Exception as error:  # whatever a suite finds wrong with the parameters
             response.success, response.message = False, str(error)
             return response
         self._finish("error", "another episode was started")
@@ -108,8 +104,8 @@ class SimNode(ManagedNode):
         return response
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._episode is not None
-        response.message = "stopped" if response.success else "no episode is running"
+        response.success = running = self._episode is not None
+        response.message = "stopped" if running else "no episode is running"
         self._finish("error", "stopped by request")
         return response
 
@@ -181,9 +177,10 @@ class SimNode(ManagedNode):
             self.report.event(f"episode {ended.number}: {reason}")
         self.report.problem("command", None)
         if self.settings.autoreset and state != "error":
-            self._start_episode(self._describe((ended.init_state + 1) % INIT_STATES))
-
-    # -- commands ------------------------------------------------------------------------------------------------
+            try:
+                self._start_episode(self._describe((ended.init_state + 1) % INIT_STATES))
+            except Exception as error:  # parameters may have changed to something that does not exist
+                self.report.event(f"no further episode: {error}")
 
     def _on_twist(self, message: TwistStamped) -> None:
         self._take(topics.TWIST, convert.to_ns(message.header.stamp), convert.read_twist(message))
@@ -239,15 +236,10 @@ class SimNode(ManagedNode):
 
     def values(self) -> dict:
         return {
-            "rate_hz": self._rate.read(),
-            "step_ms_p50": self._step_time.p50,
-            "step_ms_p95": self._step_time.p95,
-            "overruns": self._overruns,
-            "repeats": self._repeats,
-            "mode": self.settings.mode,
-            "episode": self._episode and self._episode.number,
-            "step": self._observation and self._observation.step,
-        }
+            "rate_hz": self._rate.read(), "step_ms_p50": self._step_time.p50, "step_ms_p95": self._step_time.p95,
+            "overruns": self._overruns, "repeats": self._repeats, "mode": self.settings.mode,
+            "episode": self._episode and self._episode.number, "step": self._observation and self._observation.step,
+        }  # fmt: skip
 
 
 def main(args: list[str] | None = None) -> int:

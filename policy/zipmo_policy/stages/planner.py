@@ -181,13 +181,13 @@ class PlannerStage(Stage):
         return {**latent, **{name: value for name, value in errors.means().items() if "floor_still" not in name}}
 
     def add_track_errors(self, errors: TrackErrors, chosen: Tensor, plan: Tensor, prefix: str) -> None:
-        """Over the stored points that are chosen uniformly (the first half), view by view."""
-        points = self.windows.tracks.shape[2] // 2
+        """Over the points that were drawn uniformly in the image (the second half of those stored), view by view."""
+        points = slice(self.windows.tracks.shape[2] // 2, None)
         for number, (view, latents) in enumerate(zip(VIEWS, plan.chunk(len(VIEWS), dim=1), strict=True)):
-            tracks = self.windows.tracks[chosen, number, :points].float().to(self.device)
+            tracks = self.windows.tracks[chosen, number, points].float().to(self.device)
             images = self.windows.images[chosen, number].to(self.device)
             predicted = self.vae.decode(self.vae.denormalise(latents), tracks[:, :, 0], images)
-            moving = self.windows.moving[chosen, number, :points].to(self.device)
+            moving = self.windows.moving[chosen, number, points].to(self.device)
             errors.add(predicted, tracks, moving, prefix=f"{view}_{prefix}")
 
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:

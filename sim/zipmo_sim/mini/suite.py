@@ -1,5 +1,7 @@
 """Tasks and environments of the suite `mini`."""
 
+from functools import partial
+
 from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.rendering import RenderSettings, select_backend
 from zipmo_sim.task import Task
@@ -42,12 +44,15 @@ def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = N
     from zipmo_sim.mini.scenes import SCENES
 
     scene = SCENES[task.scene]
-    aim = goal(task)
+    predicates = {
+        name: partial(scene.success, goal=aim) for row_scene, aim, name, _ in _ROWS if row_scene == task.scene
+    }
     return ManipulationEnv(
         task,
         build=scene.build,
         place=scene.place,
-        success=lambda env: scene.success(env, aim),
+        success=predicates[task.name],
+        scene_success=predicates,
         image_every=image_every,
         render=render or RENDER,
     )

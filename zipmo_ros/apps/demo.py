@@ -1,0 +1,118 @@
+"""`zipmo demo`: the loop over ROS 2, filmed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps.evaluate import choose_tasks, identity, settings_of, write_json
+from zipmo_ros.apps.graph_client import GraphDriver
+from zipmo_ros.apps.video import compose, write_mp4
+from zipmo_sim.evaluation import Episode, Outcome, draw_episodes, summarise, table
+from zipmo_sim.suites import Task, tasks
+
+FPS = 20  # images at every control step, so that the film runs in real time
+
+
+class Film:
+    """Collects what the cameras and the planner publish during an episode."""
+
+    def __init__(self):
+        self.frames: list[tuple[dict[str, np.ndarray], np.ndarray]] = []
+        self._plan: np.ndarray | None = None
+
+    def take(self, views: dict[str, np.ndarray], overlay: np.ndarray | None) -> None:
+        """views: uint8 [H, W, 3] each; overlay: uint8 [H, 2 W, 3], a new plan on both views, if any."""
+        agentview = views["agentview"]
+        if overlay is not None:
+            self._plan = overlay[:, : agentview.shape[1]]
+        self.frames.append((views, agentview if self._plan is None else self._plan))
+
+    def save(self, path: Path, outcome: Outcome) -> None:
+        """Write the film with the sentence and the result below it, and hold its last frame for a second."""
+        latency = "" if outcome.plan_ms is None else f", a plan in {outcome.plan_ms:.0f} ms"
+        result = outcome.error or ("done" if outcome.success else "not done")
+
+        def render():
+            last = len(self.frames) - 1
+            for step, (views, plan) in enumerate(self.frames):
+                status = f"step {step}{latency}" + (f"  -  {result}" if step == last else "")
+                frame = compose(views["agentview"], views["eye_in_hand"], plan, f'"{outcome.instruction}"', status)
+                yield from [frame] * (FPS if step == last else 1)
+
+        write_mp4(path, render(), FPS)
+
+
+def closest_task(sentence: str, candidates: list[Task]) -> Task:
+    """The task whose sentence is nearest in meaning: it decides which scene is set up, not what the arm does."""
+    from zipmo_ros.motion.text import embed_sentences
+
+    vectors = np.asarray(embed_sentences([sentence, *(task.language for task in candidates)]))
+    return candidates[int(np.argmax(vectors[1:] @ vectors[0]))]
+
+
+def choose_episodes(config) -> list[Episode]:
+    """The configured tasks with their own sentences, or with the user's in the scene that fits it."""
+    available = tasks(config.suite)
+    if config.say is None:
+        return draw_episodes(choose_tasks(config.suite, config.tasks), config.episodes, config.seed)
+    if not config.say.strip():
+        raise ValueError("the sentence of say= is empty")
+    task = closest_task(config.say, available)
+    print(f"scene: {task.scene}; done when '{task.language}' holds, the closest task")
+    return [replace(e, instruction=config.say) for e in draw_episodes([task], config.episodes, config.seed)]
+
+
+def summary_table(report: dict) -> str:
+    """A row an episode: success, steps, plan latency and age."""
+    width = max(len(episode["instruction"]) for episode in report["episodes"])
+    rows = [f"{'instruction':<{width}}  result    steps  plan ms  plan age ms  video"]
+    for episode in report["episodes"]:
+        result = "crashed" if episode["error"] else "done" if episode["success"] else "not done"
+        latency, age = (
+            "-" if episode[key] is None else f"{episode[key]:.0f}" for key in ("plan_ms", "plan_age_ms")
+        )
+        rows.append(
+            f"{episode['instruction']:<{width}}  {result:<8}  {episode['steps']:>5}  {latency:>7}  {age:>11}"
+            f"  {episode['video']}"
+        )
+    return "\n".join(rows)
+
+
+def main(argv: list[str]) -> int:
+    """0 when every episode ran to its end, successful or not; 1 when some crashed; 2 for a wrong request."""
+    try:
+        config = load("demo", argv)
+        episodes = choose_episodes(config)
+        settings = settings_of(config, via="ros")
+    except (ValueError, FileNotFoundError) as error:
+        print(f"zipmo demo: {error}", file=sys.stderr)
+        return 2
+    out = Path(config.out)
+    outcomes, videos = [], []
+    film = Film()
+    print("starting planner, policy and simulator nodes ...", flush=True)
+    with GraphDriver(settings, image_every=1, on_frames=lambda *frames: film.take(*frames)) as graph:
+        for episode in tqdm(episodes, unit="episode"):
+            film = Film()
+            outcome = graph.run_episode(episode)
+            name = f"{episode.task}_{episode.init_state}.mp4"
+            if film.frames:
+                film.save(out / name, outcome)
+            outcomes.append(outcome)
+            videos.append(name if film.frames else None)
+    report = summarise(
+        outcomes, suite=config.suite, via="ros", seed=config.seed, swap=False, **identity(settings)
+    )
+    for episode, video in zip(report["episodes"], videos, strict=True):
+        episode["video"] = video
+    write_json(out / "summary.json", report)
+    text = f"{summary_table(report)}\n\n{table(report)}\n"
+    (out / "summary.txt").write_text(text)
+    print(f"\n{text}\nvideos and summary in {out}/")
+    return int(report["crashes"] > 0)

@@ -1,0 +1,135 @@
+"""`zipmo interop`: prove against golden cases that a released checkpoint means the same here, and load such checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+REPOSITORY = "CompVis/ZipMo"
+REVISION = "main"
+LICENCE = "CC BY-NC-SA 4.0"
+SUITES = ("10", "goal", "object", "spatial")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="zipmo interop", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+
+    verify = commands.add_parser(
+        "verify",
+        help="golden cases: inputs and outputs of the reference against ours",
+        description="Prints the largest absolute error of every case, and as last line one JSON object. Exit status 1 above the tolerance.",
+    )
+    verify.add_argument("directory", type=Path, help="folder with config.json and *.io.npz (and perhaps the weights)")
+    verify.add_argument("--seed", type=int, help="draw the weights from this seed (default: DIR/*.safetensors, else config.json's seed)")
+    verify.add_argument("--tolerance", type=float, default=2e-4, help="largest error that passes (default: %(default)s)")
+
+    load = commands.add_parser(
+        "load",
+        help="a released checkpoint, strictly",
+        description="Loads a released .safetensors file, names what does not fit, and writes it as checkpoints of ours if asked.",
+    )
+    load.add_argument("file", type=Path, metavar="FILE_OR_DIR", help="the .safetensors file, or a folder that holds just one")
+    load.add_argument("--as", dest="layout", choices=_layouts(), help="what the file is (default: by its keys)")
+    load.add_argument("--out", type=Path, help="write DIR/vae, DIR/planner and DIR/policy, as far as the file holds them")
+
+    fetch = commands.add_parser(
+        "fetch",
+        help=f"download a released checkpoint; its licence is {LICENCE}",
+        description=f"Downloads from huggingface.co/{REPOSITORY}. The weights are licensed {LICENCE}: no commercial use, attribution, share "
+        "alike. Nothing is fetched unless the licence is accepted by name.",
+    )
+    fetch.add_argument("layout", choices=_layouts())
+    fetch.add_argument("--suite", choices=SUITES, help="which of the four policy_head_tramoe files")
+    fetch.add_argument("--revision", default=REVISION, help="commit of the repository (default: %(default)s)")
+    fetch.add_argument("--out", type=Path, default=Path("data/released"), help="folder (default: %(default)s)")
+    fetch.add_argument("--accept-licence", action="store_true", help=f"I have read {LICENCE} and accept it")
+    return top
+
+
+def _layouts() -> tuple[str, ...]:
+    # Spelled out: --help must not wait for torch. A test holds it against motion.interop.LAYOUTS.
+    return (
+        "vae",
+        "planner_sparse",
+        "planner_dense",
+        "libero_atm",
+        "libero_tramoe",
+        "policy_head_atm",
+        "policy_head_tramoe",
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 if all is well, 1 if a case or a file does not fit, 2 on wrong use."""
+    arguments = parser().parse_args(argv)
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {"verify": verify, "load": load, "fetch": fetch}
+    try:
+        return commands[arguments.command](arguments)
+    except (ValueError, OSError) as error:
+        print(f"zipmo interop {arguments.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    from zipmo_ros.apps.policy_golden import verify_policy
+    from zipmo_ros.motion.golden import BF16_TOLERANCE, is_bf16, verify_golden
+
+    report = verify_golden(arguments.directory, arguments.seed)
+    report = report.merged(verify_policy(arguments.directory, arguments.seed))
+    width = max(map(len, report.per_case))
+    for case, error in report.per_case.items():
+        tolerance = BF16_TOLERANCE if is_bf16(case) else arguments.tolerance
+        note = f"   (bfloat16 rounding; bound {BF16_TOLERANCE:g}, kept out of the maximum)" if is_bf16(case) else ""
+        print(f"{case:<{width}}  {error:.2e}{note}" + ("" if error <= tolerance else f"   <-- above {tolerance:g}"))
+    summary = {"cases": report.cases, "max_abs_error": report.max_abs_error}
+    if report.bf16_max_abs_error:
+        summary["bf16_max_abs_error"] = report.bf16_max_abs_error
+    print(json.dumps(summary))
+    return 0 if report.passed(arguments.tolerance) else 1
+
+
+def load(arguments: argparse.Namespace) -> int:
+    from zipmo_policy import model as policy
+    from zipmo_ros.motion import checkpoint
+    from zipmo_ros.motion.interop import load_released
+
+    name, parts = load_released(arguments.file, arguments.layout, lambda: policy.PolicyHead(policy.base()))
+    print(f"{arguments.file} is a complete {name}:")
+    for part, model in parts.items():
+        print(f"  {part:<8} {sum(p.numel() for p in model.parameters()):>13,} parameters")
+        if arguments.out:
+            checkpoint.save(arguments.out / part, model, {"source": str(arguments.file), "licence": LICENCE})
+    if arguments.out:
+        print(f"written to {arguments.out}; the weights stay under {LICENCE}")
+    return 0
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    from zipmo_ros.motion.interop import LAYOUTS
+
+    print(f"The released ZipMo weights (huggingface.co/{REPOSITORY}) are licensed {LICENCE}: non-commercial, attribution, share alike.")
+    if not arguments.accept_licence:
+        print("Nothing was fetched. Add --accept-licence if you accept it.", file=sys.stderr)
+        return 2
+    name = LAYOUTS[arguments.layout].file
+    if "{suite}" in name:
+        if arguments.suite is None:
+            print(f"policy_head_tramoe is one file a suite: add --suite {'|'.join(SUITES)}", file=sys.stderr)
+            return 2
+        name = name.format(suite=arguments.suite)
+
+    from huggingface_hub import hf_hub_download
+
+    logging.getLogger("huggingface_hub").setLevel(logging.WARNING)
+    path = hf_hub_download(REPOSITORY, name, revision=arguments.revision, local_dir=arguments.out)
+    print(f"{path}\nzipmo interop load {path} --as {arguments.layout}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
