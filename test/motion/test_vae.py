@@ -112,9 +112,10 @@ def test_nano_learns_to_reconstruct():
     torch.manual_seed(0)
     vae = TrackVAE(dataclasses.replace(VAES["nano"], latent_grid=2))
     optimiser = torch.optim.AdamW(vae.parameters(), lr=3e-3)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=200)
     image = torch.zeros(16, 32, 32, 3)
     time = torch.linspace(0, 1, 16)[:, None]
-    for _ in range(150):
+    for _ in range(200):
         velocity, starts = 0.6 * torch.rand(16, 1, 1, 2) - 0.3, 1.6 * torch.rand(16, 24, 1, 2) - 0.8
         tracks = starts + velocity * time
         predicted, posterior = vae(tracks[:, :8], tracks[:, :, 0], image, torch.randn(16, 4, 16))
@@ -122,6 +123,7 @@ def test_nano_learns_to_reconstruct():
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        rate.step()
     held_out = slice(8, None)
     still = endpoint_error(tracks[:, held_out, :1], tracks[:, held_out])[..., -1].mean()
     error = endpoint_error(predicted[:, held_out], tracks[:, held_out])[..., -1].mean()

@@ -54,7 +54,7 @@ class Graph:
             node.close()
         node.destroy_node()
 
-    def until(self, condition, timeout=10.0, what=""):
+    def until(self, condition, timeout=30.0, what=""):
         """Turn until `condition()` is true, and return that value; fail after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while True:

@@ -12,7 +12,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from zipmo_ros.runtime.ensembling import TemporalEnsemble
 
 from zipmo_ros.motion.flow import plan_noise
 from zipmo_ros.nodes import topics
@@ -20,6 +19,7 @@ from zipmo_ros.nodes.planner_node import PlannerNode
 from zipmo_ros.nodes.policy_node import PolicyNode
 from zipmo_ros.nodes.sim_node import SimNode
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
+from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
 from zipmo_ros.runtime.stamps import episode_number, observation_stamp
 
@@ -98,7 +98,7 @@ class Bench:
         self.graph.until(answer.done)
         assert answer.result().success, answer.result().message
         ended = self.graph.until(
-            lambda: [e for e in self.episodes if e["state"] != "running"], timeout=20, what="for the episode's end"
+            lambda: [e for e in self.episodes if e["state"] != "running"], timeout=60, what="for the episode's end"
         )
         return ended[-1], np.stack(self.envs[-1].actions)
 

@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 
 # Views {name: uint8 [H, W, 3]} of one moment, and the plan drawn on both side by side (None where it was not heard).
 OnFrames = Callable[[dict[str, np.ndarray], "np.ndarray | None"], None]
-START_PATIENCE = 120.0  # s until all nodes are active: loading torch and a simulator on a busy machine takes long
-STUCK = 60.0  # s without a command until an episode counts as stuck
+START_PATIENCE = 300.0  # s until all nodes are active: loading torch and a simulator on a busy machine takes long
+STUCK = 180.0  # s without a command until an episode counts as stuck; making an environment is part of it
 
 
 @dataclass

@@ -35,7 +35,7 @@ common keys:
   resume=false          start anew even if <out>/run/resume.pt exists
   --config              print every key of the stage with its value, and stop
 
-Interrupted runs (SIGTERM, Ctrl-C) go on exactly where they were when the same command is given again.
+Interrupted runs (SIGTERM, Ctrl-C once) go on exactly where they were when the same command is given again.
 <out> gets config.json, model.safetensors, stats.json; <out>/run gets metrics.jsonl, loss.png, config.yaml, resume.pt.
 """
 

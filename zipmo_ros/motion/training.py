@@ -89,7 +89,7 @@ class TrainConfig:
 @dataclass(frozen=True)
 class FitResult:
     """step: optimiser steps since the first start. minutes: time in the loop, validation excluded. interrupted:
-    ended by SIGTERM.
+    ended by a signal.
     """
 
     model: nn.Module

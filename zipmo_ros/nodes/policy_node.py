@@ -52,7 +52,8 @@ class PolicyNode(ManagedNode):
         self._latency, self._age, self._rate, self._drops = LatencyWindow(), LatencyWindow(), Rate(), 0
         super().__init__("policy", **options)
         self._horizon = Horizon(TemporalEnsemble(mode=self.settings.ensemble), self.settings.replan_every)
-        self._watchdog = Watchdog(topics.JOINT_STATES, self.settings.joint_timeout)
+        self._joints_watchdog = Watchdog(topics.JOINT_STATES, self.settings.joint_timeout)
+        self._plans_watchdog = Watchdog(topics.MOTION_EMBEDDING, self.settings.plan_timeout)
         self._twist = self.create_lifecycle_publisher(TwistStamped, topics.TWIST, topics.COMMAND)
         self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.COMMAND)
         self.subscribe(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR)
@@ -72,7 +73,7 @@ class PolicyNode(ManagedNode):
     def begin(self) -> None:
         self._reset()
         self._joints.clear()
-        self._watchdog.reset()
+        self._joints_watchdog.reset()
 
     def end(self) -> None:
         if self._joints and self.settings.mode == "realtime":
@@ -81,7 +82,8 @@ class PolicyNode(ManagedNode):
     def _take_settings(self, settings: PolicyParameters) -> None:
         super()._take_settings(settings)
         self._horizon.replan_every = settings.replan_every
-        self._watchdog.timeout = settings.joint_timeout
+        self._joints_watchdog.timeout = settings.joint_timeout
+        self._plans_watchdog.timeout = settings.plan_timeout
 
     def _reset(self) -> None:
         """Time starts again: forget what belongs to the old time line."""
@@ -101,7 +103,7 @@ class PolicyNode(ManagedNode):
         self._joints[stamp_ns] = proprio
         while len(self._joints) > JOINT_HISTORY:
             self._joints.popitem(last=False)
-        self._watchdog.feed()
+        self._joints_watchdog.feed()
         if self._due != stamp_ns:
             self._due, self._due_since = stamp_ns, time.monotonic()
         self._pair()
@@ -110,6 +112,7 @@ class PolicyNode(ManagedNode):
     def _on_plan(self, message: Image) -> None:
         stamp_ns = convert.to_ns(message.header.stamp)
         z = convert.read_embedding(message, views=len(topics.VIEWS))
+        self._plans_watchdog.feed()
         newest = self._unpaired[0] if self._unpaired else self._horizon.stamp_ns
         if newest is not None and stamp_ns < newest:
             self._say_went_back(topics.MOTION_EMBEDDING, newest, stamp_ns)
@@ -182,14 +185,14 @@ class PolicyNode(ManagedNode):
         self._send(command, stamp_ns)
 
     def _plan_problem(self, stamp_ns: int) -> str | None:
-        """Why the plans held can't be used at `stamp_ns`."""
+        """Why the plans held can't be used at `stamp_ns`: too old by their stamps, or silence by a steady clock."""
         age = self._horizon.age_ns(stamp_ns)
         limit = self.settings.plan_timeout
         if age is None:
             text = "no plan yet"
         elif age > limit * 1e9:
             text = f"the newest plan is {age / 1e9:.2f} s old (limit {limit:.2f} s)"
-        else:
+        elif (text := self._plans_watchdog.problem()) is None:
             return None
         topic = self.resolve_topic_name(topics.MOTION_EMBEDDING)
         return text if self.count_publishers(topic) else f"{text}; no node publishes {topic}"
@@ -211,7 +214,7 @@ class PolicyNode(ManagedNode):
         """Stop an arm whose joint states no longer come. On a steady clock: simulated time may stand still, too."""
         if not self.active or self.settings.mode != "realtime" or not self._joints:
             return
-        problem = self._watchdog.problem()
+        problem = self._joints_watchdog.problem()
         if problem is not None and not self._blind:
             self._stop(problem)
         self._blind = problem is not None
@@ -228,17 +231,14 @@ class PolicyNode(ManagedNode):
 
     def values(self) -> dict:
         return {
-            "rate_hz": self._rate.read(),
-            "inference_ms_p50": self._latency.p50,
-            "inference_ms_p95": self._latency.p95,
-            "plan_age_ms_p50": self._age.p50,
-            "plan_age_ms_p95": self._age.p95,
-            "drops": self._drops,
+            "rate_hz": self._rate.read(), "drops": self._drops,
+            "inference_ms_p50": self._latency.p50, "inference_ms_p95": self._latency.p95,
+            "plan_age_ms_p50": self._age.p50, "plan_age_ms_p95": self._age.p95,
             "device": self.settings.device,
             "checkpoint": self.settings.checkpoint,
             "checkpoint_hash": self._hash,
             "mode": self.settings.mode,
-        }
+        }  # fmt: skip
 
 
 def main(args: list[str] | None = None) -> int:

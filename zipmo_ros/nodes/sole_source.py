@@ -12,8 +12,8 @@ from zipmo_ros.nodes.diagnostics import Report
 class SoleSource:
     """Keeps to the publisher of a topic that it heard first, and calls a second one an error.
 
-    A publisher that has been silent for `PATIENCE` seconds loses its place: a node that was killed and started again
-    is heard without waiting until the middleware has forgotten the dead one.
+    A publisher that is gone, or has been silent for `PATIENCE` seconds, loses its place: a node that was killed and
+    started again is heard without waiting until the middleware has forgotten the dead one.
     """
 
     PATIENCE = 2.0
@@ -33,7 +33,9 @@ class SoleSource:
             accepted = self._node.count_publishers(self._node.resolve_topic_name(self._topic)) <= 1
         else:
             now = time.monotonic()
-            accepted = self._heard in (None, gid["data"]) or now - self._at > self.PATIENCE
+            accepted = (
+                self._heard in (None, gid["data"]) or now - self._at > self.PATIENCE or self._heard not in self._present()
+            )
             if accepted:
                 self._heard, self._at = gid["data"], now
         if not accepted:
@@ -41,15 +43,16 @@ class SoleSource:
             self.check()
         return accepted
 
+    def _present(self) -> dict[bytes, str]:
+        """The publishers that the middleware knows now: identity -> node."""
+        infos = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(self._topic))
+        return {bytes(info.endpoint_gid): f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos}
+
     def check(self) -> None:
         """Set or clear the standing problem."""
-        second = time.monotonic() - self._refused_at < self.PATIENCE
         text = None
-        if second:
+        if time.monotonic() - self._refused_at < self.PATIENCE:
+            names = list(self._present().values())
             topic = self._node.resolve_topic_name(self._topic)
-            names = [
-                f"{info.node_namespace.rstrip('/')}/{info.node_name}"
-                for info in self._node.get_publishers_info_by_topic(topic)
-            ]
             text = f"{len(names)} publishers on {topic} ({', '.join(names)}); only the first one heard is listened to"
         self._report.problem(f"publishers of {self._topic}", text)

@@ -1,0 +1,86 @@
+"""The command line as a user meets it: help, and clear errors for wrong requests."""
+
+import json
+
+import numpy as np
+import pytest
+
+from zipmo_ros.apps import cli
+from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps.evaluate import choose_tasks, write_json
+from zipmo_ros.apps.video import CAPTION, PANEL, compose, write_mp4
+
+
+def test_help_names_every_command(capsys):
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in cli.COMMANDS)
+
+
+def test_unknown_command(capsys):
+    assert cli.main(["fly"]) == 2
+    assert "no command 'fly'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["eval", "demo", "collect"])
+def test_command_help_describes_every_key(name, capsys):
+    keys = list(load(name, []))
+    with pytest.raises(SystemExit) as stop:
+        cli.main([name, "--help"])
+    assert stop.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    for key in keys:
+        assert any(line.startswith(f"{key}:") for line in lines), f"{name} --help is silent about '{key}'"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["suite=minni"], "unknown suite"),
+        (["tasks=[fly]"], "no task fly"),
+        (["checkpoint=/nowhere"], "/nowhere"),
+        (["via=telepathy"], "via must be"),
+        (["instruction=mumble"], "instruction must be"),
+        (["epsiodes=3"], "epsiodes"),
+        (["episodes"], "not key=value"),
+    ],
+)
+def test_wrong_evaluations_say_what_is_wrong(words, reason, capsys):
+    assert cli.main(["eval", *words]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_options_are_overrides_too():
+    sentence = "put the milk, it's white, in the left bin"
+    config = load("demo", ["--say", sentence, "--seed", "3"])
+    assert config.say == sentence
+    assert config.seed == 3
+
+
+def test_tasks_by_name_keep_the_suite_order():
+    names = [task.name for task in choose_tasks("mini", "turn_lever_left,put_milk_in_left_bin")]
+    assert names == ["put_milk_in_left_bin", "turn_lever_left"]
+
+
+def test_json_is_whole_or_absent(tmp_path):
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a" / "report.json", {"bad": object()})
+    assert not (tmp_path / "a" / "report.json").exists()
+    write_json(tmp_path / "a" / "report.json", {"good": 1})
+    assert json.loads((tmp_path / "a" / "report.json").read_text()) == {"good": 1}
+
+
+def test_film_plays(tmp_path):
+    import av
+
+    image = np.full((128, 128, 3), 90, np.uint8)
+    frame = compose(image, image, image, "put the milk in the left bin", "step 3")
+    assert frame.shape == (PANEL + CAPTION, 3 * PANEL, 3)
+    write_mp4(tmp_path / "film.mp4", [frame] * 5, fps=20)
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        frames = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+    assert len(frames) == 5
+    assert abs(int(frames[0][PANEL - 20, PANEL // 2].mean()) - 90) < 12
+    with pytest.raises(ValueError, match="no frames"):
+        write_mp4(tmp_path / "empty.mp4", [])
+    assert not (tmp_path / "empty.mp4").exists()
