@@ -51,7 +51,7 @@ class BehaviourCloning(nn.Module):
         self.register_buffer("positions", positions, persistent=False)
 
     def forward(self, images: Tensor, text: Tensor, proprio: Tensor) -> Tensor:
-        """images [B, V, 128, 128, 3] uint8 or [-1, 1], text [B, Dt] as the sentence encoder gives it, proprio [B, 9] raw -> [B, 16, 7]."""
+        """images [B, V, 128, 128, 3] uint8 or [-1, 1], text [B, Dt] unscaled, proprio [B, 9] raw -> [B, 16, 7]."""
         tokens = self.image_embedder(self.image_encoder(images, text))
         tokens = tokens + repeat(self.view_emb, "v d -> (v l) d", l=self.config.image.grid**2)
         hand = self.proprio_embedder(self.proprioception(proprio))

@@ -22,7 +22,7 @@ FIRST_VIEW, PROPRIO, MODALITIES = 2, 5, 6
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """proprio_width 0: a head that sees latents only. proprio_mean, proprio_std live in the checkpoint's stats (reference: none)."""
+    """With proprio_width 0 the head sees latents only."""
 
     width: int = 768
     depth: int = 6
@@ -50,7 +50,7 @@ def base() -> HeadConfig:
 
 
 class ActionTrunk(nn.Module):
-    """Learned queries, one an action, that cross-attend context tokens: [B, S, D] at (y, x) positions -> [B, horizon, 7].
+    """Learned queries, one an action, that cross-attend context tokens [B, S, D] at (y, x) -> [B, horizon, 7].
 
     All queries stand at (0, 0); their order comes from the learned vectors. No final norm, no squashing.
     """
@@ -85,9 +85,11 @@ class Proprioception(nn.Module):
 
     def set_statistics(self, proprio_mean: Tensor | list[float], proprio_std: Tensor | list[float]) -> None:
         """Raises ValueError on a wrong length or a deviation that is not positive."""
-        mean, std = (torch.as_tensor(v, dtype=torch.float32, device=self.mean.device) for v in (proprio_mean, proprio_std))
+        mean, std = (
+            torch.as_tensor(v, dtype=torch.float32, device=self.mean.device) for v in (proprio_mean, proprio_std)
+        )
         if mean.shape != self.mean.shape or std.shape != self.std.shape or not (std > 0).all():
-            raise ValueError(f"proprioception needs {len(self.mean)} means and positive deviations, got {mean.tolist()}, {std.tolist()}")
+            raise ValueError(f"proprioception needs {len(self.mean)} means and positive deviations, got {mean}, {std}")
         self.mean, self.std = mean, std
 
 
@@ -108,7 +110,7 @@ class PolicyHead(nn.Module):
         self.register_buffer("latent_pos", grid_positions(config.latent_grid).repeat(config.views, 1), persistent=False)
 
     def context(self, latents: Tensor, proprio: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Context tokens [B, S, D] and their (y, x) positions [S, 2]: the latents of each view, then proprioception at (0, 0)."""
+        """Context tokens [B, S, D] and their (y, x) [S, 2]: each view's latents, then proprioception at (0, 0)."""
         config = self.config
         tokens = config.views * config.latent_grid**2
         if latents.ndim != 3 or latents.shape[1:] != (tokens, config.latent_channels):
@@ -118,12 +120,13 @@ class PolicyHead(nn.Module):
         if not config.proprio_width:
             return x, self.latent_pos
         if proprio is None or proprio.shape[-1] != config.proprio_width:
-            raise ValueError(f"this head reads proprioception [B, {config.proprio_width}], got {None if proprio is None else tuple(proprio.shape)}")
+            given = None if proprio is None else tuple(proprio.shape)
+            raise ValueError(f"this head reads proprioception [B, {config.proprio_width}], got {given}")
         hand = self.proprio_embedder(self.proprioception(proprio)) + self.learnable_modality_emb[PROPRIO]
         return torch.cat([x, hand[:, None]], dim=1), torch.cat([self.latent_pos, self.latent_pos.new_zeros(1, 2)])
 
     def forward(self, latents: Tensor, proprio: Tensor | None = None) -> Tensor:
-        """latents [B, V * H * W, C] normalised, proprio [B, 9] (raw: rad and metres) -> actions [B, 16, 7], raw OSC_POSE units."""
+        """latents [B, V * H * W, C] normalised, proprio [B, 9] in rad and metres -> OSC_POSE actions [B, 16, 7]."""
         return self.trunk(*self.context(latents, proprio))
 
     def statistics(self) -> dict[str, list[float]]:

@@ -24,7 +24,9 @@ CONV_VIEWS = ImageEncoderConfig(kind="conv", width=64, depth=1, image_size=32, c
 
 VAES = {
     "reference": VaeConfig(width=64, encoder_depth=1, decoder_depth=1, latent_grid=2, clip_samples=8, image=DINO),
-    "nano": dataclasses.replace(vae_nano(), width=64, encoder_depth=1, decoder_depth=1, query_depth=1, latent_grid=2, image=CONV),
+    "nano": dataclasses.replace(
+        vae_nano(), width=64, encoder_depth=1, decoder_depth=1, query_depth=1, latent_grid=2, image=CONV
+    ),
 }
 SMALL = {"width": 64, "depth": 2, "time_width": 32, "mapping_depth": 1, "mapping_hidden": 64, "latent_grid": 2}
 PLANNERS = {

@@ -48,7 +48,9 @@ def test_every_variant_round_trips(model_class, model_config, tmp_path):
     checkpoint.save(tmp_path, model)
     loaded = checkpoint.load(tmp_path, model_class)
     assert loaded.config == model_config
-    assert all(torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), model.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), model.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,10 @@ def test_head_tells_views_hand_and_latents_apart():
     assert blind(z).shape == (1, 16, 7)
 
 
-@pytest.mark.parametrize("preset", ["vae_nano", "vae_base", "planner_nano", "planner_base_sparse", "planner_base_dense", "planner_base_libero"])
+@pytest.mark.parametrize(
+    "preset",
+    ["vae_nano", "vae_base", "planner_nano", "planner_base_sparse", "planner_base_dense", "planner_base_libero"],
+)
 def test_configurations_survive_json(preset):
     original = getattr(config, preset)()
     assert config.from_dict(type(original), json.loads(json.dumps(config.to_dict(original)))) == original

@@ -28,7 +28,9 @@ def test_field_of_one_data_point_leads_to_it(steps):
 
 def test_order_is_one():
     """dz/dt = z integrated from t = 1 to 0 is exp(-1); halving the step halves the error."""
-    errors = [abs(euler(lambda z, t: z, torch.ones((), dtype=torch.float64), n).item() - np.exp(-1)) for n in (64, 128, 256)]
+    errors = [
+        abs(euler(lambda z, t: z, torch.ones((), dtype=torch.float64), n).item() - np.exp(-1)) for n in (64, 128, 256)
+    ]
     orders = np.log2([errors[0] / errors[1], errors[1] / errors[2]])
     np.testing.assert_allclose(orders, 1.0, atol=0.02)
 
@@ -69,7 +71,7 @@ def test_schedule_and_guidance():
     assert schedule(4) == [1.0, 0.75, 0.5, 0.25]
     with pytest.raises(ValueError, match="at least one step"):
         schedule(0)
-    one, two = lambda z, t: z, lambda z, t: 2 * z  # noqa: E731
+    one, two = lambda z, t: z, lambda z, t: 2 * z
     assert guided(two, one, 1.0) is two
     assert guided(two, one, 3.0)(torch.ones(1), 0.5).item() == 4.0
 

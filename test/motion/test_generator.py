@@ -62,7 +62,10 @@ def test_wrong_inputs_are_named(generator):
     with pytest.raises(ValueError, match="embedding must have shape"):
         generator.decode(np.zeros((1, 2, 2, 16), np.float32), IMAGES, np.zeros((2, 1, 2), np.float32))
     with pytest.raises(ValueError, match="disagree"):
-        MotionGenerator(TrackVAE(VAES["nano"]), MotionPlanner(PLANNERS["nano"].__class__(**{**vars(PLANNERS["nano"]), "latent_grid": 4})))
+        MotionGenerator(
+            TrackVAE(VAES["nano"]),
+            MotionPlanner(PLANNERS["nano"].__class__(**{**vars(PLANNERS["nano"]), "latent_grid": 4})),
+        )
 
 
 def test_sentences_mean_something():

@@ -121,6 +121,16 @@ def test_actions_equal_those_without_ros(bench):
     assert "stamps went back" in bench.planner.report.last_error
 
 
+def test_cameras_faster_than_plans_change_nothing(graph):
+    bench = Bench(graph, image_every=1)
+    task = graph_stubs.TASKS[0]
+    bench.instruct("wander about")
+    _, actions = bench.run(task=task.name, init_state=30)
+    np.testing.assert_array_equal(actions, direct_actions(task, 30, "wander about"))
+    assert bench.planner.values()["inference_ms_p50"] is not None
+    assert len(bench.planner._latency) == task.max_steps / 4
+
+
 def test_success_and_goal(bench):
     bench.instruct("rest")
     report, actions = bench.run(task="rest", init_state=2)

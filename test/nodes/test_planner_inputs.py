@@ -201,3 +201,13 @@ def test_nothing_is_published_unless_active(graph, cameras, planner):
     assert planner.trigger_configure().name == "SUCCESS"
     assert planner.trigger_activate().name == "SUCCESS"
     cameras.plan_for(20 * PERIOD)
+
+
+def test_images_that_come_sooner_than_plans_are_wanted(graph, cameras, planner):
+    cameras.plan_for(0)
+    for step in (1, 2, 3):
+        cameras.show(step * PERIOD)
+        graph.turn(0.05)
+    cameras.plan_for(4 * PERIOD)
+    assert set(cameras.stamps()) == {0, 4 * PERIOD}
+    cameras.plan_for(6 * PERIOD)  # shown again: a policy that started late has no other plan

@@ -1,16 +1,16 @@
-"""`zipmo interop`: prove against golden cases that a released checkpoint means the same here, and load such checkpoints."""
+"""`zipmo interop`: golden cases of the reference against our models; released checkpoints, loaded strictly."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = "CompVis/ZipMo"
-REVISION = "main"
 LICENCE = "CC BY-NC-SA 4.0"
 SUITES = ("10", "goal", "object", "spatial")
 
@@ -22,33 +22,48 @@ def parser() -> argparse.ArgumentParser:
     verify = commands.add_parser(
         "verify",
         help="golden cases: inputs and outputs of the reference against ours",
-        description="Prints the largest absolute error of every case, and as last line one JSON object. Exit status 1 above the tolerance.",
+        description="Prints every case's largest absolute error, and one JSON object as last line. "
+        "Exit status 1 above the tolerance.",
     )
     verify.add_argument("directory", type=Path, help="folder with config.json and *.io.npz (and perhaps the weights)")
-    verify.add_argument("--seed", type=int, help="draw the weights from this seed (default: DIR/*.safetensors, else config.json's seed)")
-    verify.add_argument("--tolerance", type=float, default=2e-4, help="largest error that passes (default: %(default)s)")
+    verify.add_argument(
+        "--seed", type=int, help="draw the weights from this seed (default: DIR/*.safetensors, else config.json's seed)"
+    )
+    verify.add_argument(
+        "--tolerance", type=float, default=2e-4, help="largest error that passes (default: %(default)s)"
+    )
 
     load = commands.add_parser(
         "load",
         help="a released checkpoint, strictly",
-        description="Loads a released .safetensors file, names what does not fit, and writes it as checkpoints of ours if asked.",
+        description="Names what does not fit, and with --out writes the file's models as checkpoints of ours.",
     )
-    load.add_argument("file", type=Path, metavar="FILE_OR_DIR", help="the .safetensors file, or a folder that holds just one")
+    load.add_argument(
+        "file", type=Path, metavar="FILE_OR_DIR", help="the .safetensors file, or a folder that holds just one"
+    )
     load.add_argument("--as", dest="layout", choices=_layouts(), help="what the file is (default: by its keys)")
-    load.add_argument("--out", type=Path, help="write DIR/vae, DIR/planner and DIR/policy, as far as the file holds them")
+    load.add_argument(
+        "--out", type=Path, help="write DIR/vae, DIR/planner and DIR/policy, as far as the file holds them"
+    )
 
     fetch = commands.add_parser(
         "fetch",
         help=f"download a released checkpoint; its licence is {LICENCE}",
-        description=f"Downloads from huggingface.co/{REPOSITORY}. The weights are licensed {LICENCE}: no commercial use, attribution, share "
-        "alike. Nothing is fetched unless the licence is accepted by name.",
+        description=f"Downloads from huggingface.co/{REPOSITORY}. The weights are licensed {LICENCE}: attribution, no "
+        "commercial use, share alike. Nothing is fetched unless the licence is accepted.",
     )
     fetch.add_argument("layout", choices=_layouts())
     fetch.add_argument("--suite", choices=SUITES, help="which of the four policy_head_tramoe files")
-    fetch.add_argument("--revision", default=REVISION, help="commit of the repository (default: %(default)s)")
+    fetch.add_argument("--revision", required=True, type=_commit, help="commit of the repository, all 40 digits")
     fetch.add_argument("--out", type=Path, default=Path("data/released"), help="folder (default: %(default)s)")
     fetch.add_argument("--accept-licence", action="store_true", help=f"I have read {LICENCE} and accept it")
     return top
+
+
+def _commit(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}", text):
+        raise argparse.ArgumentTypeError("name a commit by its 40 hexadecimal digits: branches move")
+    return text
 
 
 def _layouts() -> tuple[str, ...]:
@@ -112,7 +127,9 @@ def load(arguments: argparse.Namespace) -> int:
 def fetch(arguments: argparse.Namespace) -> int:
     from zipmo_ros.motion.interop import LAYOUTS
 
-    print(f"The released ZipMo weights (huggingface.co/{REPOSITORY}) are licensed {LICENCE}: non-commercial, attribution, share alike.")
+    print(
+        f"The weights in huggingface.co/{REPOSITORY} are licensed {LICENCE}: non-commercial, attribution, share alike."
+    )
     if not arguments.accept_licence:
         print("Nothing was fetched. Add --accept-licence if you accept it.", file=sys.stderr)
         return 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -57,7 +56,9 @@ def policy_cases(folder: GoldenFolder, i: dict[str, Tensor], step_token: bool) -
         c = planner.condition(images, i["task_emb"], step=step, image_tokens=image_tokens)
         return euler(lambda x, t: planner.velocity(x, torch.full((batch,), t), c), z, settings["nfe"])
 
-    at_step: Callable[[int], Tensor] = lambda k: torch.full((batch,), k, dtype=torch.int64)  # noqa: E731
+    def at_step(k: int) -> Tensor:
+        return torch.full((batch,), k, dtype=torch.int64)
+
     plans = [plan(i["z"][k], at_step(k)) for k in range(len(i["z"]))]
     yield "track_pred0", plans[0]
     context, positions = head.context(plans[0], proprio[0])

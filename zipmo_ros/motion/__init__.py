@@ -1,1 +1,1 @@
-"""The motion core: track autoencoder, flow planner and what they are made of. Knows no ROS, no simulator, no configuration system."""
+"""The motion core: track autoencoder, flow planner and their parts. Knows no ROS, simulator or Hydra."""

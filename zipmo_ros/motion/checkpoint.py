@@ -1,7 +1,8 @@
 """Checkpoints: a directory of config.json, model.safetensors and stats.json, loaded strictly.
 
-config.json: {"format", "kind", "config", "meta"}; stats.json: what the model's `statistics()` returned. A bundle is a directory of
-checkpoints: vae/, planner/, policy/ (and bc/). A model class has `kind`, `config_class`, and takes its configuration.
+config.json: {"format", "kind", "config", "meta"}; stats.json: what the model's `statistics()` returned. A bundle is a
+directory of checkpoints: vae/, planner/, policy/ (and bc/). A model class has `kind` and
+`config_class`, and takes its configuration.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class CheckpointError(ValueError):
 def save(directory: str | Path, model: nn.Module, meta: dict[str, Any] | None = None) -> str:
     """Write `model` (weights, `model.config`, `model.statistics()` if it has any); returns the content hash.
 
-    Every file is replaced atomically, config.json last: a reader never sees half a file. `meta` is free, JSON-ready information.
+    Every file is replaced atomically, config.json last: a reader never sees half a file. `meta` is free, JSON-ready
+    information.
     """
     from safetensors.torch import save as to_bytes
 
@@ -47,7 +49,7 @@ def save(directory: str | Path, model: nn.Module, meta: dict[str, Any] | None = 
 
 
 def load(directory: str | Path, model_class: type[Model], device: str | torch.device = "cpu") -> Model:
-    """The saved model in eval mode. Raises CheckpointError (a ValueError) naming what is missing, extra or misshapen."""
+    """The saved model in eval mode. Raises CheckpointError naming what is missing, extra or misshapen."""
     from safetensors.torch import load_file
 
     directory = Path(directory)
@@ -89,7 +91,7 @@ def read_description(directory: str | Path) -> dict[str, Any]:
 
 
 def load_strictly(model: nn.Module, weights: dict[str, Tensor], source: str) -> None:
-    """load_state_dict that names every missing, extra and misshapen key at once. `source` names where the weights came from."""
+    """load_state_dict that names every missing, extra and misshapen key at once, and their `source`."""
     check_layout({key: tuple(value.shape) for key, value in model.state_dict().items()}, weights, source)
     model.load_state_dict(weights, strict=True)
 
@@ -103,7 +105,9 @@ def check_layout(expected: dict[str, tuple[int, ...]], weights: dict[str, Tensor
         problems.append(f"extra {_some(extra)}")
     shared = sorted(set(expected) & set(weights))
     wrong = [
-        f"{key} is {list(weights[key].shape)}, not {list(expected[key])}" for key in shared if tuple(weights[key].shape) != expected[key]
+        f"{key} is {list(weights[key].shape)}, not {list(expected[key])}"
+        for key in shared
+        if tuple(weights[key].shape) != expected[key]
     ]
     if wrong:
         problems.append(f"misshapen {_some(wrong)}")

@@ -41,8 +41,8 @@ class ImageEncoderConfig:
     """Image -> grid x grid tokens of `width`.
 
     dinov2: ViT with `depth` blocks, patches of 14, `registers`; views share it.
-    conv:   stem of stride 4 per view, one stride-2 stage per further entry of `channels`, `depth` residual blocks at the last
-            resolution, modulated by the sentence if `text` is given; trained here.
+    conv:   stem of stride 4 per view, one stride-2 stage per further entry of `channels`, `depth` residual blocks at
+            the last resolution, modulated by the sentence if `text` is given; trained here.
     """
 
     kind: Literal["dinov2", "conv"] = "dinov2"
@@ -87,9 +87,11 @@ class VaeConfig:
 
     samples_per_token: time samples that share one token; 1 in the reference, `clip_samples` makes one token a track.
     queries:       "joint": query tokens join the latents' self-attention and see each other (reference);
-                   "cross": they only look at the latents, through `query_depth` layers, so a query's answer does not depend on the rest.
+                   "cross": they only look at the latents, through `query_depth` layers, so a query's answer does not
+                   depend on the rest.
     displacement:  predict the offset from the query point instead of the absolute position (reference: absolute).
-    image_context: cross-attend to the start frame's tokens (reference). point_features: bilinear sample of them at each point.
+    image_context: cross-attend to the start frame's tokens (reference).
+    point_features: bilinear sample of these tokens at each point.
     latent_mean, latent_std: initial statistics of the latents; a trained VAE replaces them (`set_statistics`).
     """
 
@@ -128,7 +130,7 @@ class VaeConfig:
 
 @dataclass(frozen=True)
 class PokeConfig:
-    """`slots` pokes at most; fewer are padded with zero tokens (sparse planner) or refused (dense planner, `pad=False`)."""
+    """At most `slots` pokes; fewer are padded with zero tokens (sparse planner) or refused (`pad=False`, dense)."""
 
     slots: int = 16
     pad: bool = True
@@ -146,7 +148,7 @@ class PlannerConfig:
     image_time:   time coordinate of the image tokens (0 for pokes, -1 for text, in the reference).
     self_rope, cross_rope: "3d_40", "3d_10" or, for cross only, None.
     norm_by_text: adaptive norms see the sentence as well as the flow time (reference: time only).
-    carries_poke_embedding: the text planners' released files hold an unused poke embedding; keep it so that they load strictly.
+    carries_poke_embedding: the released text planners hold an unused poke embedding; with it they load strictly.
     steps:        Euler steps a plan takes unless asked otherwise.
     """
 
@@ -175,10 +177,19 @@ class PlannerConfig:
     def __post_init__(self):
         _check_width("planner width", self.width)
         _require(self.time_width % 2 == 0, f"time_width must be even, got {self.time_width}")
-        _require(self.image_mode in ("joint", "cross"), f"image_mode must be 'joint' or 'cross', got '{self.image_mode}'")
-        _require((self.pokes is None) != (self.text is None), "a planner is conditioned by pokes or by text: give one of the two")
-        _require(self.views >= 1 and self.steps >= 1, f"views and steps must be positive, got {self.views} and {self.steps}")
-        _require(self.text is not None or not (self.step_token or self.norm_by_text), "step_token and norm_by_text need text")
+        _require(
+            self.image_mode in ("joint", "cross"), f"image_mode must be 'joint' or 'cross', got '{self.image_mode}'"
+        )
+        _require(
+            (self.pokes is None) != (self.text is None),
+            "a planner is conditioned by pokes or by text: give one of the two",
+        )
+        _require(
+            self.views >= 1 and self.steps >= 1, f"views and steps must be positive, got {self.views} and {self.steps}"
+        )
+        _require(
+            self.text is not None or not (self.step_token or self.norm_by_text), "step_token and norm_by_text need text"
+        )
 
     @property
     def latent_tokens(self) -> int:
@@ -188,9 +199,6 @@ class PlannerConfig:
     @property
     def context_width(self) -> int:
         return self.image.width
-
-
-# ---------------------------------------------------------------------------------------------------------------- presets
 
 
 def vae_nano() -> VaeConfig:
@@ -267,9 +275,6 @@ def planner_base_libero(step_token: bool = False) -> PlannerConfig:
         carries_poke_embedding=True,
         steps=10,
     )
-
-
-# --------------------------------------------------------------------------------------------------------- to and from dicts
 
 
 def to_dict(config: Any) -> dict:

@@ -1,4 +1,4 @@
-"""Small convolutional image encoder, trained here: coordinates as extra channels, a stem per view, FiLM by the sentence."""
+"""Small convolutional image encoder, trained here: coordinate channels, a stem a view, FiLM by the sentence."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class ConvEncoder(nn.Module):
         self.config = config
         first, *others = config.channels
         self.stems = nn.ModuleList(
-            nn.Conv2d(5, first, 2 * STEM_STRIDE, stride=STEM_STRIDE, padding=STEM_STRIDE // 2) for _ in range(config.views)
+            nn.Conv2d(5, first, 2 * STEM_STRIDE, stride=STEM_STRIDE, padding=STEM_STRIDE // 2)
+            for _ in range(config.views)
         )
         self.stages = nn.ModuleList(
             nn.Conv2d(before, after, 3, stride=2, padding=1)
@@ -55,7 +56,7 @@ class ConvEncoder(nn.Module):
         self.register_buffer("coordinates", torch.stack(torch.meshgrid(axis, axis, indexing="ij")), persistent=False)
 
     def forward(self, images: Tensor, text: Tensor | None = None) -> Tensor:
-        """images [B, V, H, W, 3] uint8 or [-1, 1], text [B, D] -> tokens [B, V * grid^2, width], views outer, rows before columns."""
+        """images [B, V, H, W, 3] uint8 or [-1, 1], text [B, D] -> tokens [B, V * grid^2, width], views outer."""
         batch, views = images.shape[:2]
         if views != self.config.views:
             raise ValueError(f"this image encoder was built for {self.config.views} views, got {views}")

@@ -1,6 +1,7 @@
 """DINOv2 with registers: a vision transformer with the state-dict names of the official weights (reference A.4).
 
-Own code rather than `transformers`': the names then need no table, and nothing but torch is needed to load a checkpoint.
+Own code rather than `transformers`': the names then need no table, and nothing but torch is needed to load a
+checkpoint.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class DinoV2(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-6)
 
     def forward(self, images: Tensor, _text: Tensor | None = None) -> Tensor:
-        """images [B, V, H, W, 3] uint8 or [-1, 1] -> final patch tokens [B, V * grid^2, width], views outer, rows before columns."""
+        """images [B, V, H, W, 3] uint8 or [-1, 1] -> final patch tokens [B, V * grid^2, width], views outer."""
         views = images.shape[1]
         x = self.patch_embed(self.preprocess(rearrange(images, "b v h w c -> (b v) h w c")))
         x = torch.cat([repeat(self.cls_token, "1 1 d -> b 1 d", b=len(x)), x], dim=1) + self.positions()

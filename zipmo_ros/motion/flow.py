@@ -1,7 +1,7 @@
 """The flow's path, its solver, guidance, and where the noise comes from. Nothing here knows a network.
 
-t = 1 is noise and t = 0 is data: z_t = (1 - t) * data + t * noise, the velocity is noise - data, and a step is z <- z - v / steps
-(reference 0.1; the paper writes time the other way round).
+t = 1 is noise and t = 0 is data: z_t = (1 - t) * data + t * noise, the velocity is noise - data, and a step is
+z <- z - v / steps (reference 0.1; the paper writes time the other way round).
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def guided(conditional: Velocity, unconditional: Velocity, scale: float) -> Velo
     return velocity
 
 
-def logit_normal_times(batch: int, generator: torch.Generator | None = None, device: torch.device | str | None = None) -> Tensor:
+def logit_normal_times(
+    batch: int, generator: torch.Generator | None = None, device: torch.device | str | None = None
+) -> Tensor:
     """Training times: sigmoid of a standard normal. [B]."""
     return torch.randn(batch, generator=generator, device=device).sigmoid()
 

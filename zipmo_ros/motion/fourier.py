@@ -1,4 +1,4 @@
-"""Random Fourier features of points and of the flow time (reference A.3). Frequencies are buffers and travel with the weights."""
+"""Random Fourier features of points and of the flow time (reference A.3); frequencies travel with the weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from .layers import FeedForward, RMSNorm
 class PointEmbedding(nn.Module):
     """[..., coordinates] -> [..., width]: sines and cosines of every coordinate, then residual feed-forward blocks.
 
-    Features are ordered per coordinate, sines first, zero-padded at the end. `theta` is about the highest angular frequency (97.5 %).
-    An integer input truncates the frequencies to integers, as the reference's cast does: its episode step relies on it.
+    Features are ordered per coordinate, sines first, zero-padded at the end. `theta` is about the highest angular
+    frequency (95 % are below). An integer input truncates the frequencies to integers, as a cast in the
+    reference does; its episode step relies on that.
     """
 
     def __init__(self, coordinates: int, width: int, theta: float, depth: int = 2, ff_ratio: int = 3):

@@ -1,4 +1,4 @@
-"""Motion generator: frames and a sentence -> a motion embedding -> point tracks. Autoencoder and planner behind numpy."""
+"""Frames and a sentence -> a motion embedding -> point tracks: autoencoder and planner behind numpy."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class MotionGenerator:
     def load(cls, bundle: str | Path, device: str = "cpu") -> MotionGenerator:
         """From BUNDLE/vae and BUNDLE/planner."""
         bundle = Path(bundle)
-        return cls(checkpoint.load(bundle / "vae", TrackVAE, device), checkpoint.load(bundle / "planner", MotionPlanner, device))
+        return cls(
+            checkpoint.load(bundle / "vae", TrackVAE, device),
+            checkpoint.load(bundle / "planner", MotionPlanner, device),
+        )
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int]:
@@ -65,7 +68,8 @@ class MotionGenerator:
     ) -> np.ndarray:
         """images uint8 [V, H, W, 3] -> normalised motion embedding float32 [V, H, W, C].
 
-        noise: standard normal [L, C] (`flow.plan_noise`), or a generator to draw it from. steps: Euler steps, the planner's own by default.
+        noise: standard normal [L, C] (`flow.plan_noise`), or a generator to draw it from. steps: Euler steps, the
+        planner's own by default.
         """
         if isinstance(noise, np.random.Generator):
             noise = noise.standard_normal(self.noise_shape, dtype=np.float32)
@@ -79,7 +83,7 @@ class MotionGenerator:
 
     @torch.no_grad()
     def decode(self, z: np.ndarray, images: np.ndarray, queries: np.ndarray, steps: int | None = None) -> np.ndarray:
-        """Embedding [V, H, W, C] and the frames it starts from [V, H, W, 3], queries [V, Q, 2] (y, x) -> tracks [V, Q, T, 2]."""
+        """Embedding [V, H, W, C], its start frames [V, H, W, 3], queries [V, Q, 2] (y, x) -> tracks [V, Q, T, 2]."""
         if z.shape != self.latent_shape:
             raise ValueError(f"embedding must have shape {self.latent_shape}, got {z.shape}")
         latents = self.vae.denormalise(rearrange(self._tensor(z).float(), "v h w c -> v (h w) c"))

@@ -1,8 +1,8 @@
 """Golden cases: do our models compute what the reference computes, given the same weights?
 
-A golden folder holds `config.json` (tiny widths and the seed) and `*.io.npz` with inputs `in_*` and outputs `out_*` of the reference.
-The weights are not stored: every tensor follows from (seed, model, the reference's key, shape). Initial RoPE frequencies and position
-buffers, which the recipe starts from, are those of our own freshly built models.
+A golden folder holds `config.json` (tiny widths and the seed) and `*.io.npz` with inputs `in_*` and outputs `out_*`
+of the reference. The weights are not stored: every tensor follows from (seed, model, the reference's key, shape).
+Initial RoPE frequencies and position buffers, which the recipe starts from, are those of our own fresh models.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from .planner import Conditioning, MotionPlanner
 from .vae import TrackVAE
 
 TOLERANCE = 2e-4
-# Cases that the reference computed under bfloat16 autocast. Rounding is chaotic there: moving the input by 1e-5 moves these outputs by
-# 1e-3, on any machine. They are held to a bound of their own, which a wrong convention still breaks, and kept out of the maximum.
+# Cases that the reference computed under bfloat16 autocast. Rounding is chaotic there: moving the input by 1e-5 moves
+# these outputs by 1e-3, on any machine. They are held to a bound of their own, which a wrong convention still breaks,
+# and kept out of the maximum.
 BF16_TOLERANCE = 1e-2
 PREFIXES = {"vae": {"vae": ""}, "planner": {"planner": "", "vae": "vae."}, "libero": {"planner": "", "vae": "vae."}}
 
@@ -65,9 +66,6 @@ class Report:
         return Report({**self.per_case, **other.per_case})
 
 
-# ------------------------------------------------------------------------------------------------------- weights
-
-
 def fourier_theta(key: str) -> float:
     if "trajs_in" in key:
         return 40 * math.pi
@@ -75,7 +73,7 @@ def fourier_theta(key: str) -> float:
 
 
 def draw(seed: int, model: str, key: str, initial: np.ndarray) -> np.ndarray:
-    """The golden weight of one reference key; `initial` gives its shape, and its value where the recipe keeps or perturbs it."""
+    """The golden weight of one reference key. `initial`: its shape, and the value where the recipe starts from it."""
     shape = initial.shape
     stream = np.random.RandomState(zlib.crc32(f"{seed}:{model}:{key}".encode()))
     normal = stream.standard_normal(shape).astype(np.float32)
@@ -109,15 +107,15 @@ def draw(seed: int, model: str, key: str, initial: np.ndarray) -> np.ndarray:
 def redraw(seed: int, model: str, parts: Mapping[str, nn.Module], prefixes: Mapping[str, str]) -> dict[str, Tensor]:
     """Golden weights, under the reference's keys, of a model made of freshly built `parts`."""
     initial = to_reference(parts, prefixes)
-    return {key: torch.from_numpy(np.ascontiguousarray(draw(seed, model, key, value.numpy()))) for key, value in initial.items()}
-
-
-# --------------------------------------------------------------------------------------------------------- folder
+    return {
+        key: torch.from_numpy(np.ascontiguousarray(draw(seed, model, key, value.numpy())))
+        for key, value in initial.items()
+    }
 
 
 @dataclass
 class GoldenFolder:
-    """A folder of golden cases. `seed`: draw the weights from it; None: DIR/<model>.safetensors if they exist, else config.json's seed."""
+    """A folder of golden cases. `seed` draws the weights; None: DIR/<model>.safetensors, else config.json's seed."""
 
     directory: Path
     seed: int | None = None
@@ -145,7 +143,10 @@ class GoldenFolder:
     def image_config(self) -> ImageEncoderConfig:
         dino = self.config["dino"]
         return ImageEncoderConfig(
-            width=dino["embed_dim"], depth=dino["depth"], image_size=dino["model_size"], registers=dino["num_register_tokens"]
+            width=dino["embed_dim"],
+            depth=dino["depth"],
+            image_size=dino["model_size"],
+            registers=dino["num_register_tokens"],
         )
 
     def vae_config(self) -> VaeConfig:
@@ -209,9 +210,6 @@ class GoldenFolder:
         return {name: part.eval() for name, part in parts.items()}
 
 
-# ---------------------------------------------------------------------------------------------------------- cases
-
-
 def verify_golden(directory: str | Path, seed: int | None = None) -> Report:
     """Errors of all cases of the autoencoder and the planners. Raises FileNotFoundError if the folder is none.
 
@@ -228,7 +226,9 @@ def verify_golden(directory: str | Path, seed: int | None = None) -> Report:
 def compare(name: str, folder: GoldenFolder, cases) -> Report:
     """Run `cases(folder, arrays)` and hold every output against its stored one."""
     arrays = folder.arrays(name)
-    inputs = {key.removeprefix("in_"): torch.from_numpy(value) for key, value in arrays.items() if key.startswith("in_")}
+    inputs = {
+        key.removeprefix("in_"): torch.from_numpy(value) for key, value in arrays.items() if key.startswith("in_")
+    }
     report = Report()
     with torch.no_grad():
         for case, value in cases(folder, inputs):
@@ -264,7 +264,8 @@ def vae_cases(folder: GoldenFolder, i: dict[str, Tensor]) -> Cases:
     _, reconstruction, kl = vae_loss(predicted, i["tracks_dec"], posterior)
     yield "rec_loss", reconstruction
     yield "kl_loss", KL_WEIGHT * kl
-    # Its inputs are not stored; its outputs are those of points that are off by more than one and less than two pixels of 256.
+    # Its inputs are not stored; its outputs are those of points that are off by more than one and less than two pixels
+    # of 256.
     yield "pck", np.array(pck(i["tracks"], i["tracks"] + 0.01))
 
 
@@ -327,7 +328,7 @@ def libero_cases(folder: GoldenFolder, i: dict[str, Tensor]) -> Cases:
 
 
 def _decode_views(vae: TrackVAE, z: Tensor, queries: Tensor, images: Tensor) -> Tensor:
-    """z [B, V * HW, C] normalised, queries [B, V, Q, 2], images [B, V, H, W, 3] -> tracks of 8 steps [B, V, Q, 8, 2]."""
+    """z [B, V * HW, C] normalised, queries [B, V, Q, 2], images [B, V, H, W, 3] -> tracks [B, V, Q, 8, 2]."""
     latents = vae.denormalise(z).unflatten(1, (images.shape[1], -1)).flatten(0, 1)
     tracks = vae.decode(latents, queries.flatten(0, 1), images.flatten(0, 1), steps=8)
     return tracks.unflatten(0, images.shape[:2])

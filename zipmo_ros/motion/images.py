@@ -20,7 +20,7 @@ def to_signed(images: Tensor) -> Tensor:
 
 
 def to_square(images: Tensor, size: int) -> Tensor:
-    """[B, H, W, 3] -> [B, 3, size, size]: average pooling by the whole factor, then a bilinear resize of each axis (reference A.4)."""
+    """[B, H, W, 3] -> [B, 3, size, size]: average pooling by the whole factor, then bilinear (reference A.4)."""
     x = rearrange(images, "b h w c -> b c h w")
     if x.shape[-2:] == (size, size):
         return x
@@ -31,7 +31,7 @@ def to_square(images: Tensor, size: int) -> Tensor:
 
 
 def sample_at(tokens: Tensor, points: Tensor) -> Tensor:
-    """Bilinear sample of a square grid of tokens [B, g*g, D] at points [B, N, 2] (y, x); outside, the border's value -> [B, N, D]."""
+    """Bilinear sample of a grid of tokens [B, g*g, D] at points [B, N, 2] (y, x), clamped at the border: [B, N, D]."""
     size = round(tokens.shape[1] ** 0.5)
     field = rearrange(tokens, "b (h w) d -> b d h w", h=size)
     where = points.flip(-1)[:, None]  # grid_sample wants (x, y)

@@ -1,7 +1,8 @@
 """The reference's released files: which of our parts they hold, under which names, and the way in and out.
 
 Our names follow the reference's, so the table is short. A file holds one or several of our parts, each below a prefix:
-`vae` (TrackVAE), `planner` (MotionPlanner) and `policy` (the policy head, which lives in another package and is handed in).
+`vae` (TrackVAE), `planner` (MotionPlanner) and `policy` (the policy head, which lives in another package and is handed
+in).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Layout:
     planner: Callable | None = None
 
     def parts(self, policy: Callable[[], nn.Module] | None = None) -> dict[str, nn.Module]:
-        """New models at the released sizes. `policy` makes the head where the file holds one. Cheap under `torch.device("meta")`."""
+        """New models at the released sizes; `policy` makes the head where the file holds one."""
         parts: dict[str, nn.Module] = {"vae": TrackVAE(vae_base())}
         if self.planner is not None:
             parts["planner"] = MotionPlanner(self.planner())
@@ -75,7 +76,9 @@ def reference_key(part: str, key: str) -> str:
 def key_table(parts: Mapping[str, nn.Module], prefixes: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """{reference's key: (part, our key)} of a file that holds `parts` below `prefixes`; buffers included."""
     return {
-        prefix + reference_key(part, key): (part, key) for part, prefix in prefixes.items() for key in parts[part].state_dict()
+        prefix + reference_key(part, key): (part, key)
+        for part, prefix in prefixes.items()
+        for key in parts[part].state_dict()
     }
 
 
@@ -93,7 +96,9 @@ def from_reference(
     Raises CheckpointError naming `source` and every missing, extra and misshapen key.
     """
     table = key_table(parts, prefixes)
-    check_layout({key: tuple(value.shape) for key, value in to_reference(parts, prefixes).items()}, dict(weights), source)
+    check_layout(
+        {key: tuple(value.shape) for key, value in to_reference(parts, prefixes).items()}, dict(weights), source
+    )
     for part in prefixes:
         state = {ours: weights[theirs].float() for theirs, (owner, ours) in table.items() if owner == part}
         parts[part].load_state_dict(state, strict=True, assign=True)
@@ -108,7 +113,9 @@ def read_weights(file_or_directory: str | Path) -> tuple[dict[str, Tensor], Path
         found = sorted(path.glob("*.safetensors"))
         if len(found) != 1:
             names = ", ".join(file.name for file in found) or "none"
-            raise CheckpointError(f"{path} must hold exactly one .safetensors file, found {names}; name the file itself")
+            raise CheckpointError(
+                f"{path} must hold exactly one .safetensors file, found {names}; name the file itself"
+            )
         path = found[0]
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
@@ -124,7 +131,11 @@ def detect_layout(keys: set[str]) -> str:
     Raises CheckpointError if it is none of them.
     """
     if "learned_action_queries" in keys:
-        return "policy_head_tramoe" if any(k.startswith("track_predictor.start_t_mapping.") for k in keys) else "policy_head_atm"
+        return (
+            "policy_head_tramoe"
+            if any(k.startswith("track_predictor.start_t_mapping.") for k in keys)
+            else "policy_head_atm"
+        )
     if "ca_mask_token" in keys:
         return "libero_tramoe" if any(k.startswith("start_t_mapping.") for k in keys) else "libero_atm"
     if "learnable_emb_dino" in keys:

@@ -1,7 +1,8 @@
 """Pre-norm transformer blocks: RMS norms, cosine attention with RoPE, SwiGLU (reference A.1).
 
-Symbols: B batch, L tokens, S context tokens, D width, heads = D / 64. What does not depend on the tokens is prepared apart and passed
-in, so that a sampler computes it once: `rope` (rotations of the positions), `context` (keys and values), `gains` (norm factors).
+Symbols: B batch, L tokens, S context tokens, D width, heads = D / 64. What does not depend on the tokens is prepared
+apart and passed in, so that a sampler computes it once: `rope` (rotations of the positions), `context` (keys and
+values), `gains` (norm factors).
 """
 
 from __future__ import annotations
@@ -200,7 +201,9 @@ class TransformerLayer(nn.Module):
         return LayerRope(*(b.pos_emb(positions) if b is not None and b.pos_emb is not None else None for b in blocks))
 
     def gains(self, cond: Tensor | None) -> LayerGains:
-        return LayerGains(*(b.norm.gain(cond) if b is not None else None for b in (self.self_attn, self.cross_attn, self.ff)))
+        return LayerGains(
+            *(b.norm.gain(cond) if b is not None else None for b in (self.self_attn, self.cross_attn, self.ff))
+        )
 
     def forward(
         self, x: Tensor, rope: LayerRope, context: KeyValue | None, gains: LayerGains, mask: Tensor | None = None

@@ -1,7 +1,7 @@
-"""Motion planner: the velocity field of a flow over latents, given the frames and a sentence or pokes (reference A.6, A.7).
+"""Motion planner: the velocity of a flow over latents, given frames and a sentence or pokes (reference A.6, A.7).
 
-Flow time runs from t = 1 (noise) to t = 0 (data); the network predicts noise - data. It knows nothing of samplers: `condition` computes
-once what no step changes, `velocity` is one evaluation.
+Flow time runs from t = 1 (noise) to t = 0 (data); the network predicts noise - data. It knows nothing of samplers:
+`condition` computes once what no step changes, `velocity` is one evaluation.
 Symbols: B batch, V views, L = V * H * W latent tokens, S image tokens of all views, C latent channels.
 """
 
@@ -27,8 +27,10 @@ from .rope import grid_positions
 class Conditioning:
     """All that stays the same over the steps of a plan.
 
-    rope: rotations of every layer. context: keys and values of every layer's cross-attention. image: projected image tokens [B, S, D]
-    of the joint self-attention, or None. norm: the sentence's share of the adaptive norms [B, time_width], or None.
+    rope: rotations of every layer.
+    context: keys and values of every layer's cross-attention.
+    image: projected image tokens of the joint self-attention [B, S, D], or None.
+    norm: the sentence's share of the adaptive norms [B, time_width], or None.
     """
 
     rope: list[LayerRope]
@@ -102,8 +104,6 @@ class MotionPlanner(nn.Module):
         self.register_buffer("latent_pos", latent.repeat(config.views, 1), persistent=False)
         self.register_buffer("image_pos", image.repeat(config.views, 1), persistent=False)
 
-    # ------------------------------------------------------------------------------------------------- once a plan
-
     def condition(
         self,
         images: Tensor | None = None,
@@ -118,9 +118,11 @@ class MotionPlanner(nn.Module):
     ) -> Conditioning:
         """Everything step-independent.
 
-        images [B, V, H, W, 3] (or [B, H, W, 3] for one view), uint8 or [-1, 1]; or `image_tokens` [B, S, Di] from `encode_images`.
-        text [B, Dt] or [B, 1, Dt], the sentence encoder's vector. pokes [B, P, 5]. step [B]: episode step, int64 as in the reference.
-        drop_text, drop_frame [B] bool, drop_pokes [B] int: what training hides; all text (no pokes) gives the unconditional branch.
+        images: [B, V, H, W, 3] (or [B, H, W, 3] for one view), uint8 or [-1, 1]; or `image_tokens` [B, S, Di] from
+        `encode_images`. text: [B, Dt] or [B, 1, Dt], the sentence encoder's vector, unscaled. pokes: [B, P, 5].
+        step: [B], the episode step, int64 as in the reference.
+        drop_text, drop_frame [B] bool, drop_pokes [B] int: what training hides. All text dropped, or no pokes, is the
+        unconditional branch.
         """
         text = self._checked_text(text)
         seen_text = text if text is None or drop_text is None else text * ~drop_text[:, None]
@@ -148,12 +150,14 @@ class MotionPlanner(nn.Module):
         return Conditioning(self.backbone.rope(self.latent_pos), context, None, norm)
 
     def encode_images(self, images: Tensor, text: Tensor | None = None) -> Tensor:
-        """[B, V, H, W, 3] (or [B, H, W, 3] for one view) -> image tokens [B, S, Di], views outer. `text` modulates a conv encoder."""
+        """[B, V, H, W, 3] (or [B, H, W, 3]) -> image tokens [B, S, Di], views outer; text for a conv encoder."""
         if images is None:
             raise ValueError("pass images [B, V, H, W, 3] or their image_tokens")
         images = images[:, None] if images.ndim == 4 else images
         if images.ndim != 5 or images.shape[1] != self.config.views:
-            raise ValueError(f"this planner looks at {self.config.views} views [B, V, H, W, 3], got {tuple(images.shape)}")
+            raise ValueError(
+                f"this planner looks at {self.config.views} views [B, V, H, W, 3], got {tuple(images.shape)}"
+            )
         return self.image_encoder(images, text)
 
     def with_view(self, image_tokens: Tensor) -> Tensor:
@@ -165,7 +169,7 @@ class MotionPlanner(nn.Module):
         return poke_context(self.track_cond_emb, self.config.pokes, pokes, batch, self.config.context_width)
 
     def text_context(self, text: Tensor, step: Tensor | None = None, drop_text: Tensor | None = None) -> Tensor:
-        """text [B, Dt] -> context tokens [B, 1 or 2, D]: the sentence, and the episode step where the planner was trained with it."""
+        """text [B, Dt] -> context tokens [B, 1 or 2, D]: the sentence and, in TraMoE planners, the episode step."""
         x = self.config.text.scale * self._checked_text(text)
         x = (self.text_in(x) if hasattr(self, "text_in") else x)[:, None]
         x = self.text_encoder(x, self.text_encoder.rope(x.new_zeros(1, 1)))
@@ -177,9 +181,9 @@ class MotionPlanner(nn.Module):
             raise ValueError("this planner is conditioned by the episode step: pass step [B] (int64)")
         return torch.cat([x, self.start_t_mapping(step[:, None, None])], dim=1)
 
-    # ------------------------------------------------------------------------------------------------- every step
-
-    def velocity(self, z: Tensor, t: Tensor, conditioning: Conditioning, gains: list[LayerGains] | None = None) -> Tensor:
+    def velocity(
+        self, z: Tensor, t: Tensor, conditioning: Conditioning, gains: list[LayerGains] | None = None
+    ) -> Tensor:
         """noise - data at z [B, L, C] (normalised), t [B] or a scalar -> [B, L, C].
 
         The batch of z may be a multiple of the conditioning's: several noises a window, window-major ("(b draws)").
@@ -198,7 +202,9 @@ class MotionPlanner(nn.Module):
 
     def gains(self, t: Tensor | float, conditioning: Conditioning, batch: int | None = None) -> list[LayerGains]:
         """Factors of all adaptive norms at time t."""
-        cond = self.time_condition(torch.as_tensor(t, dtype=torch.float32, device=self.time_emb.weight.device).reshape(-1))
+        cond = self.time_condition(
+            torch.as_tensor(t, dtype=torch.float32, device=self.time_emb.weight.device).reshape(-1)
+        )
         if conditioning.norm is not None:
             cond = cond + _draws(conditioning.norm, len(conditioning) if batch is None else batch)
         return self.backbone.gains(cond)
@@ -215,9 +221,10 @@ class MotionPlanner(nn.Module):
         if conditioning.norm is not None:
             cond = cond + conditioning.norm.repeat(len(times), 1)
         layers = self.backbone.gains(cond)
-        return [[LayerGains(*(g[i * batch : (i + 1) * batch] for g in layer)) for layer in layers] for i in range(len(times))]
-
-    # ------------------------------------------------------------------------------------------------- helpers
+        return [
+            [LayerGains(*(g[i * batch : (i + 1) * batch] for g in layer)) for layer in layers]
+            for i in range(len(times))
+        ]
 
     def _per_view(self, embedding: Tensor, tokens: int) -> Tensor:
         """[D] or [V, D] -> broadcastable to [B, tokens, D]."""
@@ -229,7 +236,8 @@ class MotionPlanner(nn.Module):
         if self.config.text is None:
             return None
         if text is None:
-            raise ValueError(f"this planner is conditioned by a sentence: pass its {self.config.text.encoder} embedding as text [B, D]")
+            encoder = self.config.text.encoder
+            raise ValueError(f"this planner is conditioned by a sentence: pass its {encoder} embedding as text [B, D]")
         text = rearrange(text, "b 1 d -> b d") if text.ndim == 3 else text
         if text.ndim != 2 or text.shape[1] != self.config.text.width:
             raise ValueError(f"text must be [B, {self.config.text.width}], got {tuple(text.shape)}")

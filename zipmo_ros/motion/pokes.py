@@ -27,10 +27,11 @@ class PokeEmbedding(PointEmbedding):
 
 
 def poke_context(embedding: nn.Module, config: PokeConfig, pokes: Tensor | None, batch: int, width: int) -> PokeContext:
-    """pokes [B, P, 5] = (y0, x0, y1, x1, t1), t1 in [0, 1] with 1 the last frame -> tokens [B, slots, D] at (0, y0, x0).
+    """pokes [B, P, 5] = (y0, x0, y1, x1, t1), t1 = 1 being the last frame -> tokens [B, slots, D] at (0, y0, x0).
 
-    Missing pokes are zero tokens at position zero; they take part in the attention. None means no poke at all, the unconditional branch.
-    Raises ValueError on more pokes than slots, or on fewer where the planner was trained without padding.
+    Missing pokes are zero tokens at position zero; they take part in the attention. None means no poke at all, the
+    unconditional branch. Raises ValueError on more pokes than slots, or on fewer where the planner was trained without
+    padding.
     """
     reference = next(embedding.parameters())
     if pokes is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 
@@ -21,7 +20,3 @@ class Posterior(NamedTuple):
     def kl(self) -> Tensor:
         """KL divergence to N(0, 1): summed over channels, averaged over tokens and batch (reference A.5)."""
         return 0.5 * (self.mean.square() + self.logvar.exp() - 1 - self.logvar).sum(dim=-1).mean()
-
-    @staticmethod
-    def noise_like(mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)

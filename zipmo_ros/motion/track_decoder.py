@@ -15,9 +15,9 @@ from .track_tokens import DISPLACEMENT_GAIN, POINT_THETA, PointFeature, resample
 
 
 class TrackDecoder(nn.Module):
-    """`backbone` runs over [latents | query tokens] (queries "joint") or over the latents alone, which the query tokens then look at
-    through `query_layers` ("cross"). All query tokens start as one learned token; they are told apart by position, and by the point's
-    own embedding and image feature where the configuration has them.
+    """`backbone` runs over [latents | query tokens] (queries "joint") or over the latents alone, which the query tokens
+    then look at through `query_layers` ("cross"). All query tokens start as one learned token; they are told apart by
+    position, and by the point's own embedding and image feature where the configuration has them.
     """
 
     def __init__(self, config: VaeConfig):
@@ -58,7 +58,7 @@ class TrackDecoder(nn.Module):
     def forward(self, latents: Tensor, queries: Tensor, image_tokens: Tensor | None, steps: int) -> Tensor:
         """latents [B, HW, C] (not normalised), queries [B, N, 2] -> [B, N, steps, 2]."""
         config, batch = self.config, len(latents)
-        # A token a sample can be asked for any number of samples; tokens of several stand for fixed times and are interpolated.
+        # With a token a sample any times can be asked for; tokens of several samples stand for fixed times.
         tokens = steps if config.samples_per_token == 1 else config.clip_samples // config.samples_per_token
         positions = track_positions(queries, tokens)
         query = repeat(self.decode_token, "1 1 d -> b l d", b=batch, l=positions.shape[1])

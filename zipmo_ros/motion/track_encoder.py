@@ -58,14 +58,18 @@ class TrackEncoder(nn.Module):
         return values
 
     def forward(self, tracks: Tensor, image_tokens: Tensor | None, valid: Tensor | None = None) -> Posterior:
-        """tracks [B, N, T, 2], image_tokens [B, S, Di], valid [B, N] bool: False tracks are padding without any influence."""
-        batch, count, steps, _ = tracks.shape
+        """tracks [B, N, T, 2], image_tokens [B, S, Di]; tracks that are not `valid` [B, N] have no influence."""
+        batch, _, steps, _ = tracks.shape
         per_track = steps // self.config.samples_per_token
         query = repeat(self.query_token, "1 1 d -> b l d", b=batch, l=self.config.latent_tokens)
         register = repeat(self.reg_token, "1 1 d -> b 1 d", b=batch)
         x = torch.cat([query, self.values(tracks, image_tokens), register], dim=1)
         positions = torch.cat(
-            [self.query_pos.expand(batch, -1, -1), track_positions(tracks[:, :, 0], per_track), self.reg_pos.expand(batch, -1, -1)],
+            [
+                self.query_pos.expand(batch, -1, -1),
+                track_positions(tracks[:, :, 0], per_track),
+                self.reg_pos.expand(batch, -1, -1),
+            ],
             dim=1,
         )
         mask = None

@@ -1,7 +1,7 @@
 """From tracks to tokens and back: what one token holds, and where it stands.
 
-A track of T samples becomes T / samples_per_token tokens. With one sample a token, the token is the embedded point (reference); with
-more, it is the displacements from the track's first point plus that point's embedding.
+A track of T samples becomes T / samples_per_token tokens. With one sample a token, the token is the embedded point
+(reference); with more, it is the displacements from the track's first point plus that point's embedding.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POINT_THETA = 40 * math.pi
 
 
 def track_positions(starts: Tensor, tokens: int) -> Tensor:
-    """starts [B, N, 2] -> (t, y, x) of every token, track-major: [B, N * tokens, 3]; t at the centre of the token's share."""
+    """starts [B, N, 2] -> (t, y, x) of every token, track-major [B, N * tokens, 3]; t: the centre of its share."""
     time = repeat(centers(tokens).to(starts), "k -> b n k 1", b=starts.shape[0], n=starts.shape[1])
     return rearrange(torch.cat([time, repeat(starts, "b n c -> b n k c", k=tokens)], dim=-1), "b n k c -> b (n k) c")
 
@@ -40,7 +40,7 @@ class PointFeature(nn.Module):
 
 
 class TrackTokens(nn.Module):
-    """Tracks [B, N, T, 2] -> token values [B, N * T / samples_per_token, width]. Used when a token holds several samples."""
+    """Values of tokens that hold several samples: tracks [B, N, T, 2] -> [B, N * T / samples_per_token, width]."""
 
     def __init__(self, config: VaeConfig):
         super().__init__()

@@ -37,19 +37,25 @@ class TrackVAE(nn.Module):
         return None if self.image_encoder is None else self.image_encoder(image[:, None])
 
     def encode(
-        self, tracks: Tensor, image: Tensor | None = None, *, image_tokens: Tensor | None = None, valid: Tensor | None = None
+        self,
+        tracks: Tensor,
+        image: Tensor | None = None,
+        *,
+        image_tokens: Tensor | None = None,
+        valid: Tensor | None = None,
     ) -> Posterior:
         """tracks [B, N, T, 2], their start frame (or its tokens) -> posterior over latents [B, HW, C], not normalised.
 
-        valid [B, N] bool marks tracks that count; the others have no influence. Raises ValueError on a T that the tokens don't divide.
+        valid [B, N] bool marks tracks that count; the others have no influence. Raises ValueError on a wrong T.
         """
         config = self.config
         if tracks.ndim != 4 or tracks.shape[-1] != 2:
             raise ValueError(f"tracks must be [B, N, T, 2] of (y, x), got {tuple(tracks.shape)}")
-        if tracks.shape[2] % config.samples_per_token or (config.samples_per_token > 1 and tracks.shape[2] != config.clip_samples):
-            raise ValueError(
-                f"this autoencoder takes tracks of {config.clip_samples} samples, {config.samples_per_token} a token, got {tracks.shape[2]}"
-            )
+        if tracks.shape[2] % config.samples_per_token or (
+            config.samples_per_token > 1 and tracks.shape[2] != config.clip_samples
+        ):
+            wanted = f"{config.clip_samples} samples, {config.samples_per_token} a token"
+            raise ValueError(f"this autoencoder takes tracks of {wanted}; got {tracks.shape[2]}")
         return self.encoder(tracks, self._tokens(image, image_tokens), valid)
 
     def decode(
@@ -61,14 +67,20 @@ class TrackVAE(nn.Module):
         image_tokens: Tensor | None = None,
         steps: int | None = None,
     ) -> Tensor:
-        """latents [B, HW, C] (not normalised), queries [B, N, 2] (y, x) at the start -> tracks [B, N, steps, 2] (default: clip_samples)."""
+        """latents [B, HW, C] (not normalised), queries [B, N, 2] (y, x) at the start -> tracks [B, N, steps, 2].
+
+        steps: samples over the clip; clip_samples by default.
+        """
         steps = self.config.clip_samples if steps is None else steps
         return self.decoder(latents, queries, self._tokens(image, image_tokens), steps)
 
-    def decode_dense(self, latents: Tensor, image: Tensor, grid: int = 64, chunk: int = 8, steps: int | None = None) -> Tensor:
+    def decode_dense(
+        self, latents: Tensor, image: Tensor, grid: int = 64, chunk: int = 8, steps: int | None = None
+    ) -> Tensor:
         """One latent [1, HW, C] on a grid of query points -> [1, grid, grid, steps, 2].
 
-        Queries that see each other were trained few at a time: strided sub-grids of chunk x chunk are decoded apart (reference A.5).
+        Queries that see each other were trained few at a time: strided sub-grids of chunk x chunk are decoded apart
+        (reference A.5).
         """
         stride = grid // chunk
         points = rearrange(grid_positions(grid).to(latents), "(h i w j) c -> (i j) (h w) c", h=chunk, w=chunk, i=stride)
@@ -88,7 +100,7 @@ class TrackVAE(nn.Module):
         return self.decode(latents, queries, image_tokens=tokens, steps=tracks.shape[2]), posterior
 
     def normalise(self, latents: Tensor) -> Tensor:
-        """Latents of the encoder -> latents of the planner, about unit variance (the reference's 0.5 is part of its constants)."""
+        """Latents of the encoder -> latents of the planner, about unit variance (0.5 in the reference)."""
         return ((latents.double() - self.latent_mean) / self.latent_std).to(latents.dtype)
 
     def denormalise(self, latents: Tensor) -> Tensor:
@@ -99,12 +111,17 @@ class TrackVAE(nn.Module):
         return {"latent_mean": self.latent_mean.tolist(), "latent_std": self.latent_std.tolist()}
 
     def set_statistics(self, latent_mean: Tensor | list[float], latent_std: Tensor | list[float]) -> None:
-        """One value, or one a channel. Raises ValueError on other lengths and on a standard deviation that is not positive."""
-        mean, std = (torch.as_tensor(v, dtype=torch.float64, device=self.latent_mean.device).reshape(-1) for v in (latent_mean, latent_std))
+        """One value, or one a channel. Raises ValueError on other lengths and on deviations that are not positive."""
+        mean, std = (
+            torch.as_tensor(v, dtype=torch.float64, device=self.latent_mean.device).reshape(-1)
+            for v in (latent_mean, latent_std)
+        )
         if len(mean) not in (1, self.config.latent_channels) or len(std) != len(mean):
-            raise ValueError(f"latent statistics need 1 or {self.config.latent_channels} values, got {len(mean)} and {len(std)}")
+            raise ValueError(
+                f"latent statistics need 1 or {self.config.latent_channels} values, got {len(mean)} and {len(std)}"
+            )
         if not (std > 0).all() or not torch.isfinite(mean).all():
-            raise ValueError(f"latent statistics must be finite with positive deviations, got {mean.tolist()}, {std.tolist()}")
+            raise ValueError(f"latent statistics must be finite with positive deviations, got {mean}, {std}")
         self.latent_mean, self.latent_std = mean, std
 
     def _tokens(self, image: Tensor | None, image_tokens: Tensor | None) -> Tensor | None:

@@ -94,7 +94,7 @@ GRAPHS = {
             Argument("mode", "lockstep", "lockstep: the simulator waits for each command; realtime: 20 Hz",
                      _everywhere("mode", ("sim", "policy")), ("lockstep", "realtime")),
             Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
-                     (("sim", "image_every"), ("policy", "replan_every"))),
+                     (("sim", "image_every"), *_everywhere("replan_every", ("planner", "policy")))),
             Argument("image_every", "", "control steps between two pairs of images, where not those between plans",
                      (("sim", "image_every"),)),
             Argument("nfe", "", "Euler steps of a plan", (("planner", "sampling_steps"),)),

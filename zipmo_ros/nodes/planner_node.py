@@ -19,6 +19,7 @@ from zipmo_ros.nodes.models import SHIPPED, Generator, load_generator
 from zipmo_ros.nodes.overlay import draw_plan
 from zipmo_ros.nodes.settings import PlannerParameters
 from zipmo_ros.runtime.latency import LatencyWindow
+from zipmo_ros.runtime.stamps import CONTROL_PERIOD_NS
 from zipmo_ros.runtime.watchdog import Watchdog
 
 CAMERA_TIMEOUT = 2.0  # s of silence of one camera, while the other delivers, until it counts as missing
@@ -38,7 +39,7 @@ class _Request:
 
 
 class PlannerNode(ManagedNode):
-    """Plans for every pair of images with the same stamp, in one worker thread, the newest pair first."""
+    """Plans for a pair of images with the same stamp every few steps, in one worker thread, the newest pair first."""
 
     schema = PlannerParameters
 
@@ -50,6 +51,7 @@ class PlannerNode(ManagedNode):
         self._latest: dict[str, tuple[int, np.ndarray]] = {}
         self._cameras = {view: Watchdog(topics.IMAGES[view], CAMERA_TIMEOUT) for view in topics.VIEWS}
         self._requested: _Request | None = None
+        self._early_ns: int | None = None  # stamp of the newest pair that was not planned for
         self._planned: tuple[_Request, Image] | None = None
         self._latency, self._rate, self._drops = LatencyWindow(), Rate(), 0
         super().__init__("planner", **options)
@@ -80,7 +82,7 @@ class PlannerNode(ManagedNode):
         self._generator = self._hash = None
 
     def begin(self) -> None:
-        self._latest, self._requested, self._planned = {}, None, None
+        self._latest, self._requested, self._planned, self._early_ns = {}, None, None, None
         for camera in self._cameras.values():
             camera.reset()
         self._acknowledge()
@@ -118,9 +120,15 @@ class PlannerNode(ManagedNode):
         if self._planned is not None and request.same_as(self._planned[0]):
             self._embedding.publish(self._planned[1])  # asked again: the answer may have been lost
             return
+        since = None if self._requested is None else stamp_ns - self._requested.stamp_ns
+        early = since is not None and 0 < since < self.settings.replan_every * CONTROL_PERIOD_NS
+        asked_again = stamp_ns == self._early_ns  # somebody lacks a plan that others have
+        if early and not asked_again:
+            self._early_ns = stamp_ns
+            return
         if request.same_as(self._requested):
             return
-        if self._requested is not None and stamp_ns < self._requested.stamp_ns:
+        if since is not None and since < 0:
             self.report.event(f"image stamps went back from {self._requested.stamp_ns / 1e9:.2f} s to "
                               f"{stamp_ns / 1e9:.2f} s; starting afresh")  # fmt: skip
         finished = self._planned is not None

@@ -17,6 +17,8 @@ class PlannerParameters:
     device: str = setting("cpu", "Torch device that plans, such as cpu or cuda", read_only=True)
     threads: int = setting(1, "Torch threads on the CPU; with 1, results repeat on every machine",
                            minimum=1, maximum=256, read_only=True)  # fmt: skip
+    replan_every: int = setting(4, "Control steps between two plans; images that come sooner are not planned for",
+                                minimum=1, maximum=16)  # fmt: skip
     noise_seed: int = setting(0, "Seed of the sampling noise; the same seed and stamp give the same plan",
                               minimum=0, maximum=2**31 - 1)  # fmt: skip
     sampling_steps: int = setting(0, "Euler steps of a plan; 0: as many as the checkpoint says",

@@ -33,9 +33,8 @@ class SoleSource:
             accepted = self._node.count_publishers(self._node.resolve_topic_name(self._topic)) <= 1
         else:
             now = time.monotonic()
-            accepted = (
-                self._heard in (None, gid["data"]) or now - self._at > self.PATIENCE or self._heard not in self._present()
-            )
+            free = self._heard is None or now - self._at > self.PATIENCE
+            accepted = free or self._heard == gid["data"] or self._heard not in self._present()
             if accepted:
                 self._heard, self._at = gid["data"], now
         if not accepted:

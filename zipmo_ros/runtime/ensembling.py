@@ -13,9 +13,10 @@ class TemporalEnsemble:
     """Exponentially weighted mean, float64; a chunk that is `age` steps old weighs decay^age, newer ones weigh more.
 
     mode "intended": each chunk gives the action that it meant for this very step, entry `age`.
-    mode "official": entries as the reference picks them. It keeps at most 16 chunks, one a step, and takes entry (-i) mod 16 of chunk i
-    counted from the oldest. In steady state that is the action for the *next* step, except that the oldest chunk gives its first entry;
-    in the first 15 steps entries lie up to 15 steps ahead. Published success rates were presumably obtained so.
+    mode "official": entries as the reference picks them. It keeps at most 16 chunks, one a step, and takes entry (-i)
+    mod 16 of chunk i counted from the oldest. In steady state that is the action for the *next* step, except that the
+    oldest chunk gives its first entry; in the first 15 steps entries lie up to 15 steps ahead. Published success rates
+    were presumably obtained so.
 
     Chunks may come at any steps (every n, or late): what counts is their age.
     """
@@ -34,7 +35,8 @@ class TemporalEnsemble:
         self._chunks.clear()
 
     def add(self, step: int, chunk: np.ndarray) -> None:
-        """Chunk [length, ...] whose first action is meant for `step`; a second one for the same step replaces the first.
+        """Chunk [length, ...] whose first action is meant for `step`; a second one for the same step replaces the
+        first.
 
         Raises ValueError if it is empty or not finite.
         """
