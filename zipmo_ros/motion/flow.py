@@ -49,10 +49,14 @@ def guided(conditional: Velocity, unconditional: Velocity, scale: float) -> Velo
 
 
 def logit_normal_times(
-    batch: int, generator: torch.Generator | None = None, device: torch.device | str | None = None
+    batch: int,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+    mean: float = 0.0,
+    std: float = 1.0,
 ) -> Tensor:
-    """Training times: sigmoid of a standard normal. [B]."""
-    return torch.randn(batch, generator=generator, device=device).sigmoid()
+    """Training times [B]: sigmoid of a normal. The reference's is the standard normal; a positive mean means more noise."""
+    return (mean + std * torch.randn(batch, generator=generator, device=device)).sigmoid()
 
 
 def plan_noise(seed: int, stamp_ns: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -43,6 +43,8 @@ class PlannerOptions:
     encoder: str = "frozen"
     image_copies: int = 3
     augment: AugmentConfig | None = field(default_factory=AugmentConfig)
+    time_mean: float = 1.0
+    time_std: float = 1.2
     drop_text: float = 0.1
     drop_frame: float = 0.0
     point_draws: int = 2
@@ -147,7 +149,9 @@ class PlannerStage(Stage):
         )
         count = len(batch.latents) * self.options.draws
         noise = torch.randn(count, *batch.latents.shape[1:], generator=generator, device=generator.device)
-        t = logit_normal_times(count, generator, generator.device)
+        t = logit_normal_times(
+            count, generator, generator.device, mean=self.options.time_mean, std=self.options.time_std
+        )
         return flow_matching_loss(lambda z, t: model.velocity(z, t, conditioning).float(), batch.latents, noise, t), {}
 
     def condition(self, model: nn.Module, indices: Tensor) -> Conditioning:
