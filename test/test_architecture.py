@@ -78,7 +78,8 @@ def test_motion_and_runtime_stand_alone():
         for file in sorted((ROOT / "zipmo_ros" / name).glob("*.py"))
         if file.stem != "__init__"
     ]
-    code = f"import sys\nfor name in {blocked!r}: sys.modules[name] = None\n" + "\n".join(f"import {m}" for m in modules)
+    block = f"import sys\nfor name in {blocked!r}: sys.modules[name] = None"
+    code = "\n".join([block, *(f"import {name}" for name in modules)])
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert run.returncode == 0, run.stderr
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+SHIPPED_CHECKPOINT = "checkpoints/nano-mini"  # bundle of vae/, planner/ and policy/
+
 
 def share_path(relative: str) -> Path:
     """Path of a shared file or folder, such as "config/ros/planner.yaml" or "checkpoints/nano-mini".

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from zipmo_ros import __version__
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.defaults import default_checkpoint
 from zipmo_ros.apps.runners import RUNNERS, Settings, run_parallel
 from zipmo_ros.motion.checkpoint import content_hash
+from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
 from zipmo_sim.evaluation import Outcome, draw_episodes, summarise, table
 from zipmo_sim.suites import Task, tasks
 
@@ -81,7 +81,7 @@ def evaluate(settings: Settings, chosen: list[Task], episodes: int, swap: bool, 
 
 def settings_of(config, via: str) -> Settings:
     """The settings that a configuration names. Raises FileNotFoundError for a missing checkpoint."""
-    checkpoint = Path(config.checkpoint or default_checkpoint())
+    checkpoint = Path(config.checkpoint or share_path(SHIPPED_CHECKPOINT))
     if not checkpoint.is_dir():
         raise FileNotFoundError(f"there is no checkpoint directory '{checkpoint}'")
     return Settings(

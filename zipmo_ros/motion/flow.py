@@ -55,7 +55,7 @@ def logit_normal_times(
     mean: float = 0.0,
     std: float = 1.0,
 ) -> Tensor:
-    """Training times [B]: sigmoid of a normal. The reference's is the standard normal; a positive mean means more noise."""
+    """Training times [B]: sigmoid of a normal, the standard normal in the reference. A positive mean: more noise."""
     return (mean + std * torch.randn(batch, generator=generator, device=device)).sigmoid()
 
 

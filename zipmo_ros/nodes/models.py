@@ -7,9 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from zipmo_ros.share import share_path
-
-SHIPPED = "checkpoints/nano-mini"  # what an empty parameter 'checkpoint' stands for
+from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
 
 
 class Generator(Protocol):
@@ -52,4 +50,4 @@ def load_policy(checkpoint: str, device: str, threads: int) -> tuple[Policy, str
 
 
 def _bundle(checkpoint: str) -> Path:
-    return Path(checkpoint) if checkpoint else share_path(SHIPPED)
+    return Path(checkpoint) if checkpoint else share_path(SHIPPED_CHECKPOINT)

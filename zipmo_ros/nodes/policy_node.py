@@ -16,13 +16,14 @@ from trajectory_msgs.msg import JointTrajectory
 from zipmo_ros.nodes import convert, topics
 from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
 from zipmo_ros.nodes.managed import ManagedNode, run
-from zipmo_ros.nodes.models import SHIPPED, Policy, load_policy
+from zipmo_ros.nodes.models import Policy, load_policy
 from zipmo_ros.nodes.settings import PolicyParameters
 from zipmo_ros.runtime.commands import GRIPPER_OPEN, Command, stop_command
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.watchdog import Watchdog
+from zipmo_ros.share import SHIPPED_CHECKPOINT
 
 JOINT_HISTORY = 64  # joint states kept, to find the one that a plan was made at
 WATCH_PERIOD = 0.05  # s
@@ -65,7 +66,7 @@ class PolicyNode(ManagedNode):
         try:
             self._policy, self._hash = self._load_policy(directory, self.settings.device, self.settings.threads)
         except Exception as error:
-            raise RuntimeError(f"checkpoint {directory or SHIPPED}: {error}") from error
+            raise RuntimeError(f"checkpoint {directory or SHIPPED_CHECKPOINT}: {error}") from error
 
     def unload(self) -> None:
         self._policy = self._hash = None
