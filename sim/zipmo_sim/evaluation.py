@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 
 from zipmo_sim.suites import Task
 
-EVALUATION_STATES = range(25, 50)
+# evaluation: for figures alone. validation: held out of training, for choosing settings.
+STATES = {"evaluation": range(25, 50), "validation": range(22, 25)}
 # v1: states 25-49, success latched at any step, the suite's own step limit, lockstep.
 PROTOCOL = "zipmo-{suite}-v1"
 
@@ -49,9 +50,15 @@ class Outcome:
 
 
 def draw_episodes(
-    tasks: list[Task], episodes: int, seed: int, *, swap: bool = False, all_tasks: list[Task] | None = None
+    tasks: list[Task],
+    episodes: int,
+    seed: int,
+    *,
+    swap: bool = False,
+    all_tasks: list[Task] | None = None,
+    states: range = STATES["evaluation"],
 ) -> list[Episode]:
-    """`episodes` evaluation states a task, drawn by `seed` without replacement (a second round when more than 25).
+    """`episodes` of the initial `states` a task, drawn by `seed` without replacement (a new round when used up).
 
     With `swap`, each episode is told the sentence of another task (of `all_tasks`) in the same scene. Raises
     ValueError where a scene has no other task.
@@ -59,16 +66,12 @@ def draw_episodes(
     drawn = []
     for task in tasks:
         generator = random.Random(seed + 1000 * task.index)
-        rounds = math.ceil(episodes / len(EVALUATION_STATES))
-        states = [
-            (state, turn)
-            for turn in range(rounds)
-            for state in generator.sample(EVALUATION_STATES, len(EVALUATION_STATES))
-        ][:episodes]
+        rounds = math.ceil(episodes / len(states))
+        turns = [(state, turn) for turn in range(rounds) for state in generator.sample(states, len(states))]
         others = [t for t in all_tasks or tasks if t.scene == task.scene and t.name != task.name]
         if swap and not others:
             raise ValueError(f"instruction=swap needs another task in the scene of '{task.name}'; there is none")
-        for state, turn in states:
+        for state, turn in turns[:episodes]:
             instructed = generator.choice(others) if swap else task
             drawn.append(
                 Episode(

@@ -16,7 +16,7 @@ from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.runners import RUNNERS, Settings, run_parallel
 from zipmo_ros.motion.checkpoint import content_hash
 from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
-from zipmo_sim.evaluation import Outcome, draw_episodes, summarise, table
+from zipmo_sim.evaluation import STATES, Episode, Outcome, draw_episodes, summarise, table
 from zipmo_sim.suites import Task, tasks
 
 
@@ -61,9 +61,8 @@ def identity(settings: Settings) -> dict:
     }
 
 
-def evaluate(settings: Settings, chosen: list[Task], episodes: int, swap: bool, workers: int) -> dict:
+def evaluate(settings: Settings, drawn: list[Episode], swap: bool, workers: int) -> dict:
     """Run the episodes with a progress bar; the report of `summarise`."""
-    drawn = draw_episodes(chosen, episodes, settings.seed, swap=swap, all_tasks=tasks(settings.suite))
     done = 0
     with tqdm(total=len(drawn), unit="episode", desc=f"{settings.suite} via {settings.via}") as bar:
 
@@ -105,11 +104,17 @@ def main(argv: list[str]) -> int:
         if config.instruction not in ("own", "swap"):
             raise ValueError(f"instruction must be own or swap, got '{config.instruction}'")
         chosen = choose_tasks(config.suite, config.tasks)
+        if config.states not in STATES:
+            raise ValueError(f"states must be one of {', '.join(STATES)}, got '{config.states}'")
         settings = settings_of(config, config.via)
+        swap = config.instruction == "swap"
+        drawn = draw_episodes(
+            chosen, config.episodes, config.seed, swap=swap, all_tasks=tasks(config.suite), states=STATES[config.states]
+        )
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo eval: {error}", file=sys.stderr)
         return 2
-    report = evaluate(settings, chosen, config.episodes, config.instruction == "swap", config.workers)
+    report = {"states": config.states, **evaluate(settings, drawn, swap, config.workers)}
     out = Path(config.out)
     write_json(out, report)
     print(table(report))

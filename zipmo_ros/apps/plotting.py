@@ -25,3 +25,37 @@ def plot_metrics(lines: list[dict[str, float]], path: Path) -> None:
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=90)
+
+
+def plot_bench(report: dict, path: Path) -> None:
+    """A row a size: latency of a plan by its steps, and what undoing each saving costs; `report` as zipmo bench writes it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    sizes, host = report["sizes"], report["machine"]
+    figure = Figure(figsize=(11, 3.4 * len(sizes)), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(sizes), 2, squeeze=False)
+    for (size, result), (latency, ratio) in zip(sizes.items(), panels, strict=True):
+        variants = list(dict.fromkeys(row["variant"] for row in result["plans"]))
+        steps = list(dict.fromkeys(row["nfe"] for row in result["plans"]))
+        cell = {(row["variant"], row["nfe"]): row for row in result["plans"]}
+        for variant, colour in ((variants[0], "tab:blue"), (variants[-1], "tab:gray")):
+            p50, p95 = ([cell[variant, n][key] for n in steps] for key in ("p50_ms", "p95_ms"))
+            latency.plot(steps, p50, marker="o", color=colour, label=f"{variant}, p50")
+            latency.plot(steps, p95, marker="_", color=colour, linestyle=":", label=f"{variant}, p95")
+        latency.set(title=f"{size}: a plan", xlabel="network evaluations", ylabel="ms", ylim=(0, None))
+        latency.legend(fontsize=7)
+        height = 0.8 / len(steps)
+        for i, n in enumerate(steps):
+            places = [j + (i - (len(steps) - 1) / 2) * height for j in range(1, len(variants))]
+            ratio.barh(places, [cell[v, n]["ratio"] for v in variants[1:]], height, label=f"{n} evaluations")
+        ratio.axvline(1, color="black", linewidth=0.8)
+        ratio.set_yticks(range(1, len(variants)), variants[1:], fontsize=8)
+        ratio.set(title=f"{size}: time relative to full", xlim=(0.9, None))
+        ratio.invert_yaxis()
+        ratio.legend(fontsize=7)
+    for axes in panels.flat:
+        axes.grid(alpha=0.3)
+    figure.suptitle(f"{host['cpu']}, {host['threads']} threads, load {host['load_average']}, {report['date'][:10]}", fontsize=8)
+    figure.savefig(path, dpi=100)
