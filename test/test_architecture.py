@@ -24,8 +24,10 @@ ALLOWED = {
     "zipmo_policy": ("zipmo_ros.motion",),
     "zipmo_sim": (),
 }
-# The rollout without ROS composes everything but ROS.
-ALLOWED_FILES = {"sim/zipmo_sim/rollout.py": ("zipmo_ros.motion", "zipmo_ros.runtime", "zipmo_policy")}
+# The rollout without ROS, and the agents made for it, compose everything but ROS.
+ALLOWED_FILES = dict.fromkeys(
+    ("sim/zipmo_sim/rollout.py", "sim/zipmo_sim/oracles.py"), ("zipmo_ros.motion", "zipmo_ros.runtime", "zipmo_policy")
+)
 FORBIDDEN = {
     "zipmo_ros.motion": ("rclpy", "hydra", "omegaconf", "libero", "robosuite", "mujoco", "gymnasium", "cv2"),
     "zipmo_ros.runtime": ("rclpy", "torch", "hydra", "omegaconf", "libero", "robosuite", "mujoco", "gymnasium", "cv2"),

@@ -2,13 +2,16 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 
 from zipmo_sim.rendering import RenderSettings, ViewRenderer, select_backend
 from zipmo_sim.task import Task
+
+if TYPE_CHECKING:
+    from zipmo_sim.failures import FailureMonitor
 
 VIEWS = ("agentview", "eye_in_hand")
 CAMERAS = {"agentview": "agentview", "eye_in_hand": "robot0_eye_in_hand"}
@@ -44,6 +47,8 @@ class ManipulationEnv(gymnasium.Env):
     success: (robosuite environment) -> bool. image_every: images are rendered at steps 0, n, 2n, ... and repeated in
     between; 0 never renders and gives black images. render: what images look like. scene_success: predicates of all
     tasks of this scene by name (None: of this task alone); info["done_tasks"] names those that hold now.
+    failures: makes what tells failures apart (failures.py); info["failures"] says, for each task of the scene, what its
+    failure would be called if the episode ended now (empty without).
     One environment per process; create, step and close it in one thread (OpenGL contexts are per thread).
     """
 
@@ -59,6 +64,7 @@ class ManipulationEnv(gymnasium.Env):
         render: RenderSettings | None = None,
         render_mode: str | None = "rgb_array",
         scene_success: Mapping[str, Callable[[Any], bool]] | None = None,
+        failures: "Callable[[ManipulationEnv], FailureMonitor] | None" = None,
     ):
         if image_every < 0:
             raise ValueError(f"image_every must be 0 (never) or positive, got {image_every}")
@@ -82,6 +88,7 @@ class ManipulationEnv(gymnasium.Env):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (7,), np.float32)
         self._images = {view: np.zeros((size, size, 3), np.uint8) for view in VIEWS}
         self._step = self._image_step = self._init_state = 0
+        self._failures = failures(self) if failures else None
 
     # -- gymnasium ----------------------------------------------------------------------------------------------
 
@@ -105,6 +112,8 @@ class ManipulationEnv(gymnasium.Env):
     def begin(self) -> tuple[dict, dict]:
         """Call the present state step 0 of an episode: for demonstrations that do not start at an initial state."""
         self._step = 0
+        if self._failures:
+            self._failures.begin()
         self._look()
         return self._observation(), self._info()
 
@@ -115,6 +124,8 @@ class ManipulationEnv(gymnasium.Env):
             raise ValueError(f"an action has 7 finite numbers, got {action}")
         self._advance(np.clip(action, -1.0, 1.0))
         self._step += 1
+        if self._failures:
+            self._failures.watch(action)
         if self.image_every and self._step % self.image_every == 0:
             self._look()
         info = self._info()
@@ -156,6 +167,32 @@ class ManipulationEnv(gymnasium.Env):
         """Restore get_state() output. Poses of fixtures are not part of it: see set_fixture_poses."""
         self.sim.set_state_from_flattened(np.asarray(state, np.float64))
         self.sim.forward()
+
+    def foresee(self, act: Callable[[], np.ndarray], steps: int) -> np.ndarray:
+        """States [steps, 1 + nq + nv], the present one first, if act() chose the actions from now on.
+
+        The episode is left exactly as it was: same state, same controller, same steps to come, to the bit.
+        """
+        import mujoco
+
+        model, data = self.sim.model._model, self.sim.data._data
+        robot = self.robosuite.robots[0]
+        # The controller and the gripper rebind what they change, so a shallow copy keeps it.
+        kept = [(part, dict(vars(part))) for part in (robot.controller, robot.gripper)]
+        clock = self.robosuite.timestep, self.robosuite.cur_time
+        before = mujoco.MjData(model)
+        mujoco.mj_copyData(before, model, data)
+        try:
+            states = [self.get_state()]
+            while len(states) < steps:
+                self._advance(np.clip(act(), -1.0, 1.0))
+                states.append(self.get_state())
+        finally:
+            mujoco.mj_copyData(data, model, before)
+            for part, attributes in kept:
+                vars(part).update(attributes)
+            self.robosuite.timestep, self.robosuite.cur_time = clock
+        return np.stack(states)
 
     def render_views(self) -> dict[str, np.ndarray]:
         """Render the current state now: {view: uint8 [size, size, 3], upright}."""
@@ -247,6 +284,7 @@ class ManipulationEnv(gymnasium.Env):
         return {
             "success": self.success(),
             "done_tasks": [name for name, holds in self._scene_success.items() if holds(self.robosuite)],
+            "failures": self._failures.verdicts() if self._failures else {},
             "step": self._step,
             "image_step": self._image_step,
             "task": self.task.name,

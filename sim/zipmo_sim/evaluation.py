@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from zipmo_sim.suites import Task
@@ -42,6 +44,8 @@ class Outcome:
     error: str | None = None
     plan_ms: float | None = None  # median time of one plan
     plan_age_ms: float | None = None  # median age of the plan at use, in simulated time
+    failure: str | None = None  # a category of failures.py, for failed episodes of suites that tell them apart
+    action_error: float | None = None  # of agents that know the right action: mean L1, in units of action
 
     @classmethod
     def of(cls, episode: Episode, **result) -> Outcome:
@@ -49,30 +53,53 @@ class Outcome:
         return cls(**asdict(episode), **result)
 
 
+Tell = Callable[[Task, random.Random], tuple[Task, str]]  # the scene's task -> the task that is meant, the sentence
+
+
+def own(task: Task, rng: random.Random) -> tuple[Task, str]:
+    """The task's own sentence."""
+    return task, task.language
+
+
+def swap(all_tasks: Sequence[Task]) -> Tell:
+    """The sentence of another task, of `all_tasks`, in the same scene; ValueError where a scene has no other."""
+
+    def tell(task: Task, rng: random.Random) -> tuple[Task, str]:
+        others = [other for other in all_tasks if other.scene == task.scene and other.name != task.name]
+        if not others:
+            raise ValueError(f"instruction=swap needs another task in the scene of '{task.name}'; there is none")
+        other = rng.choice(others)
+        return other, other.language
+
+    return tell
+
+
+def paraphrase(sentences: Mapping[str, Sequence[str]]) -> Tell:
+    """The task in other words, one of `sentences` {task: [...]}; ValueError for a task without any."""
+
+    def tell(task: Task, rng: random.Random) -> tuple[Task, str]:
+        if not sentences.get(task.name):
+            known = ", ".join(sentences)
+            raise ValueError(f"instruction=paraphrase has no sentences for '{task.name}', only for {known}")
+        return task, rng.choice(sentences[task.name])
+
+    return tell
+
+
 def draw_episodes(
-    tasks: list[Task],
-    episodes: int,
-    seed: int,
-    *,
-    swap: bool = False,
-    all_tasks: list[Task] | None = None,
-    states: range = STATES["evaluation"],
+    tasks: list[Task], episodes: int, seed: int, tell: Tell = own, states: range = STATES["evaluation"]
 ) -> list[Episode]:
     """`episodes` of the initial `states` a task, drawn by `seed` without replacement (a new round when used up).
 
-    With `swap`, each episode is told the sentence of another task (of `all_tasks`) in the same scene. Raises
-    ValueError where a scene has no other task.
+    tell: what each episode is told: `own`, `swap(...)` or `paraphrase(...)`; all draw the same states.
     """
     drawn = []
     for task in tasks:
         generator = random.Random(seed + 1000 * task.index)
         rounds = math.ceil(episodes / len(states))
         turns = [(state, turn) for turn in range(rounds) for state in generator.sample(states, len(states))]
-        others = [t for t in all_tasks or tasks if t.scene == task.scene and t.name != task.name]
-        if swap and not others:
-            raise ValueError(f"instruction=swap needs another task in the scene of '{task.name}'; there is none")
         for state, turn in turns[:episodes]:
-            instructed = generator.choice(others) if swap else task
+            instructed, sentence = tell(task, generator)
             drawn.append(
                 Episode(
                     number=task.index * 1000 + turn * 50 + state,
@@ -80,7 +107,7 @@ def draw_episodes(
                     init_state=state,
                     seed=seed,
                     instructed_task=instructed.name,
-                    instruction=instructed.language,
+                    instruction=sentence,
                 )
             )
     return drawn
@@ -102,7 +129,18 @@ def _rate(outcomes: list[Outcome], key: str = "success") -> float | None:
     return sum(getattr(outcome, key) for outcome in finished) / len(finished) if finished else None
 
 
-def summarise(outcomes: list[Outcome], *, suite: str, via: str, seed: int, swap: bool, **identity) -> dict:
+def _failures(outcomes: list[Outcome]) -> dict[str, int]:
+    return dict(Counter(outcome.failure for outcome in outcomes if outcome.failure).most_common())
+
+
+def _action_error(outcomes: list[Outcome]) -> float | None:
+    errors = [outcome.action_error for outcome in outcomes if outcome.action_error is not None]
+    return sum(errors) / len(errors) if errors else None
+
+
+def summarise(
+    outcomes: list[Outcome], *, suite: str, via: str, seed: int, instruction: str = "own", **identity
+) -> dict:
     """The result file's content. Rates are over finished episodes; crashes are counted apart."""
     finished = [outcome for outcome in outcomes if outcome.error is None]
     by_task: dict[str, list[Outcome]] = {}
@@ -112,12 +150,14 @@ def summarise(outcomes: list[Outcome], *, suite: str, via: str, seed: int, swap:
         "protocol": PROTOCOL.format(suite=suite),
         "suite": suite,
         "via": via,
-        "instruction": "swap" if swap else "own",
+        "instruction": instruction,
         "seed": seed,
         **identity,
         "success_rate": _rate(outcomes),
         "wilson95": list(wilson_interval(sum(o.success for o in finished), len(finished))),
         "crashes": len(outcomes) - len(finished),
+        "failures": _failures(outcomes),
+        "action_error": _action_error(outcomes),
         "tasks": {
             name: {
                 "success_rate": _rate(group),
@@ -125,12 +165,15 @@ def summarise(outcomes: list[Outcome], *, suite: str, via: str, seed: int, swap:
                                                  sum(o.error is None for o in group))),
                 "episodes": len(group),
                 "median_steps": sorted(o.steps for o in group)[len(group) // 2],
+                "crashes": sum(o.error is not None for o in group),
+                "failures": _failures(group),
+                "action_error": _action_error(group),
             }
             for name, group in by_task.items()
         },
         "episodes": [asdict(outcome) for outcome in outcomes],
     }
-    if swap:
+    if instruction == "swap":
         report["named_success_rate"] = _rate(outcomes)
         report["original_success_rate"] = _rate(outcomes, "original_success")
     return report
@@ -141,15 +184,20 @@ def table(report: dict) -> str:
     def percent(value: float | None) -> str:
         return "   -" if value is None else f"{100 * value:4.0f}"
 
+    def told(failures: dict[str, int]) -> str:
+        return ", ".join(f"{count} {category}" for category, count in failures.items())
+
     width = max(len(name) for name in [*report["tasks"], "all tasks"])
-    rows = [f"{'task':<{width}}  success %  95 % interval  episodes  median steps"]
+    rows = [f"{'task':<{width}}  success %  95 % interval  episodes  median steps  failures"]
     for name, task in report["tasks"].items():
         low, high = task["wilson95"]
         rows.append(f"{name:<{width}}  {percent(task['success_rate']):>9}  [{percent(low)}, {percent(high)}]"
-                    f"  {task['episodes']:>8}  {task['median_steps']:>12}")
+                    f"  {task['episodes']:>8}  {task['median_steps']:>12}  {told(task['failures'])}".rstrip())
     low, high = report["wilson95"]
     rows.append(f"{'all tasks':<{width}}  {percent(report['success_rate']):>9}  [{percent(low)}, {percent(high)}]"
-                f"  {len(report['episodes']):>8}")
+                f"  {len(report['episodes']):>8}  {'':>12}  {told(report['failures'])}".rstrip())
+    if report["action_error"] is not None:
+        rows.append(f"mean L1 distance from the right action: {report['action_error']:.3f}")
     if report["instruction"] == "swap":
         rows.append(f"told another task: the named one done {percent(report['named_success_rate']).strip()} %, "
                     f"the original one {percent(report['original_success_rate']).strip()} %")

@@ -20,7 +20,10 @@ Observer = Callable[[Episode, int, dict, np.ndarray], None]  # episode, step, ob
 
 
 class Agent(Protocol):
-    """Anything that acts: the planner with the policy (RecedingHorizonAgent), an expert, behaviour cloning."""
+    """Anything that acts: the planner with the policy (RecedingHorizonAgent), an expert, behaviour cloning.
+
+    One that also knows what it should have done says so in `action_error`, a float, when the episode has ended.
+    """
 
     def reset(self) -> None:
         """Begin an episode."""
@@ -34,11 +37,15 @@ class Agent(Protocol):
         ...
 
 
+MakeAgent = Callable[[ManipulationEnv], Agent]  # agents with eyes only leave the environment alone
+
+
 def run_episode(
     env: ManipulationEnv, agent: Agent, episode: Episode, observer: Observer | None = None
 ) -> Outcome:
     """Run until the instructed task is done or the step limit is reached. A crash becomes Outcome.error."""
     done: set[str] = set()
+    info: dict = {}
     step = 0
     error = None
     try:
@@ -58,31 +65,35 @@ def run_episode(
     except Exception as crash:  # an exception is an error, never a failed episode
         _log.error("episode %d (%s) crashed:\n%s", episode.number, episode.task, traceback.format_exc())
         error = f"{type(crash).__name__}: {crash}"
+    success = episode.instructed_task in done
     return Outcome.of(
         episode,
-        success=episode.instructed_task in done,
+        success=success,
         original_success=episode.task in done,
         steps=step,
         error=error,
+        failure=None if success or error else info["failures"].get(episode.instructed_task),
+        action_error=getattr(agent, "action_error", None),
     )
 
 
 def run_episodes(
     suite: str,
     episodes: Iterable[Episode],
-    agent: Agent,
+    make_agent: MakeAgent,
     image_every: int,
     observer: Observer | None = None,
     **env_options,
 ) -> Iterator[Outcome]:
-    """Run episodes one after another, with one environment a task; yields as they end."""
-    env, current = None, None
+    """Run episodes one after another, with one environment and one agent a task; yields as they end."""
+    env, agent, current = None, None, None
     try:
         for episode in episodes:
             if episode.task != current:
                 if env is not None:
                     env.close()
                 env, current = make_env(suite, episode.task, image_every=image_every, **env_options), episode.task
+                agent = make_agent(env)
             yield run_episode(env, agent, episode, observer)
     finally:
         if env is not None:

@@ -80,7 +80,9 @@ def test_full_is_what_the_generator_does():
     planner, images, _, noise = inputs
     generator = MotionGenerator(TrackVAE(vae_nano()), planner)
     z = generator.plan(images[0].numpy(), bench.SENTENCE, noise[0].numpy(), steps=2)
-    assert torch.equal(torch.from_numpy(z).reshape(noise.shape), plan(planner, images, generator.embed(bench.SENTENCE), noise, 2))
+    assert torch.equal(
+        torch.from_numpy(z).reshape(noise.shape), plan(planner, images, generator.embed(bench.SENTENCE), noise, 2)
+    )
 
 
 def test_report(tmp_path, capsys):
@@ -99,6 +101,10 @@ def test_report(tmp_path, capsys):
     assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in result["plans"])
     assert all(row["ratio"] == 1 for row in result["plans"] if row["variant"] == "full")
     assert (tmp_path / "out/plan.png").stat().st_size > 5000
+    assert bench.differing(report) == []
+    for wrong in (0.1, float("nan")):
+        result["plans"][3]["max_abs_difference"] = wrong
+        assert len(bench.differing(report)) == 1
 
 
 def test_help_describes_every_key(capsys):

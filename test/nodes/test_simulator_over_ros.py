@@ -42,7 +42,7 @@ def test_mini_over_ros_equals_mini_without(stub_graph, fresh_domain):  # noqa: F
         if step % 4 == 0:
             seen.append(observation["agentview"])
 
-    (expected,) = run_episodes("mini", [episode], agent, 4, observe)
+    (expected,) = run_episodes("mini", [episode], lambda _: agent, 4, observe)
 
     nodes = tuple(SIM if node.name == "sim" else node for node in stub_graph.nodes)
     arguments = tuple(dataclasses.replace(a, choices=()) if a.name == "suite" else a for a in stub_graph.arguments)

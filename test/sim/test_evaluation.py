@@ -1,11 +1,16 @@
 """Which episodes are drawn and what is said of them."""
 
 import math
+from collections import Counter
 
 import pytest
+import yaml
 
-from zipmo_sim.evaluation import Outcome, draw_episodes, summarise, table, wilson_interval
-from zipmo_sim.suites import Task
+from zipmo_ros.apps.evaluate import check_oracle
+from zipmo_ros.apps.plotting import plot_failures
+from zipmo_ros.share import share_path
+from zipmo_sim.evaluation import Outcome, draw_episodes, paraphrase, summarise, swap, table, wilson_interval
+from zipmo_sim.suites import Task, tasks
 
 
 def make_tasks():
@@ -39,12 +44,12 @@ def test_more_episodes_than_states_stay_unique():
 
 def test_swap_names_another_task_of_the_same_scene():
     scenes = {task.name: task.scene for task in make_tasks()}
-    for episode in draw_episodes(make_tasks(), 5, seed=1, swap=True):
+    for episode in draw_episodes(make_tasks(), 5, seed=1, tell=swap(make_tasks())):
         assert episode.instructed_task != episode.task
         assert scenes[episode.instructed_task] == scenes[episode.task]
         assert episode.instruction == f"do {episode.instructed_task}"
     with pytest.raises(ValueError, match="needs another task"):
-        draw_episodes(make_tasks()[:1], 5, seed=1, swap=True)
+        draw_episodes(make_tasks()[:1], 5, seed=1, tell=swap(make_tasks()[:1]))
 
 
 def test_crashes_are_counted_apart_from_failures():
@@ -54,10 +59,75 @@ def test_crashes_are_counted_apart_from_failures():
         Outcome.of(episode, success=success, original_success=success, steps=5, error=error)
         for episode, (success, error) in zip(episodes, results, strict=True)
     ]
-    report = summarise(outcomes, suite="toy", via="direct", seed=0, swap=False, checkpoint="x", hashes={})
+    report = summarise(outcomes, suite="toy", via="direct", seed=0, checkpoint="x", hashes={})
     assert report["success_rate"] == pytest.approx(2 / 3)
     assert report["crashes"] == 1
     assert report["tasks"]["a"]["episodes"] == 4
     assert {"protocol", "suite", "via", "seed", "checkpoint", "hashes", "wilson95", "episodes"} <= set(report)
     assert {"task", "init_state", "seed", "success", "steps", "error"} <= set(report["episodes"][0])
     assert "crashed" in table(report)
+
+
+def test_paraphrases_change_the_words_alone():
+    words = {task.name: [f"please do {task.name}", f"{task.name}, now"] for task in make_tasks()}
+    plain = draw_episodes(make_tasks(), 8, seed=3)
+    told = draw_episodes(make_tasks(), 8, seed=3, tell=paraphrase(words))
+    assert told == draw_episodes(make_tasks(), 8, seed=3, tell=paraphrase(words))
+    assert [(e.number, e.instructed_task) for e in told] == [(e.number, e.task) for e in plain]
+    assert all(episode.instruction in words[episode.task] for episode in told)
+    assert len({episode.instruction for episode in told}) == 8
+    with pytest.raises(ValueError, match="no sentences for 'a'"):
+        draw_episodes(make_tasks(), 1, seed=0, tell=paraphrase({"b": ["x"]}))
+
+
+def test_shipped_paraphrases_name_the_same_things():
+    words = yaml.safe_load(share_path("config/paraphrases/mini.yaml").read_text())
+    assert list(words) == [task.name for task in tasks("mini")]
+    everything = [sentence for sentences in words.values() for sentence in sentences]
+    assert len(set(everything)) == len(everything) == 50
+    telling = {"milk", "can", "bread", "left", "right", "red", "green"}
+    for task in tasks("mini"):
+        assert len(words[task.name]) == 5
+        for sentence in words[task.name]:
+            named = {word for word in telling if word in sentence.replace("-", " ").split()}
+            assert named == telling & set(task.language.split()), sentence
+            assert sentence != task.language
+
+
+def test_failures_are_counted_told_and_drawn(tmp_path):
+    episodes = draw_episodes(make_tasks()[:2], 3, seed=0)
+    ends = ["slipped", "slipped", None, "timeout", None, None]
+    outcomes = [
+        Outcome.of(episode, success=i == 2, original_success=i == 2, steps=9, failure=end, error=[None, "x"][i == 4])
+        for i, (episode, end) in enumerate(zip(episodes, ends, strict=True))
+    ]
+    report = summarise(outcomes, suite="toy", via="direct", seed=0)
+    assert report["failures"] == Counter(slipped=2, timeout=1)
+    assert report["tasks"]["a"]["failures"] == {"slipped": 2}
+    assert "2 slipped, 1 timeout" in table(report).splitlines()[-2]
+    plot_failures(report, tmp_path / "ends.png")
+    assert (tmp_path / "ends.png").stat().st_size > 2000
+
+
+def test_action_errors_are_averaged():
+    episodes = draw_episodes(make_tasks()[:1], 2, seed=0)
+    outcomes = [
+        Outcome.of(episode, success=True, original_success=True, steps=9, action_error=error)
+        for episode, error in zip(episodes, (0.1, 0.3), strict=True)
+    ]
+    report = summarise(outcomes, suite="toy", via="direct", seed=0)
+    assert report["action_error"] == pytest.approx(0.2)
+    assert "0.200" in table(report)
+
+
+@pytest.mark.parametrize(
+    ("request_", "complaint"),
+    [
+        (("bc", "ros", "own"), "needs via=direct"),
+        (("tracks", "direct", "swap"), "another task"),
+        (("luck", "direct", "own"), "none, expert, tracks, plans, bc"),
+    ],
+)
+def test_impossible_oracles_are_refused(request_, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        check_oracle(*request_)

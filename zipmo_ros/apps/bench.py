@@ -20,7 +20,6 @@ from torch import Tensor
 
 from zipmo_ros import __version__
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.defaults import default_checkpoint
 from zipmo_ros.apps.plan_variants import applicable, plan, plan_without
 from zipmo_ros.apps.plotting import plot_bench
 from zipmo_ros.motion import checkpoint
@@ -28,10 +27,12 @@ from zipmo_ros.motion.config import planner_base_libero, planner_nano
 from zipmo_ros.motion.flow import plan_noise
 from zipmo_ros.motion.planner import MotionPlanner
 from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
 
 PRESETS = {"nano": planner_nano, "base": planner_base_libero}
 SENTENCE = "put the milk in the left bin"
 FULL, PLAIN = "full", "plain"
+TOLERANCE = 1e-3  # of the largest latent value: variants differ by rounding only
 
 
 class Subject(NamedTuple):
@@ -53,11 +54,11 @@ def wake(model: torch.nn.Module) -> None:
 
 
 def load_planner(size: str, source: str | None, device: str) -> tuple[MotionPlanner, str, str | None]:
-    """(planner, where its weights come from, their hash or None). Raises FileNotFoundError for a directory without a planner."""
+    """(planner, where its weights are from, their hash or None). FileNotFoundError if `source` has no planner."""
     directory = None
     if size == "nano" and source != "random":
         try:
-            directory = Path(source) if source else default_checkpoint()
+            directory = Path(source) if source else share_path(f"{SHIPPED_CHECKPOINT}/planner")
         except FileNotFoundError:
             directory = None  # nothing shipped: random weights take as long
     if directory is None:
@@ -85,32 +86,40 @@ def prepare(size: str, source: str | None, device: str, seed: int) -> Subject:
     return Subject(planner, weights, digest, *(x.to(device) for x in (images, text, noise)))
 
 
-def timed(call: Callable[[], Any], device: str) -> tuple[float, Any]:
-    """(milliseconds, result), waiting for the device before and after."""
+class Times(NamedTuple):
+    """Milliseconds: by the clock, and of this process's CPU time, which other processes do not lengthen by waiting."""
+
+    wall: Any
+    cpu: Any
+
+
+def timed(call: Callable[[], Any], device: str) -> tuple[Times, Any]:
+    """(times, result), waiting for the device before and after."""
     wait = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
     wait()
-    start = time.perf_counter()
+    wall, cpu = time.perf_counter(), time.process_time()
     result = call()
     wait()
-    return 1e3 * (time.perf_counter() - start), result
+    return Times(1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)), result
 
 
 def interleave(
     calls: dict[Hashable, Callable[[], Any]], repetitions: int, device: str, seed: int
-) -> dict[Hashable, np.ndarray]:
-    """Milliseconds [repetitions] of every call: each repetition makes all calls once, in a new order."""
+) -> dict[Hashable, Times]:
+    """Times [repetitions] of every call: each repetition makes all calls once, in a new order."""
     order, shuffle = list(calls), random.Random(seed)
     times = {key: [] for key in calls}
     for _ in range(repetitions):
         shuffle.shuffle(order)
         for key in order:
             times[key].append(timed(calls[key], device)[0])
-    return {key: np.array(values) for key, values in times.items()}
+    return {key: Times(*np.array(values).T) for key, values in times.items()}
 
 
-def percentiles(milliseconds: np.ndarray) -> dict[str, float]:
-    p50, p95 = np.percentile(milliseconds, (50, 95))
-    return {"p50_ms": round(float(p50), 4), "p95_ms": round(float(p95), 4)}
+def percentiles(times: Times) -> dict[str, float]:
+    p50, p95 = np.percentile(times.wall, (50, 95))
+    named = {"p50_ms": p50, "p95_ms": p95, "cpu_p50_ms": np.median(times.cpu)}
+    return {name: round(float(value), 4) for name, value in named.items()}
 
 
 def stage_calls(subject: Subject) -> dict[str, Callable[[], Any]]:
@@ -145,7 +154,7 @@ def plan_calls(subject: Subject, nfe: list[int]) -> dict[tuple[str, int], Callab
 
 
 def measure(subject: Subject, nfe: list[int], repetitions: int, device: str, seed: int) -> dict:
-    """The report of one size. Ratios are medians over the repetitions of variant / full, measured next to each other."""
+    """The report of one size. A ratio is the median over repetitions of variant / full of the same repetition."""
     plans, stages = plan_calls(subject, nfe), stage_calls(subject)
     first, results = {}, {}
     for key, call in plans.items():
@@ -154,17 +163,19 @@ def measure(subject: Subject, nfe: list[int], repetitions: int, device: str, see
         timed(call, device)
     times = interleave({**plans, **stages}, repetitions, device, seed)
     rows = []
-    for (variant, steps), milliseconds in ((key, times[key]) for key in plans):
-        ratios = milliseconds / times[FULL, steps]
+    for variant, steps in plans:
+        own, full = times[variant, steps], times[FULL, steps]
+        ratios = own.wall / full.wall
         difference = (results[variant, steps] - results[FULL, steps]).abs().max().item()
         rows.append(
             {
                 "variant": variant,
                 "nfe": steps,
-                **percentiles(milliseconds),
-                "warm_up_ms": round(first[variant, steps], 4),
+                **percentiles(own),
+                "warm_up_ms": round(first[variant, steps].wall, 4),
                 "ratio": round(float(np.median(ratios)), 4),
                 "ratio_p25_p75": [round(float(x), 4) for x in np.percentile(ratios, (25, 75))],
+                "cpu_ratio": round(float(np.median(own.cpu) / np.median(full.cpu)), 4),
                 "max_abs_difference": difference,
             }
         )
@@ -206,17 +217,35 @@ def table(report: dict) -> str:
     for size, result in report["sizes"].items():
         weights = f"{result['weights']} {(result['hash'] or '')[:12]}".strip()
         count = f"{result['parameters'] / 1e6:.1f} M parameters, {result['repetitions']} repetitions"
-        lines += ["", f"{size}: weights {weights}; {count}", f"  {'part of a plan':<20}{'p50 ms':>10}{'p95 ms':>10}"]
+        lines += [
+            "",
+            f"{size}: weights {weights}; {count}",
+            f"  {'part of a plan':<20}{'p50 ms':>10}{'p95 ms':>10}{'CPU ms':>10}",
+        ]
         for name, ms in result["stages"].items():
-            lines.append(f"  {name:<20}{ms['p50_ms']:>10.2f}{ms['p95_ms']:>10.2f}")
-        lines += ["", f"  {'plan':<20}{'NFE':>5}{'p50 ms':>10}{'p95 ms':>10}{'warm-up':>10}{'x full':>8}{'difference':>13}"]
+            lines.append(f"  {name:<20}{ms['p50_ms']:>10.2f}{ms['p95_ms']:>10.2f}{ms['cpu_p50_ms']:>10.2f}")
+        columns = ("p50 ms", "p95 ms", "CPU ms", "warm-up", "x full", "x CPU")
+        lines += ["", f"  {'plan':<20}{'NFE':>5}" + "".join(f"{c:>9}" for c in columns) + f"{'difference':>13}"]
         for row in result["plans"]:
+            milliseconds = (row[key] for key in ("p50_ms", "p95_ms", "cpu_p50_ms", "warm_up_ms"))
             lines.append(
-                f"  {row['variant']:<20}{row['nfe']:>5}{row['p50_ms']:>10.2f}{row['p95_ms']:>10.2f}"
-                f"{row['warm_up_ms']:>10.2f}{row['ratio']:>8.3f}{row['max_abs_difference']:>13.1e}"
+                f"  {row['variant']:<20}{row['nfe']:>5}"
+                + "".join(f"{ms:>9.1f}" for ms in milliseconds)
+                + f"{row['ratio']:>9.3f}{row['cpu_ratio']:>9.3f}{row['max_abs_difference']:>13.1e}"
             )
         lines += ["", *(f"  {name}: {what}" for name, what in result["savings"].items())]
+    lines += ["", "p50 and p95 by the clock; CPU: of this process. On a busy machine x CPU is the steadier ratio."]
     return "\n".join(lines)
+
+
+def differing(report: dict) -> list[str]:
+    """Variants whose plan is not the full version's."""
+    return [
+        f"{size}, {row['variant']}, {row['nfe']} steps"
+        for size, result in report["sizes"].items()
+        for row in result["plans"]
+        if not row["max_abs_difference"] <= TOLERANCE * result["largest_output"]  # NaN differs too
+    ]
 
 
 def bench_plan(config: Any) -> dict:
@@ -244,7 +273,7 @@ def bench_plan(config: Any) -> dict:
 
 
 def main(argv: list[str]) -> int:
-    """0, or 2 for a wrong request."""
+    """0; 1 if variants plan differently, so that their times cannot be compared; 2 for a wrong request."""
     what, *overrides = argv or [""]
     try:
         if what in ("-h", "--help"):
@@ -262,4 +291,6 @@ def main(argv: list[str]) -> int:
     plot_bench(report, out / "plan.png")
     print(table(report))
     print(f"\nwritten to {out / 'plan.json'} and {out / 'plan.png'}")
-    return 0
+    if strays := differing(report):
+        print(f"zipmo bench: these plans differ from the full version's: {', '.join(strays)}", file=sys.stderr)
+    return int(bool(strays))

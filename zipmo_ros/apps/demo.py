@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -27,25 +28,26 @@ class Film:
         self._plan: np.ndarray | None = None
 
     def take(self, views: dict[str, np.ndarray], overlay: np.ndarray | None) -> None:
-        """views: uint8 [H, W, 3] each; overlay: uint8 [H, 2 W, 3], a new plan on both views, if any."""
+        """views: uint8 [H, W, 3] each; overlay: uint8 [h, 2 w, 3], a new plan on both views, if any."""
         agentview = views["agentview"]
         if overlay is not None:
-            self._plan = overlay[:, : agentview.shape[1]]
+            self._plan = overlay[:, : overlay.shape[1] // 2]
         self.frames.append((views, agentview if self._plan is None else self._plan))
 
     def save(self, path: Path, outcome: Outcome) -> None:
-        """Write the film with the sentence and the result below it, and hold its last frame for a second."""
+        """Write the film, its last frame held for a second, and beside it a PNG of four of its moments."""
+        steps = range(len(self.frames))
+        frames = [self._render(step, outcome) for step in steps]
+        write_mp4(path, [*frames, *[frames[-1]] * FPS], FPS)
+        moments = [frames[round(share * steps[-1])] for share in (0.1, 0.4, 0.7, 1.0)]
+        cv2.imwrite(str(path.with_suffix(".png")), cv2.cvtColor(np.concatenate(moments), cv2.COLOR_RGB2BGR))
+
+    def _render(self, step: int, outcome: Outcome) -> np.ndarray:
+        views, plan = self.frames[step]
         latency = "" if outcome.plan_ms is None else f", a plan in {outcome.plan_ms:.0f} ms"
         result = outcome.error or ("done" if outcome.success else "not done")
-
-        def render():
-            last = len(self.frames) - 1
-            for step, (views, plan) in enumerate(self.frames):
-                status = f"step {step}{latency}" + (f"  -  {result}" if step == last else "")
-                frame = compose(views["agentview"], views["eye_in_hand"], plan, f'"{outcome.instruction}"', status)
-                yield from [frame] * (FPS if step == last else 1)
-
-        write_mp4(path, render(), FPS)
+        status = f"step {step}{latency}" + (f"  -  {result}" if step == len(self.frames) - 1 else "")
+        return compose(views["agentview"], views["eye_in_hand"], plan, f'"{outcome.instruction}"', status)
 
 
 def closest_task(sentence: str, candidates: list[Task]) -> Task:
@@ -107,7 +109,7 @@ def main(argv: list[str]) -> int:
             outcomes.append(outcome)
             videos.append(name if film.frames else None)
     report = summarise(
-        outcomes, suite=config.suite, via="ros", seed=config.seed, swap=False, **identity(settings)
+        outcomes, suite=config.suite, via="ros", seed=config.seed, **identity(settings)
     )
     for episode, video in zip(report["episodes"], videos, strict=True):
         episode["video"] = video

@@ -6,17 +6,21 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import yaml
 from tqdm import tqdm
 
 from zipmo_ros import __version__
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.runners import RUNNERS, Settings, run_parallel
+from zipmo_ros.apps.plotting import plot_failures
+from zipmo_ros.apps.runners import AGENTS, EXPERT_ORACLES, RUNNERS, Settings, run_parallel
 from zipmo_ros.motion.checkpoint import content_hash
 from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
-from zipmo_sim.evaluation import STATES, Episode, Outcome, draw_episodes, summarise, table
+from zipmo_sim.evaluation import STATES, Episode, Outcome, Tell, draw_episodes, own, paraphrase, summarise, swap, table
 from zipmo_sim.suites import Task, tasks
 
 
@@ -47,6 +51,7 @@ def identity(settings: Settings) -> dict:
 
     return {
         "checkpoint": str(settings.checkpoint),
+        "oracle": settings.oracle,
         "ensemble": settings.ensemble,
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
@@ -61,7 +66,29 @@ def identity(settings: Settings) -> dict:
     }
 
 
-def evaluate(settings: Settings, drawn: list[Episode], swap: bool, workers: int) -> dict:
+def _paraphrases(suite: str) -> dict[str, list[str]]:
+    return yaml.safe_load(share_path(f"config/paraphrases/{suite}.yaml").read_text())
+
+
+# What instruction=... tells the episodes of a suite.
+TELL: dict[str, Callable[[str], Tell]] = {
+    "own": lambda suite: own,
+    "swap": lambda suite: swap(tasks(suite)),
+    "paraphrase": lambda suite: paraphrase(_paraphrases(suite)),
+}
+
+
+def check_oracle(oracle: str, via: str, instruction: str) -> None:
+    """Raises ValueError for an oracle that does not exist, or that can't be what is asked for."""
+    if oracle not in AGENTS:
+        raise ValueError(f"oracle must be one of {', '.join(AGENTS)}, got '{oracle}'")
+    if oracle != "none" and via != "direct":
+        raise ValueError(f"oracle={oracle} needs via=direct: the graph runs planner and policy alone")
+    if oracle in EXPERT_ORACLES and instruction == "swap":
+        raise ValueError(f"oracle={oracle} can't be told another task: the expert only knows the scene's own")
+
+
+def evaluate(settings: Settings, drawn: list[Episode], instruction: str, workers: int) -> dict:
     """Run the episodes with a progress bar; the report of `summarise`."""
     done = 0
     with tqdm(total=len(drawn), unit="episode", desc=f"{settings.suite} via {settings.via}") as bar:
@@ -74,8 +101,9 @@ def evaluate(settings: Settings, drawn: list[Episode], swap: bool, workers: int)
 
         outcomes = run_parallel(settings, drawn, workers, progress)
     return summarise(
-        outcomes, suite=settings.suite, via=settings.via, seed=settings.seed, swap=swap, **identity(settings)
-    )
+        outcomes, suite=settings.suite, via=settings.via, seed=settings.seed, instruction=instruction,
+        **identity(settings),
+    )  # fmt: skip
 
 
 def settings_of(config, via: str) -> Settings:
@@ -101,22 +129,23 @@ def main(argv: list[str]) -> int:
         config = load("eval", argv)
         if config.via not in RUNNERS:
             raise ValueError(f"via must be one of {', '.join(RUNNERS)}, got '{config.via}'")
-        if config.instruction not in ("own", "swap"):
-            raise ValueError(f"instruction must be own or swap, got '{config.instruction}'")
+        if config.instruction not in TELL:
+            raise ValueError(f"instruction must be one of {', '.join(TELL)}, got '{config.instruction}'")
         chosen = choose_tasks(config.suite, config.tasks)
         if config.states not in STATES:
             raise ValueError(f"states must be one of {', '.join(STATES)}, got '{config.states}'")
-        settings = settings_of(config, config.via)
-        swap = config.instruction == "swap"
-        drawn = draw_episodes(
-            chosen, config.episodes, config.seed, swap=swap, all_tasks=tasks(config.suite), states=STATES[config.states]
-        )
+        check_oracle(config.oracle, config.via, config.instruction)
+        settings = replace(settings_of(config, config.via), oracle=config.oracle)
+        tell = TELL[config.instruction](config.suite)
+        drawn = draw_episodes(chosen, config.episodes, config.seed, tell, STATES[config.states])
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo eval: {error}", file=sys.stderr)
         return 2
-    report = {"states": config.states, **evaluate(settings, drawn, swap, config.workers)}
+    report = {"states": config.states, **evaluate(settings, drawn, config.instruction, config.workers)}
     out = Path(config.out)
     write_json(out, report)
+    plot_failures(report, out.with_suffix(".png"))
     print(table(report))
-    print(f"ensembling: {settings.ensemble}; protocol {report['protocol']}; written to {out}")
+    print(f"oracle: {settings.oracle}; ensembling: {settings.ensemble}; protocol {report['protocol']}")
+    print(f"written to {out} and {out.with_suffix('.png')}")
     return int(report["crashes"] > 0)

@@ -183,6 +183,7 @@ class GraphDriver:
             original_success=episode.task in done,
             steps=report["step"],
             error=report["reason"] if report["state"] == "error" else None,
+            failure=report.get("failure"),
             plan_ms=_number(self._status.get("planner", {}).get("inference_ms_p50")),
             plan_age_ms=statistics.median(ages) if ages else None,
         )

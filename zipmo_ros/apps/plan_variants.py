@@ -1,4 +1,4 @@
-"""The planner without its savings: the same plan, with what `MotionPlanner.condition` computes once computed at every step.
+"""The planner without its savings: what `MotionPlanner.condition` computes once is computed at every step.
 
 Composed from the planner's public parts, so the networks hold no switches. It exists to be measured and compared.
 """
@@ -90,7 +90,7 @@ def _parts(planner: MotionPlanner, images: Tensor, text: Tensor, spread: bool) -
 
     def context() -> list[KeyValue]:
         layers = backbone.context(tokens, positions)
-        # Attention to a token and its twin gives what attention to the token gives, by way of all queries and the softmax.
+        # A token and its twin give what the token alone gives, but by way of all queries and the softmax.
         return [KeyValue(*(x.expand(-1, -1, 2, -1) for x in layer)) for layer in layers] if spread else layers
 
     return {

@@ -28,11 +28,12 @@ def plot_metrics(lines: list[dict[str, float]], path: Path) -> None:
 
 
 def plot_bench(report: dict, path: Path) -> None:
-    """A row a size: latency of a plan by its steps, and what undoing each saving costs; `report` as zipmo bench writes it."""
+    """A row a size: latency of a plan by its steps, and what undoing each saving costs; `zipmo bench`'s report."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     sizes, host = report["sizes"], report["machine"]
+    which = "cpu_ratio" if host["device"] == "cpu" else "ratio"  # the steadier one, where the work is the CPU's
     figure = Figure(figsize=(11, 3.4 * len(sizes)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(sizes), 2, squeeze=False)
@@ -49,13 +50,45 @@ def plot_bench(report: dict, path: Path) -> None:
         height = 0.8 / len(steps)
         for i, n in enumerate(steps):
             places = [j + (i - (len(steps) - 1) / 2) * height for j in range(1, len(variants))]
-            ratio.barh(places, [cell[v, n]["ratio"] for v in variants[1:]], height, label=f"{n} evaluations")
+            ratio.barh(places, [cell[v, n][which] for v in variants[1:]], height, label=f"{n} evaluations")
         ratio.axvline(1, color="black", linewidth=0.8)
         ratio.set_yticks(range(1, len(variants)), variants[1:], fontsize=8)
-        ratio.set(title=f"{size}: time relative to full", xlim=(0.9, None))
+        ratio.set(title=f"{size}: {'CPU ' if which == 'cpu_ratio' else ''}time relative to full", xlim=(0.9, None))
         ratio.invert_yaxis()
         ratio.legend(fontsize=7)
     for axes in panels.flat:
         axes.grid(alpha=0.3)
-    figure.suptitle(f"{host['cpu']}, {host['threads']} threads, load {host['load_average']}, {report['date'][:10]}", fontsize=8)
+    title = f"{host['cpu']}, {host['threads']} threads, load {host['load_average']}, {report['date'][:10]}"
+    figure.suptitle(title, fontsize=8)
+    figure.savefig(path, dpi=100)
+
+
+def plot_failures(report: dict, path: Path) -> None:
+    """A bar a task: shares of its episodes by how they ended; `report` as zipmo eval writes it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from zipmo_sim.failures import CATEGORIES
+
+    tasks = report["tasks"]
+    bars = dict(zip(CATEGORIES, ("0.35", "tab:red", "tab:orange", "gold", "tab:blue"), strict=True))
+    # "failure": of a suite that does not tell them apart
+    bars = {"success": "tab:green", **bars, "failure": "0.6", "crash": "black"}
+    figure = Figure(figsize=(8, 1.2 + 0.35 * len(tasks)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    ends = {name: [] for name in tasks}
+    for episode in report["episodes"]:
+        end = "crash" if episode["error"] else "success" if episode["success"] else episode["failure"] or "failure"
+        ends[episode["task"]].append(end)
+    left = dict.fromkeys(tasks, 0.0)
+    for label, colour in bars.items():
+        shares = [ends[name].count(label) / len(ends[name]) for name in tasks]
+        if any(shares):
+            axes.barh(list(tasks), shares, left=list(left.values()), color=colour, label=label.replace("_", " "))
+        left = {name: start + share for (name, start), share in zip(left.items(), shares, strict=True)}
+    axes.set(xlim=(0, 1), xlabel="share of episodes")
+    axes.invert_yaxis()
+    axes.tick_params(labelsize=8)
+    figure.legend(loc="outside upper center", ncols=4, fontsize=8)
     figure.savefig(path, dpi=100)

@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
+from typing import TYPE_CHECKING
 
 from zipmo_sim.evaluation import Episode, Outcome
+
+if TYPE_CHECKING:
+    from zipmo_sim.env import ManipulationEnv
+    from zipmo_sim.rollout import Agent, MakeAgent
 
 
 @dataclass(frozen=True)
@@ -23,20 +28,32 @@ class Settings:
     nfe: int
     ensemble: str
     libero_assets: Path | None = None
+    oracle: str = "none"  # of AGENTS; only without ROS
 
 
-def build_agent(settings: Settings):
-    """Planner and policy of the checkpoint in one RecedingHorizonAgent."""
+def build_agent(settings: Settings) -> MakeAgent:
+    """What makes the agent of an environment; the models are loaded once."""
     import torch
 
-    from zipmo_policy.policy import Policy
-    from zipmo_ros.motion.flow import plan_noise
-    from zipmo_ros.motion.generator import MotionGenerator
+    torch.set_num_threads(1)  # sums in one order, the nodes' too: equal actions, to the bit
+    return AGENTS[settings.oracle](settings)
+
+
+def _receding(settings: Settings, plan: Callable, act: Callable) -> Agent:
     from zipmo_ros.runtime.agent import RecedingHorizonAgent
     from zipmo_ros.runtime.ensembling import TemporalEnsemble
     from zipmo_ros.runtime.horizon import Horizon
 
-    torch.set_num_threads(1)  # sums in one order, the nodes' too: equal actions, to the bit
+    horizon = Horizon(TemporalEnsemble(mode=settings.ensemble), settings.replan_every)
+    return RecedingHorizonAgent(plan, act, horizon)
+
+
+def _whole(settings: Settings) -> MakeAgent:
+    """Planner and policy of the checkpoint."""
+    from zipmo_policy.policy import Policy
+    from zipmo_ros.motion.flow import plan_noise
+    from zipmo_ros.motion.generator import MotionGenerator
+
     generator = MotionGenerator.load(settings.checkpoint)
     policy = Policy.load(settings.checkpoint)
 
@@ -44,8 +61,53 @@ def build_agent(settings: Settings):
         noise = plan_noise(settings.seed, stamp_ns, generator.latent_shape)
         return generator.plan(images, instruction, noise, steps=settings.nfe)
 
-    horizon = Horizon(TemporalEnsemble(mode=settings.ensemble), settings.replan_every)
-    return RecedingHorizonAgent(plan, policy.act, horizon)
+    return lambda env: _receding(settings, plan, policy.act)
+
+
+def _expert(settings: Settings) -> MakeAgent:
+    from zipmo_sim.oracles import ExpertAgent
+
+    return lambda env: ExpertAgent(env, settings.seed)
+
+
+def _tracks(settings: Settings) -> MakeAgent:
+    from zipmo_policy.policy import Policy
+    from zipmo_ros.motion.checkpoint import read_description
+    from zipmo_ros.motion.generator import MotionGenerator
+    from zipmo_sim.oracles import ExpertAgent, Guided, TrackPlanner
+
+    generator = MotionGenerator.load(settings.checkpoint)
+    policy = Policy.load(settings.checkpoint)
+    points = read_description(settings.checkpoint / "vae")["meta"].get("points_in", 40)
+
+    def make(env: ManipulationEnv) -> Agent:
+        expert = ExpertAgent(env, settings.seed)
+        return Guided(expert, _receding(settings, TrackPlanner(expert, generator, points), policy.act))
+
+    return make
+
+
+def _plans(settings: Settings) -> MakeAgent:
+    from zipmo_sim.oracles import Beside, ExpertAgent
+
+    watcher = _whole(settings)
+    return lambda env: Beside(ExpertAgent(env, settings.seed), watcher(env))
+
+
+def _cloned(settings: Settings) -> MakeAgent:
+    from zipmo_policy.behaviour_cloning import BehaviourCloning
+    from zipmo_ros.motion import checkpoint
+    from zipmo_sim.oracles import cloned
+
+    plan, act = cloned(checkpoint.load(settings.checkpoint / "bc", BehaviourCloning))
+    return lambda env: _receding(settings, plan, act)
+
+
+# Who acts, by oracle=...; see zipmo_sim.oracles.
+AGENTS: dict[str, Callable[[Settings], MakeAgent]] = {
+    "none": _whole, "expert": _expert, "tracks": _tracks, "plans": _plans, "bc": _cloned,
+}  # fmt: skip
+EXPERT_ORACLES = ("expert", "tracks", "plans")
 
 
 def run_direct(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]:

@@ -20,8 +20,9 @@ def compose(agentview: np.ndarray, eye_in_hand: np.ndarray, plan: np.ndarray, ca
     """
     def panel(image: np.ndarray, title: str) -> np.ndarray:
         scaled = cv2.resize(image, (PANEL, PANEL), interpolation=cv2.INTER_CUBIC)
-        cv2.putText(scaled, title, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
-        return cv2.putText(scaled, title, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _WHITE, 1, cv2.LINE_AA)
+        (width, height), _ = cv2.getTextSize(title, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
+        cv2.rectangle(scaled, (0, 0), (width + 12, height + 12), (0, 0, 0), cv2.FILLED)
+        return cv2.putText(scaled, title, (6, height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _WHITE, 1, cv2.LINE_AA)
 
     views = [panel(agentview, "agentview"), panel(eye_in_hand, "eye in hand"), panel(plan, "planned motion")]
     text = np.zeros((CAPTION, 3 * PANEL, 3), np.uint8)

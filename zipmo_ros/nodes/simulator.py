@@ -41,7 +41,8 @@ class Episode:
 class Observation:
     """What the sensors show at a step: images {view: uint8 [H, W, 3]} where they are new, proprio float32 [9].
 
-    done_tasks: tasks of the scene that were done after any step so far. last: no step can follow.
+    done_tasks: tasks of the scene that were done after any step so far. last: no step can follow. failure: what went
+    wrong, if the episode is over without success and the suite can tell.
     """
 
     step: int
@@ -49,6 +50,7 @@ class Observation:
     proprio: np.ndarray
     done_tasks: tuple[str, ...]
     last: bool
+    failure: str | None = None
 
 
 class Simulator:
@@ -95,7 +97,9 @@ class Simulator:
         """Execute the action [7]."""
         observation, _, _, truncated, info = self._env.step(action)
         self._done |= set(info["done_tasks"])
-        return self._observe(observation, info, last=truncated or episode.goal in self._done)
+        failed = truncated and episode.goal not in self._done
+        failure = info.get("failures", {}).get(episode.goal) if failed else None
+        return self._observe(observation, info, last=truncated or episode.goal in self._done, failure=failure)
 
     def close(self) -> None:
         """Close the environment."""
@@ -103,7 +107,7 @@ class Simulator:
             self._env.close()
         self._env = self._made = None
 
-    def _observe(self, observation: dict, info: dict, last: bool) -> Observation:
+    def _observe(self, observation: dict, info: dict, last: bool, failure: str | None = None) -> Observation:
         fresh = info["image_step"] == info["step"]
         images = {view: observation[view] for view in VIEWS} if fresh else None
-        return Observation(info["step"], images, observation["proprio"], tuple(sorted(self._done)), last)
+        return Observation(info["step"], images, observation["proprio"], tuple(sorted(self._done)), last, failure)

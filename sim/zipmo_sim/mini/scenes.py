@@ -1,13 +1,15 @@
 """Scenes of `mini`: what stands on the table, where initial state i puts it, and when a task is solved."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from robosuite.models.arenas import Arena
 from robosuite.models.objects import BoxObject, BreadObject, CanObject, MilkObject, MujocoObject
 
+from zipmo_sim.env import ManipulationEnv
+from zipmo_sim.failures import Delivery, DeliveryMonitor, FailureMonitor, TurnMonitor
 from zipmo_sim.mini.table import TABLE_TOP, TableScene, add_body, add_geom
 
 GROCERIES = {"milk": MilkObject, "can": CanObject, "bread": BreadObject}
@@ -18,17 +20,22 @@ BLOCK_COLOURS = {"red": (0.85, 0.10, 0.10, 1), "green": (0.10, 0.65, 0.15, 1), "
 BLOCK_HALF = 0.0215
 LEVER_LENGTH = 0.15
 LEVER_SOLVED = 0.6  # rad beyond the middle
+_SIDES = {"left": -1, "right": 1}
 _AT_REST = 0.05  # m/s
 _MAX_YAW = np.deg2rad(15)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """build: () -> robosuite environment. place: (environment, i). success: (environment, goal) -> bool."""
+    """build: () -> robosuite environment. place: (environment, i). success: (environment, goal) -> bool.
+
+    watch: (environment, {task: goal}) -> what tells failures apart.
+    """
 
     build: Callable[[], TableScene]
     place: Callable[[TableScene, int], None]
     success: Callable[[TableScene, tuple[str, ...]], bool]
+    watch: Callable[[ManipulationEnv, Mapping[str, tuple[str, ...]]], FailureMonitor]
 
 
 # -- shared ----------------------------------------------------------------------------------------------------------
@@ -107,6 +114,11 @@ def _in_bin(env: TableScene, goal: tuple[str, ...]) -> bool:
     return bool(inside and _at_rest(env, f"{name}_main") and _released(env, name))
 
 
+def _watch_bins(env: ManipulationEnv, goals: Mapping[str, tuple[str, ...]]) -> FailureMonitor:
+    deliveries = {task: Delivery(thing, f"{side}_bin", BIN_HALF) for task, (thing, side) in goals.items()}
+    return DeliveryMonitor(env, deliveries)
+
+
 # -- blocks ----------------------------------------------------------------------------------------------------------
 
 
@@ -134,6 +146,11 @@ def _stacked(env: TableScene, goal: tuple[str, ...]) -> bool:
     above = np.linalg.norm(offset[:2]) < BLOCK_HALF and abs(offset[2] - 2 * BLOCK_HALF) < 0.01
     resting = above and _touching(env, f"{upper}_", f"{lower}_") and not _touching(env, f"{upper}_", "table")
     return bool(resting and _at_rest(env, f"{upper}_main") and _released(env, upper))
+
+
+def _watch_blocks(env: ManipulationEnv, goals: Mapping[str, tuple[str, ...]]) -> FailureMonitor:
+    deliveries = {task: Delivery(upper, f"{lower}_main", BLOCK_HALF) for task, (upper, lower) in goals.items()}
+    return DeliveryMonitor(env, deliveries)
 
 
 # -- lever -----------------------------------------------------------------------------------------------------------
@@ -171,11 +188,15 @@ def _place_lever(env: TableScene, index: int) -> None:
 def _turned(env: TableScene, goal: tuple[str, ...]) -> bool:
     """The lever is beyond 0.6 rad on the side that was asked for."""
     (side,) = goal
-    return {"left": -1, "right": 1}[side] * lever_angle(env) > LEVER_SOLVED
+    return _SIDES[side] * lever_angle(env) > LEVER_SOLVED
+
+
+def _watch_lever(env: ManipulationEnv, goals: Mapping[str, tuple[str, ...]]) -> FailureMonitor:
+    return TurnMonitor(env, "lever_hinge", "lever_base", {task: _SIDES[side] for task, (side,) in goals.items()})
 
 
 SCENES = {
-    "bins": Scene(lambda: TableScene(_furnish_bins), _place_bins, _in_bin),
-    "blocks": Scene(lambda: TableScene(_furnish_blocks), _place_blocks, _stacked),
-    "lever": Scene(lambda: TableScene(_furnish_lever), _place_lever, _turned),
+    "bins": Scene(lambda: TableScene(_furnish_bins), _place_bins, _in_bin, _watch_bins),
+    "blocks": Scene(lambda: TableScene(_furnish_blocks), _place_blocks, _stacked, _watch_blocks),
+    "lever": Scene(lambda: TableScene(_furnish_lever), _place_lever, _turned, _watch_lever),
 }

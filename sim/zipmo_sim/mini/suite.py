@@ -44,15 +44,15 @@ def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = N
     from zipmo_sim.mini.scenes import SCENES
 
     scene = SCENES[task.scene]
-    predicates = {
-        name: partial(scene.success, goal=aim) for row_scene, aim, name, _ in _ROWS if row_scene == task.scene
-    }
+    goals = {name: aim for row_scene, aim, name, _ in _ROWS if row_scene == task.scene}
+    predicates = {name: partial(scene.success, goal=aim) for name, aim in goals.items()}
     return ManipulationEnv(
         task,
         build=scene.build,
         place=scene.place,
         success=predicates[task.name],
         scene_success=predicates,
+        failures=partial(scene.watch, goals=goals),
         image_every=image_every,
         render=render or RENDER,
     )
