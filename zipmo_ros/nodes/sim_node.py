@@ -162,7 +162,14 @@ class SimNode(ManagedNode):
     def _publish_progress(self, state: str, reason: str) -> None:
         done = self._observation.done_tasks if self._observation else ()
         step = self._observation.step if self._observation else 0
-        report = {**asdict(self._episode), "step": step, "state": state, "reason": reason, "done_tasks": done}
+        report = {
+            **asdict(self._episode),
+            "step": step,
+            "state": state,
+            "reason": reason,
+            "done_tasks": done,
+            "failure": self._observation.failure if self._observation else None,
+        }
         self._progress.publish(String(data=json.dumps(report)))
 
     def _finish(self, state: str, reason: str) -> None:
