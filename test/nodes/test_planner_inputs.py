@@ -3,6 +3,7 @@
 import graph_stubs
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from sensor_msgs.msg import Image
@@ -162,6 +163,20 @@ def test_second_camera_driver_is_refused(graph, cameras, planner):
     assert "/intruder" in planner.report.last_error
     assert 4 * PERIOD not in cameras.stamps()
     cameras.plan_for(8 * PERIOD)
+
+
+def test_a_publisher_of_another_type_is_named(graph, cameras, planner):
+    elsewhere = rclpy.Context()  # one process of the middleware refuses two types on a topic by itself
+    rclpy.init(context=elsewhere, domain_id=graph.domain)
+    stranger = Node("stranger", context=elsewhere, use_global_arguments=False)
+    try:
+        stranger.create_publisher(String, topics.IMAGES["agentview"], topics.SENSOR)
+        graph.until(lambda: "must carry sensor_msgs/msg/Image" in (planner.report.last_error or ""))
+        assert "stranger publishes std_msgs/msg/String" in planner.report.last_error
+        cameras.plan_for(0)  # the right one is heard all the same
+    finally:
+        stranger.destroy_node()
+        elsewhere.try_shutdown()
 
 
 def test_a_planner_that_breaks_says_so_and_goes_on(graph, cameras, planner, monkeypatch):

@@ -99,7 +99,7 @@ class ManagedNode(LifecycleNode):
 
     def subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> None:
         """Subscribe to an input that must have one publisher; exceptions of type ValueError become events."""
-        source = SoleSource(self, self.report, topic)
+        source = SoleSource(self, self.report, topic, kind)
         self.sources.append(source)
 
         def guarded(message: Any, info: dict) -> None:

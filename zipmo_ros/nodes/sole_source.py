@@ -1,4 +1,4 @@
-"""One publisher a topic: whom to listen to."""
+"""One publisher a topic, of the right type: whom to listen to."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ class SoleSource:
     """Keeps to the publisher of a topic that it heard first, and calls a second one an error.
 
     A publisher that is gone, or has been silent for `PATIENCE` seconds, loses its place: a node that was killed and
-    started again is heard without waiting until the middleware has forgotten the dead one.
+    started again is heard without waiting until the middleware has forgotten the dead one. A publisher of another
+    message type is never heard at all; check() names it.
     """
 
     PATIENCE = 2.0
 
-    def __init__(self, node: Node, report: Report, topic: str):
+    def __init__(self, node: Node, report: Report, topic: str, kind: type):
         self._node = node
         self._report = report
         self._topic = topic
+        self._type = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
         self._heard: bytes | None = None
         self._at = 0.0
         self._refused_at = -self.PATIENCE
@@ -48,10 +50,17 @@ class SoleSource:
         return {bytes(info.endpoint_gid): f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos}
 
     def check(self) -> None:
-        """Set or clear the standing problem."""
+        """Set or clear the standing problems."""
+        topic = self._node.resolve_topic_name(self._topic)
+        strangers = [
+            f"{info.node_name} publishes {info.topic_type}"
+            for info in self._node.get_publishers_info_by_topic(topic)
+            if info.topic_type != self._type
+        ]
+        wrong = f"{topic} must carry {self._type}, but {', '.join(strangers)}" if strangers else None
+        self._report.problem(f"type of {self._topic}", wrong)
         text = None
         if time.monotonic() - self._refused_at < self.PATIENCE:
             names = list(self._present().values())
-            topic = self._node.resolve_topic_name(self._topic)
             text = f"{len(names)} publishers on {topic} ({', '.join(names)}); only the first one heard is listened to"
         self._report.problem(f"publishers of {self._topic}", text)
