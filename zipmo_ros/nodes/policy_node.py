@@ -28,6 +28,7 @@ from zipmo_ros.share import SHIPPED_CHECKPOINT
 JOINT_HISTORY = 64  # joint states kept, to find the one that a plan was made at
 WATCH_PERIOD = 0.05  # s
 WAITING_IS_LONG = 2.0  # s
+EPISODE_BREAK_NS = 10**10  # a leap of time over which another episode began; an outage of the arm is shorter
 
 
 class PolicyNode(ManagedNode):
@@ -101,6 +102,10 @@ class PolicyNode(ManagedNode):
             self._joints.clear()
             if self._horizon.stamp_ns is not None and self._horizon.stamp_ns > stamp_ns:
                 self._reset()
+        elif newest is not None and stamp_ns - newest > EPISODE_BREAK_NS:
+            self._joints.clear()
+            self._generation += 1
+            self._horizon.reset()  # not _unpaired: a plan of the new episode may have come first
         self._joints[stamp_ns] = proprio
         while len(self._joints) > JOINT_HISTORY:
             self._joints.popitem(last=False)
