@@ -42,7 +42,8 @@ def bundle(demonstrations, tmp_path_factory):
 
     run("vae", "vae", "stage.statistics_windows=8")
     run("bc", "bc")
-    run("planner", "frozen", vae, f"bc={root}/bc", cache, "stage.point_draws=1", "stage.image_copies=2")
+    frozen = ("stage.encoder=frozen", "stage.image_copies=2")
+    run("planner", "frozen", vae, f"bc={root}/bc", cache, "stage.point_draws=1", *frozen)
     unlocked = ("stage.encoder=unlocked", "stage.draws=2", "stage.drop_frame=0.5")
     run("planner", "planner", vae, f"init={root}/frozen", cache, "stage.point_draws=1", *unlocked)
     run("policy", "policy", vae, f"planner={root}/planner", cache, "stage.point_draws=1", "stage.sampled_fraction=0.5")
