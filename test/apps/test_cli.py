@@ -50,6 +50,11 @@ def test_wrong_evaluations_say_what_is_wrong(words, reason, capsys):
     assert reason in capsys.readouterr().err
 
 
+def test_an_empty_checkpoint_folder_is_refused_before_any_episode(tmp_path, capsys):
+    assert cli.main(["eval", f"checkpoint={tmp_path}"]) == 2
+    assert "holds no checkpoint" in capsys.readouterr().err
+
+
 def test_options_are_overrides_too():
     sentence = "put the milk, it's white, in the left bin"
     config = load("demo", ["--say", sentence, "--seed", "3"])

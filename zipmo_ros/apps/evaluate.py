@@ -107,10 +107,11 @@ def evaluate(settings: Settings, drawn: list[Episode], instruction: str, workers
 
 
 def settings_of(config, via: str) -> Settings:
-    """The settings that a configuration names. Raises FileNotFoundError for a missing checkpoint."""
+    """The settings that a configuration names. Raises FileNotFoundError or ValueError for a missing checkpoint."""
     checkpoint = Path(config.checkpoint or share_path(SHIPPED_CHECKPOINT))
     if not checkpoint.is_dir():
         raise FileNotFoundError(f"there is no checkpoint directory '{checkpoint}'")
+    content_hash(checkpoint)  # an empty folder is refused now, not after the episodes
     return Settings(
         suite=config.suite,
         checkpoint=checkpoint,
