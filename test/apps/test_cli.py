@@ -42,6 +42,8 @@ def test_command_help_describes_every_key(name, capsys):
         (["via=telepathy"], "via must be"),
         (["instruction=mumble"], "instruction must be"),
         (["epsiodes=3"], "epsiodes"),
+        (["episodes=0"], "episodes must be at least 1"),
+        (["workers=0"], "workers must be at least 1"),
         (["episodes"], "not key=value"),
     ],
 )

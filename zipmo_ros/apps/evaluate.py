@@ -132,6 +132,9 @@ def main(argv: list[str]) -> int:
             raise ValueError(f"via must be one of {', '.join(RUNNERS)}, got '{config.via}'")
         if config.instruction not in TELL:
             raise ValueError(f"instruction must be one of {', '.join(TELL)}, got '{config.instruction}'")
+        for key in ("episodes", "workers"):
+            if config[key] < 1:
+                raise ValueError(f"{key} must be at least 1, got {config[key]}")
         chosen = choose_tasks(config.suite, config.tasks)
         if config.states not in STATES:
             raise ValueError(f"states must be one of {', '.join(STATES)}, got '{config.states}'")
