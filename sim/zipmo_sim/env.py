@@ -18,6 +18,15 @@ CAMERAS = {"agentview": "agentview", "eye_in_hand": "robot0_eye_in_hand"}
 CONTROL_HZ = 20
 SETTLE_STEPS = 10
 INIT_STATES = 50
+# What ManipulationEnv needs of the robosuite environments that are built for it.
+ROBOSUITE_OPTIONS = {
+    "use_camera_obs": False,
+    "has_renderer": False,
+    "has_offscreen_renderer": False,
+    "control_freq": CONTROL_HZ,
+    "ignore_done": True,
+    "hard_reset": False,
+}
 _IDLE = np.array([0, 0, 0, 0, 0, 0, -1.0])
 
 
@@ -42,7 +51,7 @@ class ManipulationEnv(gymnasium.Env):
     reset(options={"init_state": i}) starts from initial state i; without it, one is drawn from the seed.
     Two runs of the same actions from the same initial state are bit-equal in state and images.
 
-    task: what to do. build: () -> robosuite environment (OSC_POSE, hard_reset=False, ignore_done=True, no renderer).
+    task: what to do. build: () -> robosuite environment (OSC_POSE, with ROBOSUITE_OPTIONS).
     place: (robosuite environment, i) -> None, puts initial state i in place, after robosuite's own reset.
     success: (robosuite environment) -> bool. image_every: images are rendered at steps 0, n, 2n, ... and repeated in
     between; 0 never renders and gives black images. render: what images look like. scene_success: predicates of all
@@ -158,6 +167,10 @@ class ManipulationEnv(gymnasium.Env):
     def success(self) -> bool:
         """Whether the task is solved in the current state."""
         return bool(self._success(self.robosuite))
+
+    def done_tasks(self) -> tuple[str, ...]:
+        """Names of the tasks of this scene that are solved in the current state."""
+        return tuple(name for name, holds in self._scene_success.items() if holds(self.robosuite))
 
     def get_state(self) -> np.ndarray:
         """Flattened simulator state float64 [1 + nq + nv]: time, positions, velocities."""
@@ -283,7 +296,7 @@ class ManipulationEnv(gymnasium.Env):
     def _info(self) -> dict[str, Any]:
         return {
             "success": self.success(),
-            "done_tasks": [name for name, holds in self._scene_success.items() if holds(self.robosuite)],
+            "done_tasks": self.done_tasks(),
             "failures": self._failures.verdicts() if self._failures else {},
             "step": self._step,
             "image_step": self._image_step,

@@ -11,13 +11,13 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from zipmo_sim.env import INIT_STATES, ManipulationEnv
+from zipmo_sim.env import INIT_STATES, ROBOSUITE_OPTIONS, ManipulationEnv
 from zipmo_sim.libero_assets import asset_hash, find_assets, import_libero, task_folder
 from zipmo_sim.rendering import RenderSettings, select_backend
 from zipmo_sim.task import Task
@@ -77,6 +77,10 @@ def init_states(task: Task) -> np.ndarray:
     return states
 
 
+def _solved(robosuite: Any, goal: list) -> bool:
+    return all(robosuite._eval_predicate(part) for part in goal)
+
+
 class LiberoEnv(ManipulationEnv):
     """A LIBERO task; made by make_env.
 
@@ -103,21 +107,23 @@ class LiberoEnv(ManipulationEnv):
             robosuite._post_process()
 
         super().__init__(
-            task, lambda: _build(task, assets), place, lambda robosuite: robosuite._check_success(), **options
+            task,
+            build=lambda: _build(task, assets),
+            place=place,
+            success=lambda robosuite: robosuite._check_success(),
+            scene_success={
+                sibling.name: partial(_solved, goal=_problem(task.suite, sibling.name)["goal_state"])
+                for sibling in _tasks(task.suite)
+                if sibling.scene == task.scene
+            },
+            **options,
         )
-        siblings = [other.name for other in _tasks(task.suite) if other.scene == task.scene]
-        self._goals = {name: _problem(task.suite, name)["goal_state"] for name in siblings}
         LiberoEnv._living = weakref.ref(self)
 
     @property
     def asset_hash(self) -> str:
         """SHA-256 of the assets that the images show; belongs into data sets and results."""
         return asset_hash(self._assets)
-
-    def done_tasks(self) -> tuple[str, ...]:
-        """Names of all tasks of this scene that are solved in the current state."""
-        holds = self.robosuite._eval_predicate
-        return tuple(name for name, goal in self._goals.items() if all(holds(part) for part in goal))
 
     @property
     def objects_of_interest(self) -> tuple[str, ...]:
@@ -147,9 +153,6 @@ class LiberoEnv(ManipulationEnv):
             self._closed = True
         if LiberoEnv._living() is self:
             LiberoEnv._living = staticmethod(lambda: None)
-
-    def _info(self) -> dict[str, Any]:
-        return super()._info() | {"done_tasks": self.done_tasks()}
 
     def _own(self) -> None:
         if self._closed:
@@ -217,10 +220,5 @@ def _build(task: Task, assets: Path) -> Any:
         robots=["Panda"],
         controller_configs=robosuite.load_controller_config(default_controller="OSC_POSE"),
         initialization_noise=None,
-        use_camera_obs=False,
-        has_renderer=False,
-        has_offscreen_renderer=False,
-        control_freq=20,
-        ignore_done=True,
-        hard_reset=False,
+        **ROBOSUITE_OPTIONS,
     )

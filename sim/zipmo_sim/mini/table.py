@@ -10,6 +10,8 @@ from robosuite.models.arenas import Arena, TableArena
 from robosuite.models.objects import MujocoObject
 from robosuite.models.tasks import ManipulationTask
 
+from zipmo_sim.env import ROBOSUITE_OPTIONS
+
 TABLE_TOP = 0.8
 _ROBOT_BASE = (-0.56, 0.0, 0.912)
 # From the front, so that the hand does not hide what it works on: image left is -y, image right is +y.
@@ -52,12 +54,7 @@ class TableScene(SingleArmEnv):
             mount_types=None,  # the stock pedestal has 33 000 triangles
             controller_configs=load_controller_config(default_controller="OSC_POSE"),
             initialization_noise={"magnitude": 0.03, "type": "gaussian"},
-            use_camera_obs=False,
-            has_renderer=False,
-            has_offscreen_renderer=False,
-            control_freq=20,
-            ignore_done=True,
-            hard_reset=False,
+            **ROBOSUITE_OPTIONS,
         )
 
     def _load_model(self) -> None:
