@@ -1,8 +1,6 @@
 """Point tracks in a scene small enough to know the answers: a sliding box, a screen, a camera that rides along."""
 
-import os
 
-os.environ.setdefault("MUJOCO_GL", "osmesa")
 
 import mujoco
 import numpy as np

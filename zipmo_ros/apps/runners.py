@@ -112,8 +112,10 @@ EXPERT_ORACLES = ("expert", "tracks", "plans")
 
 def run_direct(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]:
     """The loop without ROS."""
+    from zipmo_sim.rendering import select_backend
     from zipmo_sim.rollout import run_episodes
 
+    select_backend()  # before an oracle imports mujoco
     options = {} if settings.libero_assets is None else {"assets": settings.libero_assets}
     yield from run_episodes(
         settings.suite, episodes, build_agent(settings), image_every=settings.replan_every, **options
