@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 VIEWS = ("agentview", "eye_in_hand")
 HORIZON = 16
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # Initial states from here on are for evaluation only.
 FIRST_EVALUATION_STATE = 25
 VALIDATION_STATES = (22, 23, 24)

@@ -15,6 +15,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from einops import rearrange
 from scipy.spatial.transform import Rotation
 
 from zipmo_sim import suites
@@ -167,9 +168,9 @@ def make_demo(env: ManipulationEnv, identity: Identity, settings: Settings) -> t
         )
     total = len(steps["states"])
     rendered = np.arange(0, total, settings.render_every, dtype=np.int32)
-    frames, depths = _render(env, steps["states"], rendered)
+    frames, depths, landmarks = _render(env, steps["states"], rendered)
     clock.lap("render")
-    tracks = _track(env, steps["states"], rendered, depths, rng)
+    tracks = _track(env, steps["states"], rendered, depths, landmarks, rng)
     clock.lap("tracks")
     attrs = {
         "init_state": init_state,
@@ -223,17 +224,19 @@ def _roll_out(env: ManipulationEnv, expert, after_success: int) -> dict[str, np.
 
 def _render(
     env: ManipulationEnv, states: np.ndarray, rendered: np.ndarray
-) -> tuple[dict[str, np.ndarray], dict[str, dict[int, np.ndarray]]]:
-    """Frames {"obs/<view>_rgb": [R, H, W, 3]} and depths {view: {step: [H, W]}} of states."""
+) -> tuple[dict[str, np.ndarray], dict[str, dict[int, np.ndarray]], np.ndarray]:
+    """Of states: frames {"obs/<view>_rgb": [R, H, W, 3]}, depths {view: {step: [H, W]}} and landmarks [K, 2, R, 3], m."""
     frames: dict[str, list[np.ndarray]] = {view: [] for view in CAMERAS}
     depths: dict[str, dict[int, np.ndarray]] = {view: {} for view in CAMERAS}
+    landmarks = []
     for step in rendered.tolist():
         env.set_state(states[step])
+        landmarks.append(np.reshape(list(env.landmarks().values()), (-1, 2, 3)))
         images, ranges = env.render_views_and_depths()
         for view in CAMERAS:
             frames[view].append(images[view])
             depths[view][step] = ranges[view]
-    return {f"obs/{view}_rgb": np.stack(frames[view]) for view in CAMERAS}, depths
+    return {f"obs/{view}_rgb": np.stack(frames[view]) for view in CAMERAS}, depths, np.stack(landmarks, axis=2)
 
 
 def _track(
@@ -241,9 +244,10 @@ def _track(
     states: np.ndarray,
     rendered: np.ndarray,
     depths: dict[str, dict[int, np.ndarray]],
+    landmarks: np.ndarray,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    from zipmo_sim.tracks import Tracker  # imports mujoco, which must find its backend chosen
+    from zipmo_sim.tracks import LIMIT, Tracker  # imports mujoco, which must find its backend chosen
 
     tracker = Tracker(env.sim.model._model, states, CAMERAS)
     arrays = {}
@@ -252,6 +256,8 @@ def _track(
         arrays[f"tracks/{view}"] = np.stack([window.tracks for window in windows]).astype(np.float16)
         arrays[f"tracks/{view}_visible"] = np.stack([window.visible for window in windows])
         arrays[f"tracks/{view}_moving"] = np.stack([window.moving for window in windows])
+        seen = tracker.locate(view, rearrange(landmarks, "k two r w -> (k two) r w"), rendered)
+        arrays[f"landmarks/{view}"] = rearrange(seen, "(k two) r yx -> r k two yx", two=2).clip(-LIMIT, LIMIT).astype(np.float16)
     return arrays
 
 
@@ -289,6 +295,7 @@ def _shared(env: ManipulationEnv, settings: Settings) -> dict[str, object]:
         "suite": task.suite,
         "task": task.name,
         "language": task.language,
+        "landmark_sentences": json.dumps([suites.task(task.suite, name).language for name in env.landmarks()]),
         "env_args": json.dumps(
             {"env_name": task.scene, "suite": task.suite, "task": task.name, "control_freq": CONTROL_HZ}
         ),

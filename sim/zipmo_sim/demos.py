@@ -5,7 +5,7 @@ them into the task's file, which is replaced in one stroke. A crash therefore lo
 
 Layout of `<root>/<suite>/<task>_demo.hdf5` (T steps, R of them rendered, P points):
 
-    data.attrs            suite task language env_args problem_info macros_image_convention obs_alignment asset_hash
+    data.attrs            suite task language landmark_sentences env_args problem_info macros_image_convention obs_alignment asset_hash
                           render_hash render_every format_version num_demos total failures
     data/demo_i.attrs     init_state seed noise recovery num_samples success fixture_poses orientation sha256
     data/demo_i/          actions [T, 7] f64 (what the expert wanted), executed_actions [T, 7] f64 (what was done),
@@ -13,6 +13,8 @@ Layout of `<root>/<suite>/<task>_demo.hdf5` (T steps, R of them rendered, P poin
                           render_steps [R] i32
       obs/                agentview_rgb, eye_in_hand_rgb [R, H, W, 3] u8; joint_states [T, 7], gripper_states [T, 2],
                           ee_pos [T, 3] m, ee_ori [T, 3] axis-angle, ee_states [T, 6]
+      landmarks/          <view> [R, K, 2, 2] f16: (y, x) of what each of the scene's K tasks (landmark_sentences) takes
+                          and of where that is to go; may lie outside the frame, NaN behind the camera
       tracks/             <view> [R, P, 16, 2] f16, <view>_visible [R, P, 16] bool, <view>_moving [R, P] bool
 """
 
@@ -26,10 +28,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PARTS = ".parts"
 # Attributes that demonstrations of one file share; mixing would make a data set that means nothing.
-SHARED = ("suite", "task", "language", "asset_hash", "model_hash", "render_hash", "render_every", "format_version")
+SHARED = (
+    "suite", "task", "language", "landmark_sentences", "asset_hash", "model_hash", "render_hash", "render_every",
+    "format_version",
+)  # fmt: skip
 _PER_ROW = ("_rgb", "tracks/")  # compressed row by row: a reader takes single frames and windows
 
 Identity = tuple[int, int]
@@ -122,7 +127,7 @@ def read_info(path: str | Path) -> DemoFile:
                 raise DemoError(f"{path} has format {data.attrs['format_version']}, this code reads {FORMAT_VERSION}")
             demos = tuple(_info(key, data[key].attrs) for key in sorted(data, key=_number))
             failures = tuple((int(state), int(seed)) for state, seed in json.loads(data.attrs["failures"]))
-            shared = {name: data.attrs[name] for name in SHARED if name != "format_version"}
+            shared = {name: data.attrs[name] for name in SHARED if name not in ("format_version", "landmark_sentences")}
     except (OSError, KeyError) as error:
         raise DemoError(f"{path} is no demonstration file of ours: {error}") from error
     shared["render_every"] = int(shared["render_every"])

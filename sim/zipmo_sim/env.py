@@ -57,7 +57,8 @@ class ManipulationEnv(gymnasium.Env):
     between; 0 never renders and gives black images. render: what images look like. scene_success: predicates of all
     tasks of this scene by name (None: of this task alone); info["done_tasks"] names those that hold now.
     failures: makes what tells failures apart (failures.py); info["failures"] says, for each task of the scene, what its
-    failure would be called if the episode ended now (empty without).
+    failure would be called if the episode ended now (empty without). scene_landmarks: for tasks of this scene by name,
+    (robosuite environment) -> [2, 3] m: what the task's sentence is about, see landmarks().
     One environment per process; create, step and close it in one thread (OpenGL contexts are per thread).
     """
 
@@ -74,6 +75,7 @@ class ManipulationEnv(gymnasium.Env):
         render_mode: str | None = "rgb_array",
         scene_success: Mapping[str, Callable[[Any], bool]] | None = None,
         failures: "Callable[[ManipulationEnv], FailureMonitor] | None" = None,
+        scene_landmarks: Mapping[str, Callable[[Any], np.ndarray]] | None = None,
     ):
         if image_every < 0:
             raise ValueError(f"image_every must be 0 (never) or positive, got {image_every}")
@@ -85,6 +87,7 @@ class ManipulationEnv(gymnasium.Env):
         self._place = place
         self._success = success
         self._scene_success = scene_success or {task.name: success}
+        self._scene_landmarks = scene_landmarks or {}
         self._renderer: ViewRenderer | None = None
         self.robosuite = build()
         # Its observables are evaluated at every physics substep (25 per control step), and nothing here reads them.
@@ -222,6 +225,13 @@ class ManipulationEnv(gymnasium.Env):
             name: (data.body_xpos[body].copy(), data.body_xquat[body].copy())
             for name, body in self._root_bodies(jointed=True).items()
         }
+
+    def landmarks(self) -> dict[str, np.ndarray]:
+        """For each task of this scene {name: [2, 3] m, world}: where the thing to take is now, and where it is to go.
+
+        Empty for suites that don't say.
+        """
+        return {name: locate(self.robosuite) for name, locate in self._scene_landmarks.items()}
 
     def fixture_poses(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Bodies fixed to the world: {name: (body_pos [3] m, body_quat wxyz [4])}; get_state does not hold them."""

@@ -122,6 +122,11 @@ class Tracker:
         offset = world - self._body_pos[step, bodies]
         return bodies, einsum(self._body_mat[step, bodies], offset, "p world body, p world -> p body")
 
+    def locate(self, view: str, world: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """(y, x) [P, T, 2], not clipped, of points [P, T, 3] (m) at steps [T]; NaN behind the camera."""
+        places, depth = self._project(view, world, steps)
+        return np.where(depth[..., None] > _NEAR, places, np.nan)
+
     # -- drawing ------------------------------------------------------------------------------------------------------
 
     def _draw(

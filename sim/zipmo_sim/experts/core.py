@@ -19,6 +19,7 @@ HOME_YAW = np.pi / 2  # direction in which the fingers close in the arm's home p
 _GAIN = 1.6
 _MAX_WIDTH = 0.074  # m, the widest thing to grasp; the hand opens to 0.08
 _OPEN, _SHUT = 0.066, 0.006  # m between the fingers
+_OTHER = 0.4  # share of the wrong places that are over another object
 _NOISE_STEPS = 8.0  # time constant of the disturbance
 
 
@@ -287,6 +288,15 @@ class PickPlace(Expert):
         return top_grasp(self.env.object_poses()[self._body], self._box, self.style, self._turned)
 
     def wrong_place(self) -> np.ndarray:
+        """Low beside the object, or over another one, from which a hand has to rise and go to the right one."""
+        others = [name for name in self.env.object_poses() if name != self._body]
+        if others and self.rng.random() < _OTHER:
+            other = str(self.rng.choice(others))
+            centre, half = body_box(self.env, f"{other}_main")
+            position, quaternion = self.env.object_poses()[other]
+            turn = Rotation.from_quat(quaternion, scalar_first=True).as_matrix()
+            top = np.abs(turn[2]) @ half
+            return position + turn @ centre + [*self.rng.uniform(-0.03, 0.03, 2), top + self.rng.uniform(0.0, 0.06)]
         angle, radius = self.rng.uniform(0, 2 * np.pi), self.rng.uniform(0.02, 0.07)
         beside = radius * np.array([np.cos(angle), np.sin(angle)])
         return self.grasp().position + np.array([*beside, self.rng.uniform(0.0, 0.06)])

@@ -29,13 +29,15 @@ _MAX_YAW = np.deg2rad(15)
 class Scene:
     """build: () -> robosuite environment. place: (environment, i). success: (environment, goal) -> bool.
 
-    watch: (environment, {task: goal}) -> what tells failures apart.
+    watch: (environment, {task: goal}) -> what tells failures apart. landmarks: (environment, goal) -> [2, 3] m, see
+    ManipulationEnv.landmarks.
     """
 
     build: Callable[[], TableScene]
     place: Callable[[TableScene, int], None]
     success: Callable[[TableScene, tuple[str, ...]], bool]
     watch: Callable[[ManipulationEnv, Mapping[str, tuple[str, ...]]], FailureMonitor]
+    landmarks: Callable[[TableScene, tuple[str, ...]], np.ndarray]
 
 
 # -- shared ----------------------------------------------------------------------------------------------------------
@@ -119,6 +121,11 @@ def _watch_bins(env: ManipulationEnv, goals: Mapping[str, tuple[str, ...]]) -> F
     return DeliveryMonitor(env, deliveries)
 
 
+def _thing_and_bin(env: TableScene, goal: tuple[str, ...]) -> np.ndarray:
+    name, side = goal
+    return np.stack([_position(env, f"{name}_main"), _position(env, f"{side}_bin")])
+
+
 # -- blocks ----------------------------------------------------------------------------------------------------------
 
 
@@ -151,6 +158,10 @@ def _stacked(env: TableScene, goal: tuple[str, ...]) -> bool:
 def _watch_blocks(env: ManipulationEnv, goals: Mapping[str, tuple[str, ...]]) -> FailureMonitor:
     deliveries = {task: Delivery(upper, f"{lower}_main", BLOCK_HALF) for task, (upper, lower) in goals.items()}
     return DeliveryMonitor(env, deliveries)
+
+
+def _two_blocks(env: TableScene, goal: tuple[str, ...]) -> np.ndarray:
+    return np.stack([_position(env, f"{colour}_main") for colour in goal])
 
 
 # -- lever -----------------------------------------------------------------------------------------------------------
@@ -195,8 +206,19 @@ def _watch_lever(env: ManipulationEnv, goals: Mapping[str, tuple[str, ...]]) -> 
     return TurnMonitor(env, "lever_hinge", "lever_base", {task: _SIDES[side] for task, (side,) in goals.items()})
 
 
+def _grip_now_and_then(env: TableScene, goal: tuple[str, ...]) -> np.ndarray:
+    """Where the lever's grip is, and where it will be when the lever has just turned far enough."""
+    (side,) = goal
+    base = env.sim.model.body_name2id("lever_base")
+    quaternion = env.sim.data.body_xquat[base]
+    yaw = 2 * np.arctan2(quaternion[3], quaternion[0])
+    angles = yaw + np.array([lever_angle(env), _SIDES[side] * LEVER_SOLVED])
+    reach = LEVER_LENGTH * np.stack([np.cos(angles), np.sin(angles), np.zeros(2)], axis=1)
+    return env.sim.data.body_xpos[base] + reach + [0, 0, 0.06]
+
+
 SCENES = {
-    "bins": Scene(lambda: TableScene(_furnish_bins), _place_bins, _in_bin, _watch_bins),
-    "blocks": Scene(lambda: TableScene(_furnish_blocks), _place_blocks, _stacked, _watch_blocks),
-    "lever": Scene(lambda: TableScene(_furnish_lever), _place_lever, _turned, _watch_lever),
+    "bins": Scene(lambda: TableScene(_furnish_bins), _place_bins, _in_bin, _watch_bins, _thing_and_bin),
+    "blocks": Scene(lambda: TableScene(_furnish_blocks), _place_blocks, _stacked, _watch_blocks, _two_blocks),
+    "lever": Scene(lambda: TableScene(_furnish_lever), _place_lever, _turned, _watch_lever, _grip_now_and_then),
 }

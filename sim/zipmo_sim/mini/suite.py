@@ -53,6 +53,7 @@ def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = N
         success=predicates[task.name],
         scene_success=predicates,
         failures=partial(scene.watch, goals=goals),
+        scene_landmarks={name: partial(scene.landmarks, goal=aim) for name, aim in goals.items()},
         image_every=image_every,
         render=render or RENDER,
     )
