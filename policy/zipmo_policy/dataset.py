@@ -37,6 +37,8 @@ class DemonstrationWindows:
     proprio: float32 [W, 9], 7 joint angles (rad) and 2 finger positions (m). actions: float32 [W, T, 7], clean labels
     of steps k..k+15;
     after the episode's end zero motion with the gripper kept.
+    landmarks: float16 [W, K, V, 2, 2], (y, x) of what each of the scene's K sentences takes and of where that is to go;
+    NaN where there is nothing to tell. told: int64 [W, K], rows of `sentences` that they belong to, -1 for none.
     sentence: int64 [W], row of `sentences`. demo: int64 [W], row of `demos`. init_state, step: int64 [W].
     """
 
@@ -46,6 +48,8 @@ class DemonstrationWindows:
     moving: Tensor
     proprio: Tensor
     actions: Tensor
+    landmarks: Tensor
+    told: Tensor
     sentence: Tensor
     demo: Tensor
     init_state: Tensor
@@ -80,13 +84,15 @@ class DemonstrationWindows:
             raise ValueError(f"no demonstration in {folders}; collect some with `zipmo collect`")
         _check_same_rendering(demos)
         total = sum(len(demo.render_steps) for demo in demos)
-        sentences = tuple(sorted({demo.language for demo in demos}))
-        arrays = _allocate(total, demos[0].points, images, tracks)
+        sentences = tuple(sorted({sentence for demo in demos for sentence in (demo.language, *demo.told)}))
+        told = max(len(demo.told) for demo in demos)
+        arrays = _allocate(total, demos[0].points, told, images, tracks)
         start = 0
         for number, demo in enumerate(demos):
             rows = slice(start, start + len(demo.render_steps))
             demo.read({name: array[rows] for name, array in arrays.items()})
             arrays["sentence"][rows] = sentences.index(demo.language)
+            arrays["told"][rows, : len(demo.told)] = [sentences.index(sentence) for sentence in demo.told]
             arrays["demo"][rows] = number
             arrays["init_state"][rows] = demo.init_state
             arrays["step"][rows] = demo.render_steps
@@ -120,6 +126,14 @@ class DemonstrationWindows:
             logger.warning("no demonstration starts from %s: validating on training windows", tuple(validation_states))
             validation = training
         return training, validation
+
+    def own_landmarks(self, indices: Tensor) -> Tensor:
+        """Landmarks of the windows' own sentences, float32 [B, V, 2, 2]; NaN where there are none."""
+        if not self.told.shape[1]:
+            return torch.full((len(indices), len(VIEWS), 2, 2), torch.nan)
+        own = self.told[indices] == self.sentence[indices, None]
+        places = self.landmarks[indices, own.int().argmax(1)].float()
+        return places.masked_fill(~own.any(1)[:, None, None, None], torch.nan)
 
     def proprio_statistics(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation [9] of the proprioception over `indices`; a constant channel gets deviation 1."""
@@ -190,6 +204,7 @@ class _Demo:
     key: str
     name: str
     language: str
+    told: tuple[str, ...]
     init_state: int
     render_steps: np.ndarray
     points: int
@@ -209,6 +224,7 @@ class _Demo:
             rows["proprio"][:] = proprio[steps]
             rows["actions"][:] = action_windows(demo["actions"][()], steps)
             for number, view in enumerate(VIEWS):
+                rows["landmarks"][:, : len(self.told), number] = demo[f"landmarks/{view}"][()]
                 if rows["images"].shape[1]:
                     rows["images"][:, number] = demo[f"obs/{view}_rgb"][()]
                 if rows["tracks"].shape[1]:
@@ -260,7 +276,8 @@ def _scan_demo(path: Path, data: h5py.Group, key: str, rendering: dict[str, str]
         raise ValueError(f"{path}, {key}: tracks have shape {shape}, not [{len(steps)}, P, {HORIZON}, 2]")
     described = [name, data.attrs["language"], init_state, len(actions), steps.tolist(), rendering]
     digest = hashlib.sha256(json.dumps(described).encode() + actions.tobytes()).hexdigest()
-    return _Demo(path, key, name, str(data.attrs["language"]), init_state, steps, shape[1], rendering, digest)
+    told = tuple(json.loads(data.attrs["landmark_sentences"]))
+    return _Demo(path, key, name, str(data.attrs["language"]), told, init_state, steps, shape[1], rendering, digest)
 
 
 def _check_same_rendering(demos: list[_Demo]) -> None:
@@ -278,7 +295,7 @@ def _check_same_rendering(demos: list[_Demo]) -> None:
             raise ValueError(f"{demo.file} has {demo.points} points a view, {demos[0].file} has {demos[0].points}")
 
 
-def _allocate(total: int, points: int, images: bool, tracks: bool) -> dict[str, np.ndarray]:
+def _allocate(total: int, points: int, told: int, images: bool, tracks: bool) -> dict[str, np.ndarray]:
     views, tracked = (len(VIEWS) if images else 0), (len(VIEWS) if tracks else 0)
     return {
         "images": np.empty((total, views, 128, 128, 3), np.uint8),
@@ -287,6 +304,8 @@ def _allocate(total: int, points: int, images: bool, tracks: bool) -> dict[str, 
         "moving": np.empty((total, tracked, points), bool),
         "proprio": np.empty((total, 9), np.float32),
         "actions": np.empty((total, HORIZON, 7), np.float32),
+        "landmarks": np.full((total, told, len(VIEWS), 2, 2), np.nan, np.float16),
+        "told": np.full((total, told), -1, np.int64),
         "sentence": np.empty(total, np.int64),
         "demo": np.empty(total, np.int64),
         "init_state": np.empty(total, np.int64),

@@ -1,6 +1,6 @@
-"""Targets of the planner and inputs of the head, computed once: encoded tracks, image tokens, sampled plans.
+"""Targets of the planner and inputs of the head, computed once: encoded tracks and sampled plans.
 
-Encoded tracks and plans are kept on disk under names that say what they were computed from.
+They are kept on disk under names that say what they were computed from.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from einops import rearrange, repeat
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from zipmo_policy.augmentation import AugmentConfig, augment
 from zipmo_policy.dataset import DemonstrationWindows
 from zipmo_policy.points import sample_points, take_points
 from zipmo_ros.motion.flow import euler
@@ -62,29 +61,6 @@ def encode_tracks(
             rows.append(vae.normalise(vae.encode(given, image_tokens=tokens).mean))
         latents.append(rearrange(torch.stack(rows), "d (b v) l c -> b d (v l) c", b=len(chosen)).half().cpu())
     return torch.cat(latents)
-
-
-@torch.no_grad()
-def encode_images(
-    planner: MotionPlanner,
-    windows: DemonstrationWindows,
-    text: Tensor,
-    copies: int,
-    augmentation: AugmentConfig | None,
-    bf16: bool,
-    seed: int,
-) -> Tensor:
-    """Image tokens of every window: float16 [W, copies, S, D]; copy 0 is the plain image, the others are augmented."""
-    generator, device = torch.Generator().manual_seed(seed), planner.latent_pos.device
-    shape = (len(windows), copies, planner.config.views * planner.config.image.grid**2, planner.config.image.width)
-    tokens = torch.empty(shape, dtype=torch.float16)
-    for chosen in torch.arange(len(windows)).split(BATCH):
-        sentence = text[windows.sentence[chosen]].to(device)
-        for copy in range(copies):
-            images, _ = augment(windows.images[chosen], augmentation if copy else None, generator)
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                tokens[chosen, copy] = planner.encode_images(images.to(device), sentence).half().cpu()
-    return tokens
 
 
 @torch.no_grad()

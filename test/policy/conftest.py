@@ -35,6 +35,8 @@ def write_demo(data, key, init_state, colour, steps=24, seed=0):
     image = np.full((128, 128, 3), 90, np.uint8)
     image[max(row - 8, 0) : row + 8, max(column - 8, 0) : column + 8] = COLOURS[colour]
     for view in VIEWS:
+        places = np.stack([target, -target]) if colour == "red" else np.stack([-target, target])  # of red, of blue
+        demo[f"landmarks/{view}"] = np.tile(places[:, None], (len(rendered), 1, 2, 1)).astype(np.float16)
         demo.create_dataset(f"obs/{view}_rgb", data=np.repeat(image[None], len(rendered), 0), chunks=(1, 128, 128, 3),
                             compression="lzf")  # fmt: skip
         starts = rng.uniform(-1, 1, (len(rendered), POINTS, 2))
@@ -54,11 +56,13 @@ def write_suite(folder, demos=6, suite="synthetic", steps=24, first_state=19, **
         with h5py.File(folder / suite / f"{task}_demo.hdf5", "w") as file:
             data = file.create_group("data")
             language = task.replace("_", " ")
+            told = [f"reach the {name} block" for name in COLOURS]
             data.attrs.update(
-                suite=suite, task=task, language=language, env_args="{}", num_demos=demos, total=demos * steps,
+                suite=suite, task=task, language=language, landmark_sentences=json.dumps(told), env_args="{}",
+                num_demos=demos, total=demos * steps,
                 problem_info=json.dumps({"language_instruction": language}), macros_image_convention="upright",
                 obs_alignment="before_action", asset_hash="assets", render_hash="fast",
-                render_every=2, format_version=1,
+                render_every=2, format_version=2,
             )  # fmt: skip
             data.attrs.update(attrs)
             for index in range(demos):

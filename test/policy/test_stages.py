@@ -10,13 +10,16 @@ from safetensors.torch import load_file
 from zipmo_policy.dataset import DemonstrationWindows
 from zipmo_policy.points import TrackErrors, sample_points, take_points
 from zipmo_policy.policy import Policy
+from zipmo_policy.sentences import Sentences
+from zipmo_policy.stages.grounding import GroundingOptions, GroundingStage
 from zipmo_policy.stages.head import HeadOptions, HeadStage
 from zipmo_policy.stages.planner import PlannerOptions, PlannerStage
 from zipmo_policy.stages.vae import VaeOptions, VaeStage
 from zipmo_ros.apps import train
-from zipmo_ros.motion.config import planner_nano, vae_nano
+from zipmo_ros.motion.config import image_nano, planner_nano, vae_nano
 from zipmo_ros.motion.generator import MotionGenerator
 from zipmo_ros.motion.planner import MotionPlanner
+from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.motion.training import TrainConfig, fit
 from zipmo_ros.motion.vae import TrackVAE
 
@@ -32,7 +35,7 @@ QUICK = [
 
 @pytest.fixture(scope="module")
 def bundle(demonstrations, tmp_path_factory):
-    """vae, bc, planner (frozen, then unlocked) and policy, two steps each, through the command."""
+    """vae, grounding, bc, planner (twice) and policy, two steps each, through the command."""
     root = tmp_path_factory.mktemp("bundle")
     data, vae = f"data={demonstrations}", f"vae={root}/vae"
     cache = f"cache={root}/cache"
@@ -41,11 +44,12 @@ def bundle(demonstrations, tmp_path_factory):
         assert train.main([stage, data, f"out={root}/{out}", *QUICK, *keys]) == 0
 
     run("vae", "vae", "stage.statistics_windows=8")
-    run("bc", "bc")
-    frozen = ("stage.encoder=frozen", "stage.image_copies=2")
-    run("planner", "frozen", vae, f"bc={root}/bc", cache, "stage.point_draws=1", *frozen)
-    unlocked = ("stage.encoder=unlocked", "stage.draws=2", "stage.drop_frame=0.5")
-    run("planner", "planner", vae, f"init={root}/frozen", cache, "stage.point_draws=1", *unlocked)
+    run("grounding", "grounding")
+    encoder = f"encoder={root}/grounding"
+    run("bc", "bc", encoder)
+    run("planner", "first", vae, encoder, cache, "stage.point_draws=1", "train.learning_rate=0")
+    more = ("stage.draws=3", "stage.drop_frame=0.5")
+    run("planner", "planner", vae, f"init={root}/first", cache, "stage.point_draws=1", *more)
     run("policy", "policy", vae, f"planner={root}/planner", cache, "stage.point_draws=1", "stage.sampled_fraction=0.5")
     return root
 
@@ -80,7 +84,7 @@ def test_bad_numbers_are_named(bundle):
 
 def test_checkpoints_say_what_they_come_from(bundle, demonstrations):
     windows = DemonstrationWindows.load(demonstrations, images=False, tracks=False)
-    for stage in ("vae", "bc", "planner", "policy"):
+    for stage in ("vae", "grounding", "bc", "planner", "policy"):
         meta = json.loads((bundle / stage / "config.json").read_text())["meta"]
         assert meta["stage"] == stage
         assert meta["step"] == 2
@@ -95,12 +99,14 @@ def test_checkpoints_say_what_they_come_from(bundle, demonstrations):
     assert len(json.loads((bundle / "vae" / "stats.json").read_text())["latent_std"]) == 16
 
 
-def test_planner_takes_the_encoder_of_behaviour_cloning_and_keeps_it_while_frozen(bundle):
-    weights = {stage: load_file(bundle / stage / "model.safetensors") for stage in ("bc", "frozen", "planner")}
-    names = [name for name in weights["bc"] if name.startswith("image_encoder.")]
-    assert names
-    assert all(torch.equal(weights["bc"][name], weights["frozen"][name]) for name in names)
-    assert not all(torch.equal(weights["bc"][name], weights["planner"][name]) for name in names)
+def test_planner_starts_from_the_grounded_encoder_and_trains_it_on(bundle):
+    weights = {stage: load_file(bundle / stage / "model.safetensors") for stage in ("grounding", "first", "planner")}
+    names = list(weights["grounding"])
+    assert "pointer.point.weight" in names
+    same = [torch.equal(weights["grounding"][name], weights["first"][f"image_encoder.{name}"]) for name in names]
+    assert all(same)  # its learning rate was zero
+    assert not all(torch.equal(weights["first"][f"image_encoder.{name}"],
+                               weights["planner"][f"image_encoder.{name}"]) for name in names)  # fmt: skip
 
 
 def test_finished_run_resumes_and_other_data_is_refused(bundle, demonstrations, write, tmp_path, capsys):
@@ -164,14 +170,30 @@ def test_planner_learns_one_batch(demonstrations, tmp_path):
     windows = DemonstrationWindows.load(demonstrations, max_demos=1)
     latents = torch.randn(len(windows), 1, 32, 16, generator=torch.Generator().manual_seed(1)).half()
     torch.manual_seed(0)
-    stage_options = PlannerOptions(batch_size=2, draws=8, image_copies=1, drop_text=0.0)
-    stage = PlannerStage(windows, MotionPlanner(planner_nano()), TrackVAE(vae_nano()), latents, stage_options, **COMMON)
+    stage_options = PlannerOptions(batch_size=2, draws=8, augment=None, drop_text=0.0, pointing_weight=0.0)
+    words = Sentences(windows.sentences, "minilm")
+    model = MotionPlanner(planner_nano())
+    set_sentence_statistics(model, words.vectors)
+    stage = PlannerStage(windows, model, TrackVAE(vae_nano()), latents, words, stage_options, **COMMON)
     stage.batches.indices = torch.tensor([0, 12])  # another image and another sentence
     config = TrainConfig(max_steps=130, warmup_steps=5, learning_rate=3e-3, ema_decay=0.8, bf16=True)
     result = fit(stage.model, stage.loss, stage.batches, config, tmp_path)
     stage.validation = stage.batches.indices
     with torch.no_grad():
         assert stage.validate(result.model)["latent_mse_nfe4"] < 0.3
+
+
+def test_encoder_learns_to_point_where_the_sentence_says(demonstrations, tmp_path):
+    """Images of one scene, two sentences: the same image has to give two places."""
+    windows = DemonstrationWindows.load(demonstrations, tracks=False, max_demos=1)
+    words = Sentences(windows.sentences, "minilm")
+    torch.manual_seed(0)
+    stage = GroundingStage(windows, image_nano(), words, GroundingOptions(batch_size=8, augment=None), **COMMON)
+    config = TrainConfig(max_steps=160, warmup_steps=5, learning_rate=1e-3, ema_decay=0.8)
+    result = fit(stage.model, stage.loss, stage.batches, config, tmp_path)
+    stage.validation = stage.training
+    with torch.no_grad():
+        assert stage.validate(result.model)["agentview_thing_near"] > 0.9
 
 
 def test_head_reads_plans_when_asked(demonstrations):

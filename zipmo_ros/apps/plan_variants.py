@@ -97,5 +97,5 @@ def _parts(planner: MotionPlanner, images: Tensor, text: Tensor, spread: bool) -
         "context": context,
         "rope": lambda: backbone.rope(latent_positions),
         "image": lambda: planner.in_proj.cond_proj(image_tokens) if joint else None,
-        "norms": lambda: planner.text_norm(config.text.scale * text) if config.norm_by_text else None,
+        "norms": lambda: planner.text_norm(planner.sentence(text)) if config.norm_by_text else None,
     }

@@ -13,22 +13,24 @@ logger = logging.getLogger(__name__)
 
 STAGES = {
     "vae": "autoencoder of point tracks: latents that the planner generates",
-    "bc": "behaviour cloning: the baseline, and what the planner's image encoder learns to see with",
-    "planner": "flow matching from images and sentence to latents; needs vae=, takes the image encoder of bc=",
+    "grounding": "image encoder that points at what a sentence names: where the planner's starts from",
+    "planner": "flow matching from images and sentence to latents; needs vae=, takes the image encoder of encoder=",
     "policy": "inverse dynamics from latents and proprioception to actions; needs vae=",
+    "bc": "behaviour cloning, the baseline without a motion plan; takes the image encoder of encoder=",
 }
 
 USAGE = f"""usage: zipmo train STAGE [key=value ...]
 
 stages:
-{chr(10).join(f"  {name:<8} {text}" for name, text in STAGES.items())}
+{chr(10).join(f"  {name:<9} {text}" for name, text in STAGES.items())}
 
 common keys:
   data=DIR              folder with *_demo.hdf5; several: 'data=[DIR,DIR]'
   out=DIR               checkpoint folder (default runs/STAGE)
-  vae=DIR bc=DIR planner=DIR  checkpoints of other stages
+  vae=DIR encoder=DIR planner=DIR  checkpoints of other stages
+  rephrasings=FILE      other words for the sentences, drawn while training; null: none
   init=DIR              start from the weights of a checkpoint of the same stage (more data, another phase)
-  cache=DIR             precomputed latents and image tokens
+  cache=DIR             precomputed latents and sentence vectors
   train.max_steps=N     train.max_minutes=M: whichever is spent first ends the run and the decay of the learning rate
   train.bf16=true       bfloat16 autocast
   train.threads=1       CPU threads
@@ -79,6 +81,7 @@ def run(name: str, config: Any) -> int:
     from zipmo_ros.apps.plotting import plot_metrics
     from zipmo_ros.motion.config import from_dict
     from zipmo_ros.motion.training import MetricsLog, TrainConfig, fit
+    from zipmo_ros.share import share_path
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for package in ("zipmo_ros", "zipmo_policy"):
@@ -89,6 +92,8 @@ def run(name: str, config: Any) -> int:
         torch.set_num_threads(settings.threads)
     out = Path(plain["out"] or f"runs/{name}")
     run_dir = out / "run"
+    if plain["rephrasings"] and not Path(plain["rephrasings"]).exists():
+        plain["rephrasings"] = share_path(plain["rephrasings"])
     kind = stage_class(name)
     windows = DemonstrationWindows.load(
         plain["data"], images=kind.needs_images, tracks=kind.needs_tracks, max_demos=plain["max_demos"]

@@ -25,11 +25,17 @@ def _check_width(name: str, width: int) -> None:
 
 @dataclass(frozen=True)
 class TextConfig:
-    """A sentence as one vector. `scale` enlarges unit vectors, which are tiny inputs to a linear layer."""
+    """A sentence as one vector.
+
+    scale: enlarges unit vectors, which are tiny inputs to a linear layer. standardised: subtract the mean and divide by
+    the deviation of the training sentences first (reference: no). Sentences about one scene have cosines of 0.97 and
+    more; what tells them apart is what differs.
+    """
 
     encoder: Literal["bert-base-cased", "minilm"] = "bert-base-cased"
     width: int = 768
     scale: float = 1.0
+    standardised: bool = False
 
     def __post_init__(self):
         _require(self.encoder in ("bert-base-cased", "minilm"), f"unknown text encoder '{self.encoder}'")
@@ -42,7 +48,8 @@ class ImageEncoderConfig:
 
     dinov2: ViT with `depth` blocks, patches of 14, `registers`; views share it.
     conv:   stem of stride 4 per view, one stride-2 stage per further entry of `channels`, `depth` residual blocks at
-            the last resolution, modulated by the sentence if `text` is given; trained here.
+            the last resolution, modulated by the sentence if `text` is given; trained here. Its tokens are marked at
+            `landmarks` places a view that it points at (see Pointer).
     """
 
     kind: Literal["dinov2", "conv"] = "dinov2"
@@ -53,13 +60,14 @@ class ImageEncoderConfig:
     channels: tuple[int, ...] = ()
     views: int = 1
     text: TextConfig | None = None
+    landmarks: int = 0
 
     def __post_init__(self):
         _require(self.kind in ("dinov2", "conv"), f"unknown image encoder '{self.kind}'")
         if self.kind == "dinov2":
             _check_width("image encoder width", self.width)
             _require(self.image_size % 14 == 0, f"dinov2 needs an image size divisible by 14, got {self.image_size}")
-            _require(self.text is None, "dinov2 takes no text")
+            _require(self.text is None and not self.landmarks, "dinov2 takes no text and points at nothing")
         else:
             _require(len(self.channels) > 0, "a conv image encoder needs channels")
             _require(
@@ -223,11 +231,24 @@ def vae_nano() -> VaeConfig:
     )
 
 
+def text_nano() -> TextConfig:
+    return TextConfig(encoder="minilm", width=384, scale=0.5, standardised=True)
+
+
 def image_nano(views: int = 2) -> ImageEncoderConfig:
-    """Conv encoder of the planner and of behaviour cloning: 8x8 tokens of 128 a view, modulated by the sentence."""
-    text = TextConfig(encoder="minilm", width=384, scale=8.0)
+    """Conv encoder of the planner and of behaviour cloning: 8x8 tokens of 128 a view, modulated by the sentence.
+
+    It points at two places: at what to take, and at where that is to go.
+    """
     return ImageEncoderConfig(
-        kind="conv", width=128, depth=3, image_size=128, channels=(32, 64, 128), views=views, text=text
+        kind="conv",
+        width=128,
+        depth=3,
+        image_size=128,
+        channels=(32, 64, 128),
+        views=views,
+        text=text_nano(),
+        landmarks=2,
     )
 
 
@@ -241,7 +262,7 @@ def planner_nano(views: int = 2) -> PlannerConfig:
         mapping_hidden=256,
         latent_grid=4,
         views=views,
-        text=TextConfig(encoder="minilm", width=384, scale=8.0),
+        text=text_nano(),
         text_depth=0,
         image_mode="cross",
         image_time=-1.0,

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from .config import ImageEncoderConfig
 from .images import to_signed, to_square
+from .pointer import Pointer, Pointing
 from .rope import centers
+from .sentence import SentenceInput
 
 STEM_STRIDE = 4
 
@@ -38,6 +40,9 @@ class FilmBlock(nn.Module):
 class ConvEncoder(nn.Module):
     """128 px, stride 4 then 2 a stage. Everything after the stems is shared between the views."""
 
+    kind = "image_encoder"
+    config_class = ImageEncoderConfig
+
     def __init__(self, config: ImageEncoderConfig):
         super().__init__()
         self.config = config
@@ -50,20 +55,26 @@ class ConvEncoder(nn.Module):
             nn.Conv2d(before, after, 3, stride=2, padding=1)
             for before, after in zip([first, *others], others, strict=False)
         )
+        self.sentence = SentenceInput(config.text) if config.text else None
         text_width = config.text.width if config.text else None
         self.blocks = nn.ModuleList(FilmBlock(config.width, text_width) for _ in range(config.depth))
+        self.pointer = Pointer(config.width, config.landmarks, config.grid) if config.landmarks else None
         axis = centers(config.image_size)
         self.register_buffer("coordinates", torch.stack(torch.meshgrid(axis, axis, indexing="ij")), persistent=False)
 
     def forward(self, images: Tensor, text: Tensor | None = None) -> Tensor:
         """images [B, V, H, W, 3] uint8 or [-1, 1], text [B, D] -> tokens [B, V * grid^2, width], views outer."""
+        return self.look(images, text)[0]
+
+    def look(self, images: Tensor, text: Tensor | None = None) -> tuple[Tensor, Pointing | None]:
+        """As `forward`, and where in each view it points (None for an encoder without landmarks)."""
         batch, views = images.shape[:2]
         if views != self.config.views:
             raise ValueError(f"this image encoder was built for {self.config.views} views, got {views}")
         if self.config.text is not None:
             if text is None:
                 raise ValueError("this image encoder is modulated by a sentence: pass its embedding as text [B, D]")
-            text = (self.config.text.scale * text).repeat(views, 1)
+            text = self.sentence(text).repeat(views, 1)
         x = to_square(to_signed(rearrange(images, "b v h w c -> (v b) h w c")), self.config.image_size)
         x = torch.cat([x, self.coordinates.expand(len(x), -1, -1, -1)], dim=1).to(memory_format=torch.channels_last)
         x = torch.cat([stem(part) for stem, part in zip(self.stems, x.split(batch), strict=True)])
@@ -71,4 +82,9 @@ class ConvEncoder(nn.Module):
             x = stage(F.silu(x))
         for block in self.blocks:
             x = block(x, text)
-        return rearrange(x, "(v b) d h w -> b (v h w) d", v=views)
+        tokens = rearrange(x, "(v b) d h w -> b v (h w) d", v=views)
+        pointing = None
+        if self.pointer is not None:
+            pointing = self.pointer(tokens)
+            tokens = tokens + self.pointer.mark(pointing)
+        return rearrange(tokens, "b v l d -> b (v l) d"), pointing

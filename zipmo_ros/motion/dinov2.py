@@ -86,6 +86,10 @@ class DinoV2(nn.Module):
         self.blocks = nn.ModuleList(Block(width) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
 
+    def look(self, images: Tensor, text: Tensor | None = None) -> tuple[Tensor, None]:
+        """As `forward`; it points at nothing."""
+        return self(images, text), None
+
     def forward(self, images: Tensor, _text: Tensor | None = None) -> Tensor:
         """images [B, V, H, W, 3] uint8 or [-1, 1] -> final patch tokens [B, V * grid^2, width], views outer."""
         views = images.shape[1]

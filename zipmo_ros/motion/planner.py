@@ -21,6 +21,7 @@ from .image_encoder import make_image_encoder
 from .layers import KeyValue, LayerGains, LayerRope, Transformer
 from .pokes import PokeContext, PokeEmbedding, drop_last, poke_context
 from .rope import grid_positions
+from .sentence import SentenceInput
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class MotionPlanner(nn.Module):
         if config.pokes or config.carries_poke_embedding:
             self.track_cond_emb = PokeEmbedding(context_width)
         if config.text:
+            self.sentence = SentenceInput(config.text)
             if config.text.width != context_width:
                 self.text_in = nn.Linear(config.text.width, context_width)
             self.text_encoder = Transformer(context_width, config.text_depth, rope="1d")
@@ -125,7 +127,7 @@ class MotionPlanner(nn.Module):
         unconditional branch.
         """
         text = self._checked_text(text)
-        seen_text = text if text is None or drop_text is None else text * ~drop_text[:, None]
+        seen_text = text if text is None or drop_text is None else self.sentence.hide(text, drop_text)
         if image_tokens is None:
             image_tokens = self.encode_images(images, seen_text)
         if drop_frame is not None:
@@ -137,7 +139,7 @@ class MotionPlanner(nn.Module):
         else:
             tokens = self.poke_context(pokes, len(image_tokens))
             tokens = tokens if drop_pokes is None else drop_last(tokens, drop_pokes)
-        norm = self.text_norm(self.config.text.scale * seen_text) if self.config.norm_by_text else None
+        norm = self.text_norm(self.sentence(seen_text)) if self.config.norm_by_text else None
 
         if self.config.image_mode == "joint":
             positions = torch.cat([self.latent_pos, self.image_pos])
@@ -170,7 +172,7 @@ class MotionPlanner(nn.Module):
 
     def text_context(self, text: Tensor, step: Tensor | None = None, drop_text: Tensor | None = None) -> Tensor:
         """text [B, Dt] -> context tokens [B, 1 or 2, D]: the sentence and, in TraMoE planners, the episode step."""
-        x = self.config.text.scale * self._checked_text(text)
+        x = self.sentence(self._checked_text(text))
         x = (self.text_in(x) if hasattr(self, "text_in") else x)[:, None]
         x = self.text_encoder(x, self.text_encoder.rope(x.new_zeros(1, 1)))
         if drop_text is not None:

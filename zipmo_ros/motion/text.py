@@ -44,15 +44,15 @@ def embed_sentences(
         raise ValueError(f"unknown text encoder '{encoder}'; there are {', '.join(WIDTHS)}")
     if not sentences:
         return torch.zeros(0, WIDTHS[encoder])
-    return torch.stack(
-        [_embed(" ".join(s.split()), encoder, str(path) if path else None, allow_download) for s in sentences]
-    )
+    sentences = [" ".join(sentence.split()) for sentence in sentences]
+    if not all(sentences):
+        raise ValueError("an instruction must not be empty")
+    source = str(path) if path else None
+    return torch.stack([_embed(sentence, encoder, source, allow_download) for sentence in sentences])
 
 
 @cache
 def _embed(sentence: str, encoder: str, path: str | None, allow_download: bool) -> Tensor:
-    if not sentence:
-        raise ValueError("an instruction must not be empty")
     tokenizer, model = _load(encoder, path, allow_download)
     limit = MAX_TOKENS[encoder]
     length = len(tokenizer(sentence, verbose=False)["input_ids"])

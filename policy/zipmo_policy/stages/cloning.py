@@ -1,4 +1,4 @@
-"""Training behaviour cloning: the baseline, and how the planner's image encoder learns to see."""
+"""Training behaviour cloning, the baseline, from the same images, sentences and image encoder as the planner."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from zipmo_policy.augmentation import AugmentConfig, augment
-from zipmo_policy.behaviour_cloning import BehaviourCloning, BehaviourCloningConfig, nano
+from zipmo_policy.behaviour_cloning import BehaviourCloning, nano
+from zipmo_policy.sentences import Sentences
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
-from zipmo_policy.stages.stage import Stage, common, model_config, options
+from zipmo_policy.stages.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.losses import discounted_bc_loss
-from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.sentence import set_sentence_statistics
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,12 @@ class CloningStage(Stage):
     needs_tracks = False
     headline = ("l1", "xyz_l1", "gripper")
 
-    def __init__(self, windows, config: BehaviourCloningConfig, options: CloningOptions, **common) -> None:
+    def __init__(
+        self, windows, model: BehaviourCloning, sentences: Sentences, options: CloningOptions, **common
+    ) -> None:
         super().__init__(windows, **common)
-        self.options = options
-        self.model = BehaviourCloning(config).to(self.device)
-        self.text = embed_sentences(list(windows.sentences), config.image.text.encoder)
+        self.options, self.sentences = options, sentences
+        self.model = model.to(self.device)
         mean, self.proprio_std = windows.proprio_statistics(self.training)
         self.model.set_statistics(mean, self.proprio_std)
         self.batches = self.make_batches(options.batch_size, self.collate)
@@ -59,16 +62,21 @@ class CloningStage(Stage):
         if preset is None:
             raise ValueError("behaviour cloning has no size but model=nano")
         config = model_config(preset(), settings["model"]["bc"])
-        stage = cls(windows, config, options(CloningOptions, settings), **common(settings))
+        words = sentences(windows, config.image.text.encoder, settings)
+        model = BehaviourCloning(config)
+        set_sentence_statistics(model, words.vectors)
+        if settings["encoder"]:
+            model.image_encoder.load_state_dict(checkpoint.load(settings["encoder"], ConvEncoder).state_dict())
+        stage = cls(windows, model, words, options(CloningOptions, settings), **common(settings))
         return stage.start_from(settings["init"])
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> ActionBatch:
         images, _ = augment(self.windows.images[indices], self.options.augment, generator)
         proprio = noisy_proprio(self.windows.proprio[indices], self.proprio_std, self.options.proprio_noise, generator)
-        return self.batch(indices, images, proprio)
+        return self.batch(indices, images, self.sentences.draw(self.windows.sentence[indices], generator), proprio)
 
-    def batch(self, indices: Tensor, images: Tensor, proprio: Tensor) -> ActionBatch:
-        parts = (images, self.text[self.windows.sentence[indices]], proprio, self.windows.actions[indices])
+    def batch(self, indices: Tensor, images: Tensor, text: Tensor, proprio: Tensor) -> ActionBatch:
+        parts = (images, text, proprio, self.windows.actions[indices])
         return ActionBatch(*(part.to(self.device) for part in parts))
 
     def loss(
@@ -80,7 +88,8 @@ class CloningStage(Stage):
     def validate(self, model: nn.Module) -> dict[str, float]:
         predicted, target = [], []
         for chosen in self.validation_indices(self.options.validation_windows).split(64):
-            batch = self.batch(chosen, self.windows.images[chosen], self.windows.proprio[chosen])
+            text = self.sentences.own(self.windows.sentence[chosen])
+            batch = self.batch(chosen, self.windows.images[chosen], text, self.windows.proprio[chosen])
             predicted.append(model(batch.images, batch.text, batch.proprio))
             target.append(batch.actions)
         return {name: float(value) for name, value in action_errors(torch.cat(predicted), torch.cat(target)).items()}

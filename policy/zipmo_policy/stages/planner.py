@@ -11,17 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from zipmo_policy.augmentation import AugmentConfig, augment
-from zipmo_policy.behaviour_cloning import BehaviourCloning
 from zipmo_policy.dataset import VIEWS
-from zipmo_policy.latents import cached, draw_row, encode_images, encode_tracks
+from zipmo_policy.latents import cached, draw_row, encode_tracks
 from zipmo_policy.points import TrackErrors
-from zipmo_policy.stages.stage import Stage, common, model_config, options
+from zipmo_policy.sentences import Sentences
+from zipmo_policy.stages.grounding import pixels_off, pointing_errors
+from zipmo_policy.stages.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import PlannerConfig, planner_base_libero, planner_nano
+from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.flow import euler, logit_normal_times
 from zipmo_ros.motion.losses import flow_matching_loss
 from zipmo_ros.motion.planner import Conditioning, MotionPlanner
-from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.pointer import pointing_loss
+from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.motion.vae import TrackVAE
 
 VALIDATION_STEPS = (1, 4, 10)
@@ -31,6 +34,7 @@ HEADLINE = (
     "latent_mse_nfe1",
     "latent_mse_nfe4",
     *(f"{view}_{name}" for view in VIEWS for name in ("mse", "still_mse", "floor_mse")),
+    "agentview_thing_near",
 )
 
 
@@ -39,34 +43,31 @@ class PlannerOptions:
     """See config/hydra/stage/planner.yaml."""
 
     batch_size: int = 24
-    draws: int = 4
-    encoder: str = "frozen"
-    image_copies: int = 3
+    draws: int = 2
     augment: AugmentConfig | None = field(default_factory=AugmentConfig)
     time_mean: float = 1.0
     time_std: float = 1.2
     drop_text: float = 0.1
     drop_frame: float = 0.0
+    pointing_weight: float = 0.1
     point_draws: int = 2
     moving_weight: float = 7.0
     validation_windows: int = 256
 
     def __post_init__(self) -> None:
-        if self.encoder not in ("frozen", "unlocked"):
-            raise ValueError(f"stage.encoder must be frozen or unlocked, got '{self.encoder}'")
         if not (0 <= self.drop_text < 1 and 0 <= self.drop_frame < 1):
             raise ValueError(f"drop_text and drop_frame are probabilities, got {self.drop_text} and {self.drop_frame}")
 
 
 @dataclass(frozen=True)
 class PlanBatch:
-    """Either images or their tokens [B, S, D]; text [B, D]; latents [B, L, C], normalised; dropped text and frame
-    [B] bool.
+    """images [B, V, H, W, 3]; text [B, D]; places [B, V, 2, 2] that the sentence points at; latents [B, L, C],
+    normalised; dropped text and frame [B] bool.
     """
 
-    images: Tensor | None
-    tokens: Tensor | None
+    images: Tensor
     text: Tensor
+    places: Tensor
     latents: Tensor
     drop_text: Tensor
     drop_frame: Tensor | None
@@ -93,19 +94,13 @@ class PlannerStage(Stage):
         model: MotionPlanner,
         vae: TrackVAE,
         latents: Tensor,
+        sentences: Sentences,
         options: PlannerOptions,
-        bf16: bool = False,
         **common,
     ):
         super().__init__(windows, **common)
-        self.options, self.latents = options, latents
+        self.options, self.latents, self.sentences = options, latents, sentences
         self.model, self.vae = model.to(self.device), vae.to(self.device)
-        self.frozen = options.encoder == "frozen"
-        self.text = embed_sentences(list(windows.sentences), model.config.text.encoder)
-        if self.frozen:
-            model.image_encoder.requires_grad_(False)
-            copies = max(1, options.image_copies)
-            self.tokens = encode_images(model.eval(), windows, self.text, copies, options.augment, bf16, self.seed)
         self.batches = self.make_batches(options.batch_size, self.collate)
         self.sources: dict[str, str] = {}
 
@@ -121,56 +116,59 @@ class PlannerStage(Stage):
             raise ValueError(
                 f"the planner makes latents {expected}, but {settings['vae']} has {list(latents.shape[2:])}"
             )
-        stage = cls(windows, model, vae, latents, stage_options, settings["train"]["bf16"], **common(settings))
-        stage.sources = sources(settings, "vae", "bc", "init")
+        words = sentences(windows, model.config.text.encoder, settings)
+        if not settings["init"]:
+            set_sentence_statistics(model, words.vectors)
+        stage = cls(windows, model, vae, latents, words, stage_options, **common(settings))
+        stage.sources = sources(settings, "vae", "encoder", "init")
         return stage
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PlanBatch:
-        images = tokens = None
-        if self.frozen:
-            tokens = draw_row(self.tokens, indices, generator).to(self.device)
-        else:
-            images = augment(self.windows.images[indices], self.options.augment, generator)[0].to(self.device)
+        images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
         count, options = len(indices), self.options
         drop_text = torch.rand(count, generator=generator) < options.drop_text
         drop_frame = torch.rand(count, generator=generator) < options.drop_frame if options.drop_frame else None
         return PlanBatch(
-            images=images,
-            tokens=tokens,
-            text=self.text[self.windows.sentence[indices]].to(self.device),
+            images=images.to(self.device),
+            text=self.sentences.draw(self.windows.sentence[indices], generator).to(self.device),
+            places=(self.windows.own_landmarks(indices) + shifts[:, :, None]).to(self.device),
             latents=draw_row(self.latents, indices, generator).to(self.device),
             drop_text=drop_text.to(self.device),
             drop_frame=None if drop_frame is None else drop_frame.to(self.device),
         )
 
     def loss(self, model: nn.Module, batch: PlanBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        seen_text = model.sentence.hide(batch.text, batch.drop_text)
+        tokens, pointing = model.image_encoder.look(batch.images, seen_text)
         conditioning = model.condition(
-            batch.images, batch.text, image_tokens=batch.tokens, drop_text=batch.drop_text, drop_frame=batch.drop_frame
+            text=batch.text, image_tokens=tokens, drop_text=batch.drop_text, drop_frame=batch.drop_frame
         )
         count = len(batch.latents) * self.options.draws
         noise = torch.randn(count, *batch.latents.shape[1:], generator=generator, device=generator.device)
         t = logit_normal_times(
             count, generator, generator.device, mean=self.options.time_mean, std=self.options.time_std
         )
-        return flow_matching_loss(lambda z, t: model.velocity(z, t, conditioning).float(), batch.latents, noise, t), {}
-
-    def condition(self, model: nn.Module, indices: Tensor) -> Conditioning:
-        """On plain images."""
-        text = self.text[self.windows.sentence[indices]].to(self.device)
-        if self.frozen:
-            return model.condition(text=text, image_tokens=self.tokens[indices, 0].float().to(self.device))
-        return model.condition(self.windows.images[indices].to(self.device), text)
+        flow = flow_matching_loss(lambda z, t: model.velocity(z, t, conditioning).float(), batch.latents, noise, t)
+        if pointing is None:
+            return flow, {}
+        places = batch.places.masked_fill(batch.drop_text[:, None, None, None], torch.nan)  # nothing was named
+        pointed = pointing_loss(pointing, places, model.config.image.grid)
+        return flow + self.options.pointing_weight * pointed, {"flow": flow.detach(), "pointing": pointed.detach()}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Latent error for several numbers of evaluations; track errors of the plans, of "nothing moves" and of the
-        autoencoder.
+        autoencoder; where the image encoder points, if it does.
         """
-        generator, errors = torch.Generator().manual_seed(self.seed), TrackErrors()
+        generator, errors, distances = torch.Generator().manual_seed(self.seed), TrackErrors(), []
         squares = {steps: [] for steps in VALIDATION_STEPS}
         for chosen in self.validation_indices(self.options.validation_windows).split(64):
             target = self.latents[chosen, 0].float().to(self.device)
             noise = torch.randn(target.shape, generator=generator).to(self.device)
-            conditioning = self.condition(model, chosen)
+            text = self.sentences.own(self.windows.sentence[chosen]).to(self.device)
+            tokens, pointing = model.image_encoder.look(self.windows.images[chosen].to(self.device), text)
+            conditioning = model.condition(text=text, image_tokens=tokens)
+            if pointing is not None:
+                distances.append(pixels_off(pointing, self.windows.own_landmarks(chosen).to(self.device)))
 
             def velocity(z: Tensor, t: float, conditioning: Conditioning = conditioning) -> Tensor:
                 return model.velocity(z, torch.full((len(z),), t, device=z.device), conditioning)
@@ -182,7 +180,8 @@ class PlannerStage(Stage):
                     self.add_track_errors(errors, chosen, plan, "")
             self.add_track_errors(errors, chosen, target, "floor_")
         latent = {f"latent_mse_nfe{steps}": float(torch.cat(values).mean()) for steps, values in squares.items()}
-        return {**latent, **{name: value for name, value in errors.means().items() if "floor_still" not in name}}
+        tracks = {name: value for name, value in errors.means().items() if "floor_still" not in name}
+        return {**latent, **tracks, **(pointing_errors(torch.cat(distances)) if distances else {})}
 
     def add_track_errors(self, errors: TrackErrors, chosen: Tensor, plan: Tensor, prefix: str) -> None:
         """Over the points that were drawn uniformly in the image (the second half of those stored), view by view."""
@@ -204,18 +203,14 @@ def sources(settings: dict[str, Any], *names: str) -> dict[str, str]:
 
 
 def initial_planner(settings: dict[str, Any]) -> MotionPlanner:
-    """The weights of `init=DIR`; or a new planner, with the image encoder of `bc=DIR` if that is given."""
+    """The weights of `init=DIR`; or a new planner, with the image encoder of `encoder=DIR` if that is given."""
     if settings["init"]:
         return checkpoint.load(settings["init"], MotionPlanner)
     preset = {"nano": planner_nano, "base": planner_base_libero}[settings["model"]["preset"]]()
     config: PlannerConfig = model_config(preset, settings["model"]["planner"])
-    if not settings["bc"]:
-        if settings["stage"]["encoder"] == "frozen" and config.image.kind == "conv":
-            raise ValueError(
-                "stage.encoder=frozen needs a trained image encoder: bc=DIR or init=DIR; or stage.encoder=unlocked"
-            )
+    if not settings["encoder"]:
         return MotionPlanner(config)
-    cloning = checkpoint.load(settings["bc"], BehaviourCloning)
-    model = MotionPlanner(dataclasses.replace(config, image=cloning.config.image))
-    model.image_encoder.load_state_dict(cloning.image_encoder.state_dict())
+    encoder = checkpoint.load(settings["encoder"], ConvEncoder)
+    model = MotionPlanner(dataclasses.replace(config, image=encoder.config))
+    model.image_encoder.load_state_dict(encoder.state_dict())
     return model

@@ -10,6 +10,7 @@ from zipmo_policy.stages.stage import Stage
 
 STAGES = {
     "vae": ("vae", "VaeStage"),
+    "grounding": ("grounding", "GroundingStage"),
     "bc": ("cloning", "CloningStage"),
     "planner": ("planner", "PlannerStage"),
     "policy": ("head", "HeadStage"),

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from zipmo_policy.dataset import DemonstrationWindows, WindowBatches
+from zipmo_policy.rephrasing import Rephrasing
+from zipmo_policy.sentences import Sentences
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import from_dict, to_dict
 
@@ -72,6 +74,12 @@ def common(settings: dict[str, Any]) -> dict[str, Any]:
         "seed": settings["seed"],
         "device": settings["device"],
     }
+
+
+def sentences(windows: DemonstrationWindows, encoder: str, settings: dict[str, Any]) -> Sentences:
+    """The demonstrations' sentences, with the other words of the file `rephrasings` where that is given."""
+    rephrasing = Rephrasing.load(settings["rephrasings"]) if settings["rephrasings"] else None
+    return Sentences(windows.sentences, encoder, rephrasing, settings["cache"])
 
 
 def options(option_class: type, settings: dict[str, Any]) -> Any:
