@@ -12,7 +12,7 @@ from zipmo_sim.suites import Task
 
 # evaluation: for figures alone. validation: held out of training, for choosing settings.
 STATES = {"evaluation": range(25, 50), "validation": range(22, 25)}
-# v1: states 25-49, success latched at any step, the suite's own step limit, lockstep.
+# v1: states 25-49, success latched at any step, the suite's own step limit (another one is appended), lockstep.
 PROTOCOL = "zipmo-{suite}-v1"
 
 
@@ -139,7 +139,8 @@ def _action_error(outcomes: list[Outcome]) -> float | None:
 
 
 def summarise(
-    outcomes: list[Outcome], *, suite: str, via: str, seed: int, instruction: str = "own", **identity
+    outcomes: list[Outcome], *, suite: str, via: str, seed: int, instruction: str = "own",
+    max_steps: int | None = None, **identity
 ) -> dict:
     """The result file's content. Rates are over finished episodes; crashes are counted apart."""
     finished = [outcome for outcome in outcomes if outcome.error is None]
@@ -147,11 +148,12 @@ def summarise(
     for outcome in outcomes:
         by_task.setdefault(outcome.task, []).append(outcome)
     report = {
-        "protocol": PROTOCOL.format(suite=suite),
+        "protocol": PROTOCOL.format(suite=suite) + (f"-{max_steps}-steps" if max_steps else ""),
         "suite": suite,
         "via": via,
         "instruction": instruction,
         "seed": seed,
+        "max_steps": max_steps,
         **identity,
         "success_rate": _rate(outcomes),
         "wilson95": list(wilson_interval(sum(o.success for o in finished), len(finished))),

@@ -32,17 +32,19 @@ def render_hash(suite: str, settings: RenderSettings | None = None) -> str:
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
-def asset_hash(suite: str) -> str:
+def asset_hash(suite: str, libero_assets: str | Path | None = None) -> str:
     """Hex SHA-256 of the model files, meshes and textures that a suite's scenes are built from.
+
+    libero_assets: the folder that a LIBERO suite is run with, where it was named.
 
     Raises: ValueError for an unknown suite; FileNotFoundError where they are not installed.
     """
     if suite not in suites.suites():
         raise ValueError(f"unknown suite {suite!r}; choose one of {', '.join(suites.suites())}")
     if suite != "mini":
-        from zipmo_sim import libero_assets
+        from zipmo_sim.libero_assets import asset_hash
 
-        return libero_assets.asset_hash()
+        return asset_hash(libero_assets)
     return _wheel_hash()
 
 

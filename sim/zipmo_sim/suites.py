@@ -1,6 +1,7 @@
 """The suites of tasks by name, and the environments that belong to them."""
 
 import importlib
+from dataclasses import replace
 from types import ModuleType
 
 from zipmo_sim.env import ManipulationEnv
@@ -39,9 +40,17 @@ def task(suite: str, name: str) -> Task:
     return found[name]
 
 
-def make_env(suite: str, task_name: str, image_every: int = 1, **options) -> ManipulationEnv:
-    """Environment of one task; options go to the suite's own make_env. Raises ValueError for unknown names."""
-    return _module(suite).make_env(task(suite, task_name), image_every=image_every, **options)
+def make_env(
+    suite: str, task_name: str, image_every: int = 1, max_steps: int | None = None, **options
+) -> ManipulationEnv:
+    """Environment of one task; options go to the suite's own make_env. Raises ValueError for unknown names.
+
+    max_steps: control steps of an episode, in place of the task's own limit.
+    """
+    chosen = task(suite, task_name)
+    if max_steps is not None:
+        chosen = replace(chosen, max_steps=max_steps)
+    return _module(suite).make_env(chosen, image_every=image_every, **options)
 
 
 def render_settings(suite: str) -> RenderSettings:

@@ -44,6 +44,8 @@ def test_command_help_describes_every_key(name, capsys):
         (["epsiodes=3"], "epsiodes"),
         (["episodes=0"], "episodes must be at least 1"),
         (["workers=0"], "workers must be at least 1"),
+        (["max_steps=0"], "max_steps must be null or a positive"),
+        (["max_steps=long"], "max_steps must be null or a positive"),
         (["episodes"], "not key=value"),
     ],
 )

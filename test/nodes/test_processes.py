@@ -47,7 +47,7 @@ def popen(words, domain):
 
 def settings(checkpoint="stub"):
     return SimpleNamespace(suite="stub", checkpoint=checkpoint, seed=0, replan_every=4, nfe=0, ensemble="intended",
-                           libero_assets=None)  # fmt: skip
+                           max_steps=None, libero_assets=None)  # fmt: skip
 
 
 def episode(task, init_state, instruction, goal=None):

@@ -42,12 +42,12 @@ def test_mini_over_ros_equals_mini_without(stub_graph, fresh_domain):  # noqa: F
         if step % 4 == 0:
             seen.append(observation["agentview"])
 
-    (expected,) = run_episodes("mini", [episode], lambda _: agent, 4, observe)
+    (expected,) = run_episodes("mini", [episode], lambda _: agent, 4, observe, max_steps=80)
 
     nodes = tuple(SIM if node.name == "sim" else node for node in stub_graph.nodes)
     arguments = tuple(dataclasses.replace(a, choices=()) if a.name == "suite" else a for a in stub_graph.arguments)
     settings = SimpleNamespace(suite="mini", checkpoint="stub", seed=0, replan_every=4, nfe=0, ensemble="intended",
-                               libero_assets=None)  # fmt: skip
+                               max_steps=80, libero_assets=None)  # fmt: skip
     graph = dataclasses.replace(stub_graph, nodes=nodes, arguments=arguments)
     frames = []
 
@@ -60,5 +60,6 @@ def test_mini_over_ros_equals_mini_without(stub_graph, fresh_domain):  # noqa: F
         assert again.steps == outcome.steps
         np.testing.assert_array_equal(driver.recording.action_array(), np.stack(direct))
     assert (outcome.error, outcome.success, outcome.steps) == (None, expected.success, expected.steps)
-    assert len(frames) > 60
+    assert outcome.steps == 80, "max_steps is the limit, not the suite's own 200"
+    assert len(frames) > 20
     assert all(any(np.array_equal(frame, image) for image in seen) for frame in frames[:5])

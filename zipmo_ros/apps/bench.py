@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import random
 import sys
 import time
 from collections.abc import Callable, Hashable
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zipmo_ros import __version__
 from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps.origin import machine, origin, request, shown
 from zipmo_ros.apps.plan_variants import applicable, plan, plan_without
 from zipmo_ros.apps.plotting import plot_bench
 from zipmo_ros.motion import checkpoint
@@ -71,7 +68,7 @@ def load_planner(size: str, source: str | None, device: str) -> tuple[MotionPlan
     model = checkpoint.load(directory, MotionPlanner, device)
     if model.config.text is None or model.config.step_token:
         raise ValueError(f"{directory} is no planner for the closed loop (frames and a sentence); bench measures those")
-    return model, str(directory), checkpoint.content_hash(directory)
+    return model, shown(directory), checkpoint.content_hash(directory)
 
 
 def prepare(size: str, source: str | None, device: str, seed: int) -> Subject:
@@ -192,15 +189,10 @@ def measure(subject: Subject, nfe: list[int], repetitions: int, device: str, see
     }
 
 
-def machine(device: str) -> dict:
-    """Machine class, without names."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+def machine_in_use(device: str) -> dict:
+    """The machine, and what of it this process uses."""
     return {
-        "cpu": names[0] if names else platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_average": round(os.getloadavg()[0], 2),
+        **machine(),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
@@ -255,10 +247,8 @@ def bench_plan(config: Any) -> dict:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     report = {
-        "benchmark": "plan",
-        "version": __version__,
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": machine(config.device),
+        **origin(),
+        "machine": machine_in_use(config.device),
         "seed": config.seed,
         "sizes": {},
     }
@@ -281,7 +271,7 @@ def main(argv: list[str]) -> int:
         if what != "plan":
             raise ValueError(f"say what to measure: zipmo bench plan [key=value ...]; got '{what}'")
         config = load("bench", overrides)
-        report = bench_plan(config)
+        report = {**request("bench plan", overrides, config), **bench_plan(config)}
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo bench: {error}", file=sys.stderr)
         return 2

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 import yaml
 from tqdm import tqdm
 
-from zipmo_ros import __version__
 from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps.origin import origin, request, shown, visuals
 from zipmo_ros.apps.plotting import plot_failures
 from zipmo_ros.apps.runners import AGENTS, EXPERT_ORACLES, RUNNERS, Settings, run_parallel
 from zipmo_ros.motion.checkpoint import content_hash
@@ -50,19 +47,17 @@ def identity(settings: Settings) -> dict:
     from zipmo_sim.provenance import asset_hash, render_hash
 
     return {
-        "checkpoint": str(settings.checkpoint),
+        "checkpoint": shown(settings.checkpoint),
         "oracle": settings.oracle,
         "ensemble": settings.ensemble,
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
         "hashes": {
             "checkpoint": content_hash(settings.checkpoint),
-            "assets": asset_hash(settings.suite),
+            "assets": asset_hash(settings.suite, settings.libero_assets),
             "render": render_hash(settings.suite),
         },
-        "version": __version__,
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **origin(),
     }
 
 
@@ -102,7 +97,7 @@ def evaluate(settings: Settings, drawn: list[Episode], instruction: str, workers
         outcomes = run_parallel(settings, drawn, workers, progress)
     return summarise(
         outcomes, suite=settings.suite, via=settings.via, seed=settings.seed, instruction=instruction,
-        **identity(settings),
+        max_steps=settings.max_steps, **identity(settings),
     )  # fmt: skip
 
 
@@ -135,21 +130,26 @@ def main(argv: list[str]) -> int:
         for key in ("episodes", "workers"):
             if config[key] < 1:
                 raise ValueError(f"{key} must be at least 1, got {config[key]}")
+        if config.max_steps is not None and not (isinstance(config.max_steps, int) and config.max_steps > 0):
+            raise ValueError(f"max_steps must be null or a positive number of control steps, got {config.max_steps}")
         chosen = choose_tasks(config.suite, config.tasks)
         if config.states not in STATES:
             raise ValueError(f"states must be one of {', '.join(STATES)}, got '{config.states}'")
         check_oracle(config.oracle, config.via, config.instruction)
-        settings = replace(settings_of(config, config.via), oracle=config.oracle)
+        settings = replace(settings_of(config, config.via), oracle=config.oracle, max_steps=config.max_steps)
         tell = TELL[config.instruction](config.suite)
         drawn = draw_episodes(chosen, config.episodes, config.seed, tell, STATES[config.states])
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo eval: {error}", file=sys.stderr)
         return 2
-    report = {"states": config.states, **evaluate(settings, drawn, config.instruction, config.workers)}
+    report = evaluate(settings, drawn, config.instruction, config.workers)
+    report = {**request("eval", argv, config), "states": config.states, **report}
     out = Path(config.out)
     write_json(out, report)
     plot_failures(report, out.with_suffix(".png"))
     print(table(report))
-    print(f"oracle: {settings.oracle}; ensembling: {settings.ensemble}; protocol {report['protocol']}")
+    notes = [f"oracle: {settings.oracle}", f"ensembling: {settings.ensemble}", f"protocol {report['protocol']}",
+             visuals(report["hashes"]["assets"])]  # fmt: skip
+    print("; ".join(note for note in notes if note))
     print(f"written to {out} and {out.with_suffix('.png')}")
     return int(report["crashes"] > 0)

@@ -57,7 +57,7 @@ class Recording:
 class GraphDriver:
     """A graph of its own, in a ROS domain of its own, that runs episodes one after another.
 
-    settings: suite, checkpoint, seed, replan_every, nfe, ensemble and libero_assets, as in an evaluation. on_frames:
+    settings: suite, checkpoint, seed, replan_every, nfe, ensemble, max_steps, libero_assets: see runners. on_frames:
     gets every pair of images with its overlay, for videos. image_every: control steps between two pairs of images
     (None: replan_every). domain: ROS_DOMAIN_ID (None: one by process id).
     Use it as a context manager; `start` may also be called alone. A graph of which a node died is started afresh.
@@ -71,6 +71,7 @@ class GraphDriver:
             "seed": str(settings.seed),
             "replan_every": str(settings.replan_every),
             "image_every": str(image_every or ""),
+            "max_steps": str(settings.max_steps or ""),
             "nfe": str(settings.nfe or 0),
             "ensemble": settings.ensemble,
             "libero_assets": str(settings.libero_assets or ""),

@@ -29,6 +29,7 @@ class Settings:
     ensemble: str
     libero_assets: Path | None = None
     oracle: str = "none"  # of AGENTS; only without ROS
+    max_steps: int | None = None  # control steps of an episode; None: the suite's own limit
 
 
 def build_agent(settings: Settings) -> MakeAgent:
@@ -116,7 +117,9 @@ def run_direct(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]
     from zipmo_sim.rollout import run_episodes
 
     select_backend()  # before an oracle imports mujoco
-    options = {} if settings.libero_assets is None else {"assets": settings.libero_assets}
+    options = {"max_steps": settings.max_steps}
+    if settings.libero_assets is not None:
+        options["assets"] = settings.libero_assets
     yield from run_episodes(
         settings.suite, episodes, build_agent(settings), image_every=settings.replan_every, **options
     )

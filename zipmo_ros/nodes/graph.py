@@ -97,6 +97,8 @@ GRAPHS = {
                      (("sim", "image_every"), *_everywhere("replan_every", ("planner", "policy")))),
             Argument("image_every", "", "control steps between two pairs of images, where not those between plans",
                      (("sim", "image_every"),)),
+            Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
+                     (("sim", "max_steps"),)),
             Argument("nfe", "", "Euler steps of a plan", (("planner", "sampling_steps"),)),
             Argument("ensemble", "", "how chunks that overlap are blended", (("policy", "ensemble"),),
                      ("", "intended", "official")),

@@ -61,6 +61,8 @@ class SimParameters:
     mode: str = setting("lockstep", "lockstep waits for the command of each observation; realtime runs at 20 Hz",
                         choices=("lockstep", "realtime"))  # fmt: skip
     image_every: int = setting(4, "Steps between two pairs of images", minimum=1, maximum=16)
+    max_steps: int = setting(0, "Control steps of an episode; 0: the suite's own limit", minimum=0, maximum=10000,
+                             read_only=True)  # fmt: skip
     autoreset: bool = setting(True, "Start an episode when activated and after each end, from the next initial state")
     announce_instruction: bool = setting(True, "Publish the task's sentence when an episode starts")
     patience: float = setting(1.0, "Lockstep: seconds until an unanswered observation is published again",

@@ -66,7 +66,8 @@ class SimNode(ManagedNode):
 
     def load(self) -> None:
         suites = self._suites or importlib.import_module("zipmo_sim.suites")
-        options = {"assets": self.settings.libero_assets} if self.settings.libero_assets else {}
+        given = {"assets": self.settings.libero_assets, "max_steps": self.settings.max_steps}
+        options = {name: value for name, value in given.items() if value}
         self._simulator = Simulator(suites, options)
         episode = self._describe()
         self._simulator.prepare(episode.suite, episode.task)

@@ -1,0 +1,64 @@
+"""What every result file says of where it comes from: the command, the machine, the day."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zipmo_ros import __version__
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+# Folders of LIBERO assets in which some meshes and textures are not the originals: other images, the same physics.
+STAND_IN_ASSETS = frozenset({"169db49bac2ad5cc2c3d9b87b9bf9817ec0cdf2e5a24adc370d91274f4719fea"})
+
+
+def visuals(asset_hash: str) -> str | None:
+    """What a figure made with these assets must say of its images; None where there is nothing to say."""
+    return "stand-in visuals" if asset_hash in STAND_IN_ASSETS else None
+
+
+def machine() -> dict:
+    """Machine class, without names: CPU model, cores that may be used, GPU (None without), load average of a minute."""
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def origin() -> dict:
+    """Version, date (UTC) and machine."""
+    return {
+        "version": __version__,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "machine": machine(),
+    }
+
+
+def request(result: str, argv: list[str], config: DictConfig) -> dict:
+    """What was asked for: `result` (the command: eval, motion, bench plan), its line as typed, every key's value."""
+    from omegaconf import OmegaConf
+
+    return {
+        "result": result,
+        "command": shlex.join(["zipmo", *result.split(), *argv]),
+        "settings": OmegaConf.to_container(config, resolve=True),
+    }
+
+
+def shown(path: Path) -> str:
+    """A path as a result file names it: from the working directory where it lies below that."""
+    path, here = path.resolve(), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
