@@ -26,7 +26,8 @@ ALLOWED = {
 }
 # The rollout without ROS, and the agents made for it, compose everything but ROS.
 ALLOWED_FILES = dict.fromkeys(
-    ("sim/zipmo_sim/rollout.py", "sim/zipmo_sim/oracles.py"), ("zipmo_ros.motion", "zipmo_ros.runtime", "zipmo_policy")
+    ("sim/zipmo_sim/rollout.py", "sim/zipmo_sim/oracles.py", "sim/zipmo_sim/leading.py"),
+    ("zipmo_ros.motion", "zipmo_ros.runtime", "zipmo_policy"),
 )
 FORBIDDEN = {
     "zipmo_ros.motion": ("rclpy", "hydra", "omegaconf", "libero", "robosuite", "mujoco", "gymnasium", "cv2"),

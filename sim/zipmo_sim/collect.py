@@ -13,55 +13,26 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
-from einops import rearrange
-from scipy.spatial.transform import Rotation
 
 from zipmo_sim import suites
-from zipmo_sim.demos import FORMAT_VERSION, Demo, Identity, known, merge, write_failure, write_part
-from zipmo_sim.env import CAMERAS, CONTROL_HZ, ManipulationEnv
-from zipmo_sim.experts import make_expert
+from zipmo_sim.demonstrate import Outcome, Settings, make_demo
+from zipmo_sim.demos import FORMAT_VERSION, Identity, known, merge, write_failure, write_part
+from zipmo_sim.env import CONTROL_HZ, ManipulationEnv
 from zipmo_sim.provenance import asset_hash, model_hash, render_hash
 from zipmo_sim.rendering import select_backend
 from zipmo_sim.workers import Died, run_jobs
+
+if TYPE_CHECKING:
+    from zipmo_sim.leading import Leader  # imports torch, which collecting alone does not need
 
 log = logging.getLogger(__name__)
 
 FIRST_EVALUATION_STATE = 25
 """Initial states from here on are never shown to a model before it is evaluated on them."""
-NOISE = (0.0, 0.1, 0.2)
 _SEEDS_APART = 1000  # seeds of one collection: seed * 1000, + 1, ... for every round through the initial states
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How demonstrations are made.
-
-    noise: levels to draw from, standard deviation of the disturbance in units of action. render_every: steps between
-    stored frames. recovery: share of demonstrations that start from a wrong place.
-    after_success: steps for which an episode goes on, so that its end is in the data.
-    """
-
-    noise: tuple[float, ...] = NOISE
-    render_every: int = 2
-    recovery: float = 0.15
-    after_success: int = 8
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of an attempt. status: kept, failed (no success), error (an exception), died (its process).
-
-    seconds: of "rollout", "render", "tracks" and "write", as far as they were reached. detail: what went wrong.
-    """
-
-    task: str
-    identity: Identity
-    status: str
-    steps: int = 0
-    seconds: dict[str, float] | None = None
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,11 +56,13 @@ def collect(
     init_states: Sequence[int] = range(FIRST_EVALUATION_STATE),
     settings: Settings | None = None,
     progress: Callable[[Outcome], None] | None = None,
+    load_leader: "Callable[[], Leader] | None" = None,
 ) -> list[Summary]:
     """Make `episodes` attempts at each task and keep those that succeed, in `<out>/<suite>/<task>_demo.hdf5`.
 
     tasks: names; None for all. workers: processes, each with an environment of its own. init_states: attempts go round
-    through them. progress: called after each attempt of this run.
+    through them. progress: called after each attempt of this run. load_leader: makes the model that
+    acts first (leading.py); called in the processes, so it must be picklable.
 
     Raises:
         ValueError: unknown suite or task, initial states kept for evaluation, or settings out of range.
@@ -108,7 +81,7 @@ def collect(
             done, failed = known(out, suite, name)
             todo[name] = [attempt for attempt in attempts if attempt not in done | failed]
         left = {name: len(jobs) for name, jobs in todo.items()}
-        for name, identity, outcome in run_jobs(_serve, todo, workers, suite, str(out), settings):
+        for name, identity, outcome in run_jobs(_serve, todo, workers, suite, str(out), settings, load_leader):
             if isinstance(outcome, Died):
                 detail = f"the process died with exit code {outcome.exit_code}"
                 outcome = Outcome(name, identity, "died", detail=detail)
@@ -149,131 +122,26 @@ def summary_table(summaries: Sequence[Summary]) -> str:
     return "\n".join(lines)
 
 
-# -- one demonstration ---------------------------------------------------------------------------------------------
-
-
-def make_demo(env: ManipulationEnv, identity: Identity, settings: Settings) -> tuple[Demo | None, Outcome]:
-    """Attempt one demonstration (None if it fails) in an environment made with image_every=0."""
-    init_state, seed = identity
-    rng = np.random.default_rng([seed, env.task.index, init_state])
-    noise = float(rng.choice(settings.noise))
-    recovery = bool(rng.random() < settings.recovery)
-    clock = _Clock()
-    env.reset(seed=seed, options={"init_state": init_state})
-    steps = _roll_out(env, make_expert(env, rng, noise, recovery), settings.after_success)
-    clock.lap("rollout")
-    if steps is None:
-        return None, Outcome(
-            env.task.name, identity, "failed", env.task.max_steps, clock.laps, "the expert did not succeed"
-        )
-    total = len(steps["states"])
-    rendered = np.arange(0, total, settings.render_every, dtype=np.int32)
-    frames, depths, landmarks = _render(env, steps["states"], rendered)
-    clock.lap("render")
-    tracks = _track(env, steps["states"], rendered, depths, landmarks, rng)
-    clock.lap("tracks")
-    attrs = {
-        "init_state": init_state,
-        "seed": seed,
-        "noise": noise,
-        "recovery": recovery,
-        "num_samples": total,
-        "success": True,
-        "orientation": "upright",
-        "fixture_poses": json.dumps(
-            {name: [pos.tolist(), quat.tolist()] for name, (pos, quat) in env.fixture_poses().items()}
-        ),
-    }
-    demo = Demo(steps | frames | tracks | {"render_steps": rendered}, attrs)
-    return demo, Outcome(env.task.name, identity, "kept", total, clock.laps)
-
-
-def _roll_out(env: ManipulationEnv, expert, after_success: int) -> dict[str, np.ndarray] | None:
-    """Arrays over steps of an episode that ends solved, or None."""
-    rows: dict[str, list] = {name: [] for name in ("states", "actions", "executed_actions", "proprio", "pos", "ori")}
-    solved: list[bool] = []
-    while True:
-        position, rotation = env.eef_pose()
-        clean = np.clip(expert.act(), -1.0, 1.0)
-        executed = expert.disturb(clean)
-        values = (env.get_state(), clean, executed, env.proprio(), position, Rotation.from_matrix(rotation).as_rotvec())
-        for column, value in zip(rows.values(), values, strict=True):
-            column.append(value)
-        _, _, success, truncated, _ = env.step(executed)
-        solved.append(success)
-        if success and sum(solved) > after_success:
-            break
-        if truncated:
-            return None
-    arrays = {name: np.array(column) for name, column in rows.items()}
-    proprio, pos, ori = (arrays.pop(name).astype(np.float32) for name in ("proprio", "pos", "ori"))
-    rewards = np.array(solved, np.uint8)
-    dones = np.zeros_like(rewards)
-    dones[-1] = 1
-    return arrays | {
-        "robot_states": proprio,
-        "rewards": rewards,
-        "dones": dones,
-        "obs/joint_states": proprio[:, :7],
-        "obs/gripper_states": proprio[:, 7:],
-        "obs/ee_pos": pos,
-        "obs/ee_ori": ori,
-        "obs/ee_states": np.concatenate([pos, ori], axis=1),
-    }
-
-
-def _render(
-    env: ManipulationEnv, states: np.ndarray, rendered: np.ndarray
-) -> tuple[dict[str, np.ndarray], dict[str, dict[int, np.ndarray]], np.ndarray]:
-    """Of states: frames {"obs/<view>_rgb": [R, H, W, 3]}, depths {view: {step: [H, W]}} and landmarks [K, 2, R, 3], m."""
-    frames: dict[str, list[np.ndarray]] = {view: [] for view in CAMERAS}
-    depths: dict[str, dict[int, np.ndarray]] = {view: {} for view in CAMERAS}
-    landmarks = []
-    for step in rendered.tolist():
-        env.set_state(states[step])
-        landmarks.append(np.reshape(list(env.landmarks().values()), (-1, 2, 3)))
-        images, ranges = env.render_views_and_depths()
-        for view in CAMERAS:
-            frames[view].append(images[view])
-            depths[view][step] = ranges[view]
-    return {f"obs/{view}_rgb": np.stack(frames[view]) for view in CAMERAS}, depths, np.stack(landmarks, axis=2)
-
-
-def _track(
-    env: ManipulationEnv,
-    states: np.ndarray,
-    rendered: np.ndarray,
-    depths: dict[str, dict[int, np.ndarray]],
-    landmarks: np.ndarray,
-    rng: np.random.Generator,
-) -> dict[str, np.ndarray]:
-    from zipmo_sim.tracks import LIMIT, Tracker  # imports mujoco, which must find its backend chosen
-
-    tracker = Tracker(env.sim.model._model, states, CAMERAS)
-    arrays = {}
-    for view in CAMERAS:
-        windows = [tracker.window(view, step, rng, depths=depths[view]) for step in rendered.tolist()]
-        arrays[f"tracks/{view}"] = np.stack([window.tracks for window in windows]).astype(np.float16)
-        arrays[f"tracks/{view}_visible"] = np.stack([window.visible for window in windows])
-        arrays[f"tracks/{view}_moving"] = np.stack([window.moving for window in windows])
-        seen = tracker.locate(view, rearrange(landmarks, "k two r w -> (k two) r w"), rendered)
-        arrays[f"landmarks/{view}"] = rearrange(seen, "(k two) r yx -> r k two yx", two=2).clip(-LIMIT, LIMIT).astype(np.float16)
-    return arrays
-
-
 # -- processes -----------------------------------------------------------------------------------------------------
 
 
 def _serve(
-    task: str, jobs: Iterator[Identity], answer: Callable[[Outcome], None], suite: str, out: str, settings: Settings
+    task: str,
+    jobs: Iterator[Identity],
+    answer: Callable[[Outcome], None],
+    suite: str,
+    out: str,
+    settings: Settings,
+    load_leader: "Callable[[], Leader] | None",
 ) -> None:
     """A worker process: one environment, made, stepped, rendered and closed here."""
     env = suites.make_env(suite, task, image_every=0)
     try:
         shared = _shared(env, settings)
+        leader = load_leader() if load_leader else None
         for identity in jobs:
             try:
-                demo, outcome = make_demo(env, identity, settings)
+                demo, outcome = make_demo(env, identity, settings, leader)
             except Exception as error:  # one attempt must not end a collection of hundreds; it is counted and told
                 answer(Outcome(task, identity, "error", detail=f"{type(error).__name__}: {error}"))
                 continue
@@ -308,16 +176,6 @@ def _shared(env: ManipulationEnv, settings: Settings) -> dict[str, object]:
         "render_every": settings.render_every,
         "format_version": FORMAT_VERSION,
     }
-
-
-class _Clock:
-    def __init__(self):
-        self.laps: dict[str, float] = {}
-        self._last = perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = perf_counter()
-        self.laps[name], self._last = now - self._last, now
 
 
 # -- checks --------------------------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ them into the task's file, which is replaced in one stroke. A crash therefore lo
 
 Layout of `<root>/<suite>/<task>_demo.hdf5` (T steps, R of them rendered, P points):
 
-    data.attrs            suite task language landmark_sentences env_args problem_info macros_image_convention obs_alignment asset_hash
-                          render_hash render_every format_version num_demos total failures
-    data/demo_i.attrs     init_state seed noise recovery num_samples success fixture_poses orientation sha256
+    data.attrs            suite task language landmark_sentences env_args problem_info macros_image_convention
+                          obs_alignment asset_hash render_hash render_every format_version num_demos total failures
+    data/demo_i.attrs     init_state seed noise recovery led leader num_samples success fixture_poses orientation sha256
     data/demo_i/          actions [T, 7] f64 (what the expert wanted), executed_actions [T, 7] f64 (what was done),
                           states [T, S] f64, robot_states [T, 9] f32 (proprioception), rewards, dones [T] u8,
                           render_steps [R] i32

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from zipmo_sim import demos, suites
-from zipmo_sim.collect import Settings, collect, count_attempts, summary_table
+from zipmo_sim.collect import collect, count_attempts, summary_table
+from zipmo_sim.demonstrate import Settings, make_demo
 from zipmo_sim.demos import Demo, DemoError
+from zipmo_sim.leading import Leader
 from zipmo_sim.workers import Died, WorkerError, run_jobs
 
 SUITE, TASK = "mini", "turn_lever_left"
@@ -78,6 +80,46 @@ def test_running_again_does_nothing_and_more_episodes_are_added(collected):
     assert again == []
     assert demos.read_info(before.path) == before
     assert count_attempts(SUITE, [TASK], EPISODES + 2, out, 0, range(25)) == (EPISODES + 2, 2)
+
+
+def test_landmarks_say_where_the_grip_is_and_where_it_is_to_go(collected):
+    with h5py.File(demos.demo_path(collected[0], SUITE, TASK)) as file:
+        told = json.loads(file["data"].attrs["landmark_sentences"])
+        places = file["data/demo_0/landmarks/agentview"][()].astype(float)
+    assert told == ["turn the lever to the left", "turn the lever to the right"]
+    assert places.shape[1:] == (2, 2, 2)
+    now, then = places[:, 0, 0], places[:, 0, 1]
+    np.testing.assert_allclose(places[:, 1, 0], now, atol=1e-3)  # both sentences take the same grip
+    assert (then[:, 1] < places[:, 1, 1, 1]).all()  # to the left is left of to the right
+    assert np.linalg.norm(now[-1] - then[-1]) < 0.6 * np.linalg.norm(now[0] - then[0])  # and there it went
+
+
+def test_a_leader_begins_and_the_expert_shows_the_rest():
+    class Raise:
+        def __init__(self):
+            self.seen = []
+
+        def reset(self):
+            pass
+
+        def act(self, stamp_ns, images, proprio, instruction):
+            self.seen.append((images.std() > 10, instruction))
+            return np.array([0, 0, 0.8, 0, 0, 0, -1.0])
+
+    agent, settings = Raise(), Settings(noise=(0.0,), render_every=8, recovery=1.0, led=1.0)
+    env = suites.make_env(SUITE, TASK, image_every=0)
+    try:
+        demo, outcome = make_demo(env, (0, 0), settings, Leader("raise", 4, lambda env: agent))
+        env.reset(options={"init_state": 0})
+        start = env.eef_pose()[0]
+    finally:
+        env.close()
+    assert outcome.status == "kept"
+    assert demo.attrs["led"] == len(agent.seen) >= 10
+    assert demo.attrs["leader"] == "raise"
+    assert not demo.attrs["recovery"]
+    assert set(agent.seen) == {(True, "turn the lever to the left")}
+    assert demo.arrays["obs/ee_pos"][0, 2] > start[2] + 0.1
 
 
 @pytest.mark.slow

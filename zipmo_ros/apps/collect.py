@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 from tqdm import tqdm
 
+from zipmo_ros.apps import runners
 from zipmo_ros.apps.configuration import load
-from zipmo_sim.collect import Outcome, Settings, collect, count_attempts, summary_table
+from zipmo_sim.collect import collect, count_attempts, summary_table
+from zipmo_sim.demonstrate import Outcome, Settings
 from zipmo_sim.demos import DemoError
 from zipmo_sim.libero_assets import ASSETS_VARIABLE, AssetsNotFoundError, LiberoNotInstalledError
 from zipmo_sim.workers import WorkerError
 
+if TYPE_CHECKING:
+    from zipmo_sim.leading import Leader
+
 # What a user can put right: told in one line, without a traceback.
 _EXPECTED = (ValueError, DemoError, BlockingIOError, WorkerError, AssetsNotFoundError, LiberoNotInstalledError)
+REPLAN_EVERY, NFE = 4, 4  # of a model that leads
 
 
 def main(argv: list[str]) -> int:
@@ -32,7 +41,11 @@ def _run(config: DictConfig) -> int:
         os.environ[ASSETS_VARIABLE] = str(config.libero_assets)  # the workers inherit it
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker: they would only fight over the cores
     tasks, states = _task_names(config.tasks), _init_states(config.init_states)
-    settings = Settings(tuple(config.noise), config.render_every, config.recovery, config.after_success)
+    settings = Settings(tuple(config.noise), config.render_every, config.recovery, config.after_success, config.led)
+    load_leader = None
+    if config.leader:
+        run = runners.Settings(config.suite, Path(config.leader), "direct", config.seed, REPLAN_EVERY, NFE, "intended")
+        load_leader = partial(_load_leader, run)
     total, left = count_attempts(config.suite, tasks, config.episodes, config.out, config.seed, states)
     counts = {"kept": 0, "failed": 0, "error": 0, "died": 0}
     with tqdm(total=total, initial=total - left, unit="demo", desc=f"{config.suite} to {config.out}") as bar:
@@ -45,10 +58,21 @@ def _run(config: DictConfig) -> int:
                 bar.write(f"{outcome.task}, init state {outcome.identity[0]}: {outcome.detail}", file=sys.stderr)
 
         summaries = collect(
-            config.suite, tasks, config.episodes, config.out, config.workers, config.seed, states, settings, progress
-        )
+            config.suite, tasks, config.episodes, config.out, config.workers, config.seed, states, settings, progress,
+            load_leader,
+        )  # fmt: skip
     print(summary_table(summaries))
     return 1 if counts["error"] or counts["died"] else 0
+
+
+def _load_leader(run: runners.Settings) -> Leader:
+    """The model of a bundle in the closed loop without ROS."""
+    from zipmo_ros.motion.checkpoint import content_hash
+    from zipmo_sim.leading import Leader
+
+    parts = ("vae", "planner", "policy")
+    name = "-".join(content_hash(run.checkpoint / part)[:12] for part in parts)
+    return Leader(name, run.replan_every, runners.build_agent(run))
 
 
 def _task_names(value) -> list[str] | None:
