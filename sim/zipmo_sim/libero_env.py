@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import threading
 import weakref
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from zipmo_sim.env import INIT_STATES, ROBOSUITE_OPTIONS, ManipulationEnv
+from zipmo_sim.failures import Delivery, DeliveryMonitor
 from zipmo_sim.libero_assets import asset_hash, find_assets, import_libero, task_folder
 from zipmo_sim.rendering import RenderSettings, select_backend
 from zipmo_sim.task import Task
@@ -29,8 +30,10 @@ MAX_STEPS = {
     "libero_10": 600,
     "libero_90": 600,
 }
-"""Control steps of an episode. The reference's evaluation allows 600 everywhere: make_env(max_steps=600)."""
+"""Control steps of an episode. The reference's evaluation allows 600 everywhere (suites.make_env(max_steps=600))."""
 RENDER = RenderSettings()
+NEAR_GOAL = {"libero_object": 0.08, "libero_spatial": 0.03}
+"""Of suites whose tasks all take one thing to one place: m from its middle, horizontally, that count as there."""
 
 _SCENE = re.compile(r"[A-Z_]+_SCENE\d+")
 _RESET_TRIES = 100
@@ -77,12 +80,49 @@ def init_states(task: Task) -> np.ndarray:
     return states
 
 
-def _solved(robosuite: Any, goal: list) -> bool:
-    return all(robosuite._eval_predicate(part) for part in goal)
+@dataclass(frozen=True)
+class Aim:
+    """What a task asks for.
+
+    predicates: LIBERO's, which must all hold. objects: what the task is about: what to move, then where to.
+    near: m from the middle of objects[1] that count as there; None for tasks that are no simple delivery.
+    """
+
+    predicates: tuple[list[str], ...]
+    objects: tuple[str, ...]
+    near: float | None = None
+
+    def solved(self, robosuite: Any) -> bool:
+        return all(robosuite._eval_predicate(part) for part in self.predicates)
+
+    def landmarks(self, robosuite: Any) -> np.ndarray:
+        """Where the thing to move is now, and the place where it belongs [2, 3], m."""
+        model, data = robosuite.sim.model, robosuite.sim.data
+        return np.stack([data.body_xpos[model.body_name2id(f"{name}_main")] for name in self.objects])
+
+    @property
+    def delivery(self) -> Delivery:
+        thing, place = self.objects
+        return Delivery(thing, f"{place}_main", self.near)
+
+
+def _aim(task: Task) -> Aim:
+    problem = _problem(task.suite, task.name)
+    return Aim(tuple(problem["goal_state"]), tuple(problem["obj_of_interest"]), NEAR_GOAL.get(task.suite))
+
+
+def put_stored_state(robosuite: Any, state: np.ndarray) -> None:
+    """Put a row of init_states() in place."""
+    robosuite.sim.set_state_from_flattened(state)
+    robosuite.sim.forward()
+    robosuite._post_process()
 
 
 class LiberoEnv(ManipulationEnv):
-    """A LIBERO task; made by make_env.
+    """A LIBERO scene and one of its tasks; made by make_env, here or in libero_mixed.
+
+    origin: LIBERO's own task whose file describes the scene. aims: of all tasks of the scene, by name.
+    place: as in ManipulationEnv.
 
     One may live in a process at a time, and only the thread that made it may use it: an OpenGL context
     belongs to one thread, and breaking the rule can give wrong images without any error.
@@ -90,7 +130,15 @@ class LiberoEnv(ManipulationEnv):
 
     _living: ClassVar[Callable[[], LiberoEnv | None]] = staticmethod(lambda: None)
 
-    def __init__(self, task: Task, assets: Path, **options: Any):
+    def __init__(
+        self,
+        task: Task,
+        assets: Path,
+        origin: Task,
+        aims: Mapping[str, Aim],
+        place: Callable[[Any, int], None],
+        **options: Any,
+    ):
         if (other := LiberoEnv._living()) is not None:
             raise RuntimeError(
                 f"a LIBERO environment ({other.task.name}) is still open in this process: close() it first, "
@@ -99,23 +147,17 @@ class LiberoEnv(ManipulationEnv):
         self._thread = threading.get_ident()
         self._assets = assets
         self._closed = False
-        states = init_states(task)
-
-        def place(robosuite: Any, index: int) -> None:
-            robosuite.sim.set_state_from_flattened(states[index])
-            robosuite.sim.forward()
-            robosuite._post_process()
-
+        self._aim = aims[task.name]
+        deliveries = {name: aim for name, aim in aims.items() if aim.near is not None}
+        goals = {name: aim.delivery for name, aim in deliveries.items()}
         super().__init__(
             task,
-            build=lambda: _build(task, assets),
+            build=lambda: _build(origin, assets),
             place=place,
-            success=lambda robosuite: robosuite._check_success(),
-            scene_success={
-                sibling.name: partial(_solved, goal=_problem(task.suite, sibling.name)["goal_state"])
-                for sibling in _tasks(task.suite)
-                if sibling.scene == task.scene
-            },
+            success=self._aim.solved,
+            scene_success={name: aim.solved for name, aim in aims.items()},
+            scene_landmarks={name: aim.landmarks for name, aim in deliveries.items()},
+            failures=partial(DeliveryMonitor, goals=goals) if goals else None,
             **options,
         )
         LiberoEnv._living = weakref.ref(self)
@@ -127,8 +169,8 @@ class LiberoEnv(ManipulationEnv):
 
     @property
     def objects_of_interest(self) -> tuple[str, ...]:
-        """What the task file says that it is about: what to move, then where to."""
-        return tuple(self.robosuite.obj_of_interest)
+        """What the task is about: what to move, then where to."""
+        return self._aim.objects
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
         self._own()
@@ -169,35 +211,41 @@ def make_env(
     image_every: int = 1,
     *,
     assets: str | Path | None = None,
-    max_steps: int | None = None,
     render: RenderSettings | None = None,
 ) -> LiberoEnv:
     """Environment of one LIBERO task (see ManipulationEnv for what it observes and does).
 
-    assets: folder of LIBERO's assets, see find_assets. max_steps: in place of task.max_steps.
+    assets: folder of LIBERO's assets, see find_assets.
 
     Raises:
         AssetsNotFoundError, LiberoNotInstalledError: see libero_assets.
         RuntimeError: another LIBERO environment of this process is open.
     """
-    if max_steps is not None:
-        task = replace(task, max_steps=max_steps)
-    return LiberoEnv(task, find_assets(assets), image_every=image_every, render=render or RENDER)
+    states = init_states(task)
+    return LiberoEnv(
+        task,
+        find_assets(assets),
+        origin=task,
+        aims={sibling.name: _aim(sibling) for sibling in _tasks(task.suite) if sibling.scene == task.scene},
+        place=lambda robosuite, index: put_stored_state(robosuite, states[index]),
+        image_every=image_every,
+        render=render or RENDER,
+    )
 
 
-def _bddl(suite: str, name: str) -> Path:
+def bddl_file(suite: str, name: str) -> Path:
     return task_folder("bddl_files") / suite / f"{name}.bddl"
 
 
 @cache
 def _problem(suite: str, name: str) -> dict[str, Any]:
     """LIBERO's reading of a task file: problem_name, goal_state (predicates that must all hold), ..."""
-    return import_libero("envs.bddl_utils", need_assets=False).robosuite_parse_problem(str(_bddl(suite, name)))
+    select_backend()  # before LIBERO imports mujoco
+    return import_libero("envs.bddl_utils", need_assets=False).robosuite_parse_problem(str(bddl_file(suite, name)))
 
 
 def _build(task: Task, assets: Path) -> Any:
     """The robosuite environment of the task's BDDL file, without cameras: ManipulationEnv has its own."""
-    select_backend()
     import robosuite
     from robosuite.utils.errors import RandomizationError
 
@@ -216,7 +264,7 @@ def _build(task: Task, assets: Path) -> Any:
     # LIBERO checks its problem file against the name of the class, so the subclass has to share it.
     retrying = type(problem.__name__, (problem,), {"_reset_internal": reset_internal})
     return retrying(
-        bddl_file_name=str(_bddl(task.suite, task.name)),
+        bddl_file_name=str(bddl_file(task.suite, task.name)),
         robots=["Panda"],
         controller_configs=robosuite.load_controller_config(default_controller="OSC_POSE"),
         initialization_noise=None,

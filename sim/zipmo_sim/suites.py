@@ -9,8 +9,12 @@ from zipmo_sim.rendering import RenderSettings
 from zipmo_sim.task import Task
 
 # Each module offers tasks(suite) -> list[Task] and make_env(task, image_every) -> ManipulationEnv.
-_MODULES = {"mini": "zipmo_sim.mini.suite"} | dict.fromkeys(
-    ("libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90"), "zipmo_sim.libero_env"
+_MODULES = (
+    {"mini": "zipmo_sim.mini.suite"}
+    | dict.fromkeys(
+        ("libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90"), "zipmo_sim.libero_env"
+    )
+    | {"libero_object_mixed": "zipmo_sim.libero_mixed"}
 )
 
 __all__ = ["Task", "make_env", "render_settings", "suites", "task", "tasks"]

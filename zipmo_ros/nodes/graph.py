@@ -70,7 +70,9 @@ PLANNER = NodeEntry("planner", "planner_node", "zipmo_ros.nodes.planner_node", "
 POLICY = NodeEntry("policy", "policy_node", "zipmo_ros.nodes.policy_node", "policy.yaml")
 SIM = NodeEntry("sim", "sim_node", "zipmo_ros.nodes.sim_node", "sim.yaml")
 _ALL = (PLANNER.name, POLICY.name, SIM.name)
-_SUITES = ("mini", "libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90")
+_SUITES = (
+    "mini", "libero_object_mixed", "libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90",
+)  # fmt: skip
 _SWITCH = ("true", "false")
 
 

@@ -1,4 +1,4 @@
-"""Experts for LIBERO: libero_object's ten pick-and-place tasks."""
+"""Experts for LIBERO: what stands around the basket, in libero_object and libero_object_mixed."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 from zipmo_sim.experts.core import HOME_YAW, Grasp, PickPlace, body_box, nearest_yaw
 from zipmo_sim.libero_env import LiberoEnv
 
+_SUITES = ("libero_object", "libero_object_mixed")
 _WIDEST = 0.072  # m across the fingers' 0.08
 _DEPTH = 0.018  # m from the object's top to the grip site; the palm is only 26 mm above the site
 _TIP = 0.012  # m from the grip site down to the finger tips
@@ -30,9 +31,9 @@ _CORNERS = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), -1).reshape(-1, 3)
 
 
 def make_expert(env: LiberoEnv, rng: np.random.Generator, noise: float) -> "BasketExpert":
-    """Raises ValueError for suites without a scripted expert (all but libero_object)."""
-    if env.task.suite != "libero_object":
-        raise ValueError(f"no scripted expert for {env.task.suite} (task {env.task.name}); only for libero_object")
+    """Raises ValueError for suites without a scripted expert."""
+    if env.task.suite not in _SUITES:
+        raise ValueError(f"no scripted expert for {env.task.suite} (task {env.task.name}); only for {_SUITES}")
     return BasketExpert(env, rng, noise, *env.objects_of_interest)
 
 
