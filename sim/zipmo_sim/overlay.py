@@ -1,4 +1,4 @@
-"""Draw point tracks on a frame: blue where they start, red where they end."""
+"""Draw on a frame: point tracks, blue where they start and red where they end; rings around places."""
 
 import cv2
 import numpy as np
@@ -43,6 +43,20 @@ def draw_tracks(
     for start in pixels[:, 0]:
         cv2.circle(canvas, start.tolist(), thickness, colours[0].tolist(), -1, cv2.LINE_AA)
     return canvas if seen.all() else cv2.addWeighted(canvas, 0.75, ghost, 0.25, 0)
+
+
+def draw_places(image: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The image with a ring around each place: yellow for the first, then white.
+
+    image: uint8 [H, W, 3] RGB. places: [K, 2] (y, x) in [-1, 1]; those with a number that is not finite are left out.
+    """
+    canvas, size = image.copy(), np.array(image.shape[:2])
+    for number, place in enumerate(places):
+        if np.isfinite(place).all():
+            row, column = np.clip((place + 1) / 2 * size - 0.5, -1e4, 1e4).round().astype(int).tolist()
+            colour = (255, 220, 0) if number == 0 else (255, 255, 255)
+            cv2.circle(canvas, (column, row), max(4, len(image) // 32), colour, 1, cv2.LINE_AA)
+    return canvas
 
 
 def _blue_to_red(count: int) -> np.ndarray:

@@ -17,6 +17,9 @@ class StubGenerator:
         seen = images.reshape(2, -1, 4).mean(axis=1)[:, None, None, :] / 255
         return (seen + sentence + 0.3 * noise + 0.01 * (steps or 0)).astype(np.float32)
 
+    def point(self, images, instruction):
+        return np.zeros((len(images), 1, 2), np.float32)
+
     def decode(self, z, images, queries):
         drift = np.linspace(0, 0.3, 16)[None, None, :, None]
         return queries[:, :, None, :] + drift * np.ones(2)

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from zipmo_sim.overlay import draw_tracks
+from zipmo_sim.overlay import draw_places, draw_tracks
 from zipmo_sim.tracks import Tracker
 
 CAMERAS = {"agentview": "fixed", "eye_in_hand": "riding"}
@@ -159,3 +159,12 @@ def render_depths(model):
                 image[row, column] = mujoco.mj_ray(model, data, data.cam_xpos[0], ray, groups, 1, -1, geom)
         depths[step] = image
     return depths
+
+
+def test_places_are_ringed_where_they_are_and_unknown_ones_are_left_out():
+    image = np.zeros((64, 64, 3), np.uint8)
+    drawn = draw_places(image, np.array([[-0.5, 0.5], [np.nan, 0.0]]))
+    rows, columns = drawn.any(-1).nonzero()
+    assert abs(rows.mean() - 15.5) < 1
+    assert abs(columns.mean() - 47.5) < 1
+    assert not image.any()

@@ -82,6 +82,19 @@ class MotionGenerator:
         return z.reshape(self.latent_shape).cpu().numpy()
 
     @torch.no_grad()
+    def point(self, images: np.ndarray, instruction: str, least: float = 0.5) -> np.ndarray:
+        """Where the image encoder sees what the sentence names, (y, x) in [-1, 1]: float32 [V, K, 2].
+
+        K is 2 for a nano, what to take and where to put it; 0 for an encoder that doesn't point. images: uint8
+        [V, H, W, 3]. Places of which it is less sure than `least` are NaN.
+        """
+        _, pointing = self.planner.image_encoder.look(self._tensor(images)[None], self.embed(instruction))
+        if pointing is None:
+            return np.empty((len(images), 0, 2), np.float32)
+        sure = pointing.confidence() >= least
+        return torch.where(sure[..., None], pointing.best(), torch.nan)[0].cpu().numpy()
+
+    @torch.no_grad()
     def decode(self, z: np.ndarray, images: np.ndarray, queries: np.ndarray, steps: int | None = None) -> np.ndarray:
         """Embedding [V, H, W, C], its start frames [V, H, W, 3], queries [V, Q, 2] (y, x) -> tracks [V, Q, T, 2]."""
         if z.shape != self.latent_shape:

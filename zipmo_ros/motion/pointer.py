@@ -29,6 +29,10 @@ class Pointing:
         cell = self.logits.argmax(-1)[..., None, None].expand(*self.logits.shape[:-1], 1, 2)
         return self.places.gather(-2, cell).squeeze(-2)
 
+    def confidence(self) -> Tensor:
+        """Probability of the most likely cell [B, V, K]; low where a landmark is not in the frame."""
+        return self.logits.softmax(-1).amax(-1)
+
 
 class Pointer(nn.Module):
     def __init__(self, width: int, landmarks: int, grid: int):

@@ -165,7 +165,7 @@ class PlannerNode(ManagedNode):
     def _draw(self, request: _Request, z: np.ndarray) -> None:
         """Publish the overlay; a newer plan that is asked for meanwhile comes first."""
         points = self.settings.overlay_points
-        self.submit(lambda: draw_plan(self._generator, z, request.images, points),
+        self.submit(lambda: draw_plan(self._generator, z, request.images, request.instruction, points),
                     lambda image: self._overlay.publish(
                         convert.image_message(image, request.stamp_ns, topics.VIEWS[0])),
                     lambda error: self.report.event(f"{topics.OVERLAY}: {error}"))  # fmt: skip
