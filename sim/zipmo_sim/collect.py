@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 FIRST_EVALUATION_STATE = 25
 """Initial states from here on are never shown to a model before it is evaluated on them."""
+_STRIDE = 7  # states between the first ones of two tasks
 _SEEDS_APART = 1000  # seeds of one collection: seed * 1000, + 1, ... for every round through the initial states
 
 
@@ -71,7 +72,7 @@ def collect(
     """
     settings = settings or Settings()
     names = _checked_tasks(suite, tasks)
-    attempts = _attempts(episodes, seed, _checked_states(init_states))
+    attempts = _attempts(suite, names, episodes, seed, _checked_states(init_states))
     _check(settings, workers)
     errors = dict.fromkeys(names, 0)
     with _locked(Path(out) / suite):
@@ -79,7 +80,7 @@ def collect(
         for name in names:
             merge(out, suite, name)
             done, failed = known(out, suite, name)
-            todo[name] = [attempt for attempt in attempts if attempt not in done | failed]
+            todo[name] = [attempt for attempt in attempts[name] if attempt not in done | failed]
         left = {name: len(jobs) for name, jobs in todo.items()}
         for name, identity, outcome in run_jobs(_serve, todo, workers, suite, str(out), settings, load_leader):
             if isinstance(outcome, Died):
@@ -100,12 +101,12 @@ def count_attempts(
     suite: str, tasks: Sequence[str] | None, episodes: int, out: str | Path, seed: int, init_states: Sequence[int]
 ) -> tuple[int, int]:
     """(attempts in all, attempts left to do) of a collection, for a progress bar."""
-    names, attempts = _checked_tasks(suite, tasks), _attempts(episodes, seed, _checked_states(init_states))
+    attempts = _attempts(suite, _checked_tasks(suite, tasks), episodes, seed, _checked_states(init_states))
     left = 0
-    for name in names:
+    for name, identities in attempts.items():
         done, failed = known(out, suite, name)
-        left += len(set(attempts) - done - failed)
-    return len(names) * len(attempts), left
+        left += len(set(identities) - done - failed)
+    return len(attempts) * episodes, left
 
 
 def summary_table(summaries: Sequence[Summary]) -> str:
@@ -181,10 +182,20 @@ def _shared(env: ManipulationEnv, settings: Settings) -> dict[str, object]:
 # -- checks --------------------------------------------------------------------------------------------------------
 
 
-def _attempts(episodes: int, seed: int, states: Sequence[int]) -> list[Identity]:
+def _attempts(
+    suite: str, names: Sequence[str], episodes: int, seed: int, states: Sequence[int]
+) -> dict[str, list[Identity]]:
+    """What to try for each task. Each begins elsewhere in the round of states, because tasks of a scene share them."""
     if episodes < 0 or seed < 0:
         raise ValueError(f"episodes and seed must not be negative, got {episodes} and {seed}")
-    return [(states[index % len(states)], seed * _SEEDS_APART + index // len(states)) for index in range(episodes)]
+    turns = [(state, seed * _SEEDS_APART + turn) for turn in range(-(-episodes // len(states))) for state in states]
+    tried = {}
+    for name in names:
+        first = _STRIDE * suites.task(suite, name).index % len(states)
+        tried[name] = [
+            turns[at - at % len(states) + (at + first) % len(states)] for at in range(episodes)
+        ]
+    return tried
 
 
 def _checked_states(states: Sequence[int]) -> list[int]:

@@ -138,14 +138,14 @@ def test_a_killed_worker_and_an_interruption_lose_nothing_but_time(collected, tm
         run(tmp_path, kill_then_interrupt)
     assert multiprocessing.active_children() == []
     assert not demos.demo_path(tmp_path, SUITE, TASK).exists()
-    parts = sorted(demos.part_path(tmp_path, SUITE, TASK, (0, 0)).parent.glob("*.hdf5"))
+    parts = sorted(demos.part_path(tmp_path, SUITE, TASK, (6, 0)).parent.glob("*.hdf5"))
     assert len(parts) == 2
     for part in parts:
         with h5py.File(part) as file:
             assert file["data/demo_0"].attrs["success"]
     rest = []
     run(tmp_path, rest.append)
-    assert [outcome.identity for outcome in rest] == [(2, 0)]
+    assert [outcome.identity for outcome in rest] == [(8, 0)]
     healed = demos.read_info(demos.demo_path(tmp_path, SUITE, TASK))
     assert healed.data_hash == whole.data_hash  # the same demonstrations, bit for bit
     assert not (tmp_path / SUITE / demos.PARTS).exists()
