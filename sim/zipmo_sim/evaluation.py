@@ -38,13 +38,14 @@ class Outcome:
     seed: int
     instructed_task: str
     instruction: str
-    success: bool  # the instructed task got done
+    success: bool  # the instructed task got done (any task of the scene, if that is "any")
     original_success: bool  # the task that the scene was set up for got done
     steps: int
     error: str | None = None
     plan_ms: float | None = None  # median time of one plan
     plan_age_ms: float | None = None  # median age of the plan at use, in simulated time
     failure: str | None = None  # a category of failures.py, for failed episodes of suites that tell them apart
+    done_tasks: tuple[str, ...] = ()  # tasks of the scene that got done, where that is known
     action_error: float | None = None  # of agents that know the right action: mean L1, in units of action
 
     @classmethod

@@ -72,6 +72,7 @@ def run_episode(
         original_success=episode.task in done,
         steps=step,
         error=error,
+        done_tasks=tuple(sorted(done)),
         failure=None if success or error else info["failures"].get(episode.instructed_task),
         action_error=getattr(agent, "action_error", None),
     )

@@ -138,6 +138,8 @@ def test_success_and_goal(bench):
     assert len(actions) == 10
     report, _ = bench.run(task="wander", goal="rest", init_state=2)
     assert (report["state"], report["step"], report["goal"]) == ("success", 10, "rest")
+    report, _ = bench.run(task="wander", goal="any", init_state=2)
+    assert (report["state"], report["step"], report["done_tasks"]) == ("success", 10, ["rest"])
     np.testing.assert_array_equal(actions, direct_actions(graph_stubs.TASKS[1], 2, "rest"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +14,7 @@ from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.evaluate import choose_tasks, identity, settings_of, write_json
 from zipmo_ros.apps.graph_client import GraphDriver
 from zipmo_ros.apps.video import compose, write_mp4
+from zipmo_ros.nodes.simulator import ANY
 from zipmo_sim.evaluation import Episode, Outcome, draw_episodes, summarise, table
 from zipmo_sim.suites import Task, tasks
 
@@ -45,13 +46,13 @@ class Film:
     def _render(self, step: int, outcome: Outcome) -> np.ndarray:
         views, plan = self.frames[step]
         latency = "" if outcome.plan_ms is None else f", a plan in {outcome.plan_ms:.0f} ms"
-        result = outcome.error or ("done" if outcome.success else "not done")
-        status = f"step {step}{latency}" + (f"  -  {result}" if step == len(self.frames) - 1 else "")
+        end = outcome.error or result(asdict(outcome))
+        status = f"step {step}{latency}" + (f"  -  {end}" if step == len(self.frames) - 1 else "")
         return compose(views["agentview"], views["eye_in_hand"], plan, f'"{outcome.instruction}"', status)
 
 
 def closest_task(sentence: str, candidates: list[Task]) -> Task:
-    """The task whose sentence is nearest in meaning: it decides which scene is set up, not what the arm does."""
+    """The task whose sentence is nearest in meaning: its scene is set up. What the arm does there is the planner's."""
     from zipmo_ros.motion.text import embed_sentences
 
     vectors = np.asarray(embed_sentences([sentence, *(task.language for task in candidates)]))
@@ -66,21 +67,32 @@ def choose_episodes(config) -> list[Episode]:
     if not config.say.strip():
         raise ValueError("the sentence of say= is empty")
     task = closest_task(config.say, available)
-    print(f"scene: {task.scene}; done when '{task.language}' holds, the closest task")
-    return [replace(e, instruction=config.say) for e in draw_episodes([task], config.episodes, config.seed)]
+    print(f"the scene of '{task.language}', the closest sentence; over when any task of the scene is done")
+    return [replace(episode, instructed_task=ANY, instruction=config.say)
+            for episode in draw_episodes([task], config.episodes, config.seed)]  # fmt: skip
+
+
+def result(episode: dict) -> str:
+    """What got done, in a few words; `episode`: an Outcome as a dictionary."""
+    if episode["error"]:
+        return "crashed"
+    if not episode["success"]:
+        return "not done"
+    return f"done: {', '.join(episode['done_tasks'])}" if episode["instructed_task"] == ANY else "done"
 
 
 def summary_table(report: dict) -> str:
-    """A row an episode: success, steps, plan latency and age."""
+    """A row an episode: what got done, steps, plan latency and age."""
     width = max(len(episode["instruction"]) for episode in report["episodes"])
-    rows = [f"{'instruction':<{width}}  result    steps  plan ms  plan age ms  video"]
-    for episode in report["episodes"]:
-        result = "crashed" if episode["error"] else "done" if episode["success"] else "not done"
+    results = [result(episode) for episode in report["episodes"]]
+    wide = max(map(len, results))
+    rows = [f"{'instruction':<{width}}  {'result':<{wide}}  steps  plan ms  plan age ms  video"]
+    for episode, outcome in zip(report["episodes"], results, strict=True):
         latency, age = (
             "-" if episode[key] is None else f"{episode[key]:.0f}" for key in ("plan_ms", "plan_age_ms")
         )
         rows.append(
-            f"{episode['instruction']:<{width}}  {result:<8}  {episode['steps']:>5}  {latency:>7}  {age:>11}"
+            f"{episode['instruction']:<{width}}  {outcome:<{wide}}  {episode['steps']:>5}  {latency:>7}  {age:>11}"
             f"  {episode['video']}"
         )
     return "\n".join(rows)

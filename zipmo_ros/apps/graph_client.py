@@ -180,11 +180,12 @@ class GraphDriver:
         done = report["done_tasks"]
         return Outcome.of(
             episode,
-            success=episode.instructed_task in done,
+            success=report["state"] == "success",
             original_success=episode.task in done,
             steps=report["step"],
             error=report["reason"] if report["state"] == "error" else None,
             failure=report.get("failure"),
+            done_tasks=tuple(done),
             plan_ms=_number(self._status.get("planner", {}).get("inference_ms_p50")),
             plan_age_ms=statistics.median(ages) if ages else None,
         )

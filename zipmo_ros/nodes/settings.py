@@ -53,7 +53,7 @@ class PolicyParameters:
 class SimParameters:
     suite: str = setting("mini", "Suite of tasks")
     task: str = setting("", "Task of the suite whose scene is set up; empty: the first")
-    goal: str = setting("", "Task of the same scene that ends the episode when done; empty: the task itself")
+    goal: str = setting("", "Task of the same scene that ends the episode when done; empty: the task itself; any")
     init_state: int = setting(0, "Initial state of the scene", minimum=0, maximum=INIT_STATES - 1)
     seed: int = setting(0, "Seed of the environment", minimum=0, maximum=2**31 - 1)
     episode: int = setting(-1, "Number of the episode; its time starts at 1000 s times this. -1: by task and state",

@@ -145,7 +145,7 @@ class SimNode(ManagedNode):
             self._messages[topics.IMAGES[view]] = convert.image_message(image, stamp_ns, view)
         self._rate.tick()
         if observation.last:
-            done = self._episode.goal in observation.done_tasks
+            done = self._episode.achieved(observation.done_tasks)
             self._finish("success" if done else "failure", "" if done else "the step limit was reached")
             return
         self._publish_observation(images=observation.images is not None)

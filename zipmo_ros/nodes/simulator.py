@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,9 +20,12 @@ class Suites(Protocol):
     def make_env(self, suite: str, task_name: str, **options: Any) -> Any: ...
 
 
+ANY = "any"  # as a goal: the first of the scene's tasks that gets done
+
+
 @dataclass(frozen=True)
 class Episode:
-    """One episode: the scene of `task` at `init_state`; it is over when task `goal` is done."""
+    """One episode: the scene of `task` at `init_state`; it is over when task `goal` is done, or ANY of them."""
 
     suite: str
     task: str
@@ -35,6 +39,9 @@ class Episode:
     def stamp_ns(self, step: int) -> int:
         """Simulated time of the observation before action `step`."""
         return observation_stamp(self.number, step)
+
+    def achieved(self, done_tasks: Collection[str]) -> bool:
+        return bool(done_tasks) if self.goal == ANY else self.goal in done_tasks
 
 
 @dataclass(frozen=True)
@@ -72,11 +79,12 @@ class Simulator:
         """The episode of these parameters; an empty task is the suite's first, an empty goal the task itself, and a
         negative number stands for the usual one. Raises ValueError for unknown names."""
         chosen = self._suites.task(suite, task) if task else self._suites.tasks(suite)[0]
-        goal_task = self._suites.task(suite, goal) if goal else chosen
+        goal_task = chosen if goal in ("", ANY) else self._suites.task(suite, goal)
         if goal_task.scene != chosen.scene:
             raise ValueError(f"goal '{goal}' belongs to scene '{goal_task.scene}', task '{task}' to '{chosen.scene}'")
         number = number if number >= 0 else episode_number(chosen.index, init_state)
-        return Episode(suite, chosen.name, goal_task.language, goal_task.name, init_state, seed, number, image_every)
+        goal = ANY if goal == ANY else goal_task.name
+        return Episode(suite, chosen.name, goal_task.language, goal, init_state, seed, number, image_every)
 
     def prepare(self, suite: str, task: str) -> None:
         """Have the environment of a task ready."""
@@ -97,9 +105,9 @@ class Simulator:
         """Execute the action [7]."""
         observation, _, _, truncated, info = self._env.step(action)
         self._done |= set(info["done_tasks"])
-        failed = truncated and episode.goal not in self._done
-        failure = info.get("failures", {}).get(episode.goal) if failed else None
-        return self._observe(observation, info, last=truncated or episode.goal in self._done, failure=failure)
+        achieved = episode.achieved(self._done)
+        failure = info.get("failures", {}).get(episode.goal) if truncated and not achieved else None
+        return self._observe(observation, info, last=truncated or achieved, failure=failure)
 
     def close(self) -> None:
         """Close the environment."""
