@@ -13,12 +13,13 @@ from tqdm import tqdm
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.evaluate import choose_tasks, identity, settings_of, write_json
 from zipmo_ros.apps.graph_client import GraphDriver
-from zipmo_ros.apps.video import compose, write_mp4
+from zipmo_ros.apps.video import compose, write_gif, write_mp4
 from zipmo_ros.nodes.simulator import ANY
 from zipmo_sim.evaluation import Episode, Outcome, draw_episodes, summarise, table
 from zipmo_sim.suites import Task, tasks
 
 FPS = 20  # images at every control step, so that the film runs in real time
+GIF_FPS, GIF_EVERY = 10, 4  # all episodes in one small file, at twice the speed
 
 
 class Film:
@@ -35,13 +36,17 @@ class Film:
             self._plan = overlay[:, : overlay.shape[1] // 2]
         self.frames.append((views, agentview if self._plan is None else self._plan))
 
-    def save(self, path: Path, outcome: Outcome) -> None:
-        """Write the film, its last frame held for a second, and beside it a PNG of four of its moments."""
+    def save(self, path: Path, outcome: Outcome) -> list[np.ndarray]:
+        """Write the film, its last frame held for a second, and beside it a PNG of four of its moments.
+
+        Returns its frames.
+        """
         steps = range(len(self.frames))
         frames = [self._render(step, outcome) for step in steps]
         write_mp4(path, [*frames, *[frames[-1]] * FPS], FPS)
         moments = [frames[round(share * steps[-1])] for share in (0.1, 0.4, 0.7, 1.0)]
         cv2.imwrite(str(path.with_suffix(".png")), cv2.cvtColor(np.concatenate(moments), cv2.COLOR_RGB2BGR))
+        return frames
 
     def _render(self, step: int, outcome: Outcome) -> np.ndarray:
         views, plan = self.frames[step]
@@ -108,7 +113,7 @@ def main(argv: list[str]) -> int:
         print(f"zipmo demo: {error}", file=sys.stderr)
         return 2
     out = Path(config.out)
-    outcomes, videos = [], []
+    outcomes, videos, shown = [], [], []
     film = Film()
     print("starting planner, policy and simulator nodes ...", flush=True)
     with GraphDriver(settings, image_every=1, on_frames=lambda *frames: film.take(*frames)) as graph:
@@ -117,7 +122,8 @@ def main(argv: list[str]) -> int:
             outcome = graph.run_episode(episode)
             name = f"{episode.task}_{episode.init_state}.mp4"
             if film.frames:
-                film.save(out / name, outcome)
+                frames = film.save(out / name, outcome)
+                shown += [*frames[::GIF_EVERY], *[frames[-1]] * GIF_FPS]
             outcomes.append(outcome)
             videos.append(name if film.frames else None)
     report = summarise(
@@ -126,6 +132,8 @@ def main(argv: list[str]) -> int:
     for episode, video in zip(report["episodes"], videos, strict=True):
         episode["video"] = video
     write_json(out / "summary.json", report)
+    if shown:
+        write_gif(out / "demo.gif", shown, GIF_FPS)
     text = f"{summary_table(report)}\n\n{table(report)}\n"
     (out / "summary.txt").write_text(text)
     print(f"\n{text}\nvideos and summary in {out}/")

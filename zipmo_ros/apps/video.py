@@ -1,4 +1,4 @@
-"""MP4 files of the loop at work: both cameras and the plan, with a caption below."""
+"""Films of the loop at work: both cameras and the plan, with a caption below; MP4 files, and a GIF for web pages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 PANEL = 320  # pixels of a panel's side
 CAPTION = 56  # pixels of the caption's height
@@ -49,4 +50,18 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: int = 20) -> None:
         if stream is None:
             raise ValueError(f"no frames for {path}")
         container.mux(stream.encode(None))
+    partial.replace(path)
+
+
+def write_gif(path: Path, frames: Iterable[np.ndarray], fps: int = 10, width: int = 640, colours: int = 64) -> None:
+    """Write frames (uint8 RGB [H, W, 3], at least one) as an endless GIF of this width; it appears when it is whole."""
+    images = [Image.fromarray(frame) for frame in frames]
+    if not images:
+        raise ValueError(f"no frames for {path}")
+    size = width, round(images[0].height * width / images[0].width)
+    palette = images[len(images) // 2].resize(size).quantize(colours)  # one for all, so that still parts stay still
+    small = [image.resize(size).quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part.gif")
+    small[0].save(partial, save_all=True, append_images=small[1:], duration=round(1000 / fps), loop=0, optimize=True)
     partial.replace(path)
