@@ -22,7 +22,7 @@ def test_unknown_command(capsys):
     assert "no command 'fly'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["eval", "demo", "collect"])
+@pytest.mark.parametrize("name", ["eval", "demo", "collect", "motion"])
 def test_command_help_describes_every_key(name, capsys):
     keys = list(load(name, []))
     with pytest.raises(SystemExit) as stop:

@@ -19,6 +19,7 @@ COMMANDS = {
     "eval": Command("evaluate", "success rates with intervals, through ROS or directly"),
     "collect": Command("collect", "demonstrations by scripted experts, with exact point tracks"),
     "train": Command("train", "train one stage: vae, bc, planner or policy"),
+    "motion": Command("motion", "errors of planner and autoencoder alone, on held-out demonstrations"),
     "bench": Command("bench", "latency of planning, as ratios measured in one run"),
     "interop": Command("interop", "verify against golden cases; load released checkpoints"),
     "doctor": Command("doctor", "check this machine: rclpy, rendering, assets, encoders, checkpoint, memory"),

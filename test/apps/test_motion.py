@@ -1,0 +1,64 @@
+"""`zipmo motion` as a user meets it."""
+
+import json
+
+import pytest
+import torch
+from window_stubs import make_windows
+
+from zipmo_policy import dataset
+from zipmo_ros.apps import cli
+from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.config import planner_nano, vae_nano
+from zipmo_ros.motion.planner import MotionPlanner
+from zipmo_ros.motion.vae import TrackVAE
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    torch.manual_seed(0)
+    checkpoint.save(tmp_path / "bundle/vae", TrackVAE(vae_nano()), {"points_in": 8})
+    checkpoint.save(tmp_path / "bundle/planner", MotionPlanner(planner_nano()))
+    return tmp_path / "bundle"
+
+
+def test_report(bundle, tmp_path, monkeypatch, capsys):
+    windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]))
+    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, max_demos: windows)
+    out = tmp_path / "out/motion.json"
+    words = [f"checkpoint={bundle}", f"out={out}", "data=here", "windows=2", "samples=2", "nfe=1"]
+    assert cli.main(["motion", *words]) == 0
+    text = capsys.readouterr().out
+    assert "2 held-out windows" in text
+    assert "constant velocity" in text
+    report = json.loads(out.read_text())
+    assert (report["result"], report["protocol"]) == ("motion", "zipmo-motion-v1")
+    assert report["command"].startswith("zipmo motion checkpoint=")
+    assert report["hashes"] == {"checkpoint": checkpoint.content_hash(bundle), "data": windows.data_hash}
+    assert report["held_out"]
+    assert report["points"] == {"drawn": 12, "encoded": 8}
+    assert {row["k"] for row in report["predictions"]} == {1, 2}
+    assert out.with_suffix(".png").stat().st_size > 5000
+    assert len(out.read_text()) < 60_000
+
+
+def test_training_windows_are_called_what_they_are(bundle, tmp_path, monkeypatch, capsys):
+    windows = make_windows(init_state=torch.tensor([3, 4, 3, 4]))
+    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, max_demos: windows)
+    assert cli.main(["motion", f"checkpoint={bundle}", f"out={tmp_path}/a.json", "samples=1", "nfe=1"]) == 0
+    assert "TRAINING windows" in capsys.readouterr().out
+    assert not json.loads((tmp_path / "a.json").read_text())["held_out"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["data=/nowhere"], "/nowhere"),
+        (["checkpoint=/nowhere"], "/nowhere"),
+        (["windows=0"], "windows must be at least 1"),
+        (["smaples=3"], "smaples"),
+    ],
+)
+def test_wrong_requests_say_what_is_wrong(words, reason, capsys):
+    assert cli.main(["motion", *words]) == 2
+    assert reason in capsys.readouterr().err
