@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import re
@@ -40,6 +41,7 @@ class DemonstrationWindows:
     landmarks: float16 [W, K, V, 2, 2], (y, x) of what each of the scene's K sentences takes and of where that is to go;
     NaN where there is nothing to tell. told: int64 [W, K], rows of `sentences` that they belong to, -1 for none.
     sentence: int64 [W], row of `sentences`. demo: int64 [W], row of `demos`. init_state, step: int64 [W].
+    parts: hash and windows of each file.
     """
 
     images: Tensor
@@ -56,6 +58,7 @@ class DemonstrationWindows:
     step: Tensor
     sentences: tuple[str, ...]
     demos: tuple[str, ...]
+    parts: tuple[tuple[str, slice], ...]
     data_hash: str
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -101,7 +104,7 @@ class DemonstrationWindows:
         for name in ("proprio", "actions"):
             if not torch.isfinite(tensors[name]).all():
                 raise ValueError(f"the demonstrations in {folders} hold {name} that are not finite")
-        digest = hashlib.sha256("".join(demo.digest for demo in demos).encode()).hexdigest()
+        digest = _digest(demos)
         logger.info(
             "%d windows of %d demonstrations, %d sentences, data %s", total, len(demos), len(sentences), digest[:12]
         )
@@ -110,6 +113,7 @@ class DemonstrationWindows:
             **tensors,
             sentences=sentences,
             demos=names,
+            parts=_parts(demos),
             data_hash=digest,
             provenance={demo.suite: demo.rendering for demo in demos},
         )
@@ -278,6 +282,21 @@ def _scan_demo(path: Path, data: h5py.Group, key: str, rendering: dict[str, str]
     digest = hashlib.sha256(json.dumps(described).encode() + actions.tobytes()).hexdigest()
     told = tuple(json.loads(data.attrs["landmark_sentences"]))
     return _Demo(path, key, name, str(data.attrs["language"]), told, init_state, steps, shape[1], rendering, digest)
+
+
+def _digest(demos: Sequence[_Demo]) -> str:
+    return hashlib.sha256("".join(demo.digest for demo in demos).encode()).hexdigest()
+
+
+def _parts(demos: Sequence[_Demo]) -> tuple[tuple[str, slice], ...]:
+    """Hash and windows of each file; `demos` file after file."""
+    parts, start = [], 0
+    for _, group in itertools.groupby(demos, key=lambda demo: demo.file):
+        group = list(group)
+        stop = start + sum(len(demo.render_steps) for demo in group)
+        parts.append((_digest(group), slice(start, stop)))
+        start = stop
+    return tuple(parts)
 
 
 def _check_same_rendering(demos: list[_Demo]) -> None:

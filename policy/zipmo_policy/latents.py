@@ -44,14 +44,14 @@ def cached(folder: Path | str | None, name: str, compute: Callable[[], Tensor]) 
 
 @torch.no_grad()
 def encode_tracks(
-    vae: TrackVAE, windows: DemonstrationWindows, points: int, draws: int, moving_weight: float, seed: int
+    vae: TrackVAE, windows: DemonstrationWindows, rows: slice, points: int, draws: int, moving_weight: float, seed: int
 ) -> Tensor:
-    """Normalised posterior means of every window, from `draws` random choices of points: float16 [W, draws, V * HW,
+    """Normalised posterior means of some windows, from `draws` random choices of points: float16 [W, draws, V * HW,
     C].
     """
     generator = torch.Generator().manual_seed(seed)
     device, latents = vae.latent_mean.device, []
-    for chosen in torch.arange(len(windows)).split(BATCH):
+    for chosen in torch.arange(rows.start, rows.stop).split(BATCH):
         tracks = rearrange(windows.tracks[chosen], "b v p t c -> (b v) p t c")
         moving = rearrange(windows.moving[chosen], "b v p -> (b v) p")
         tokens = vae.image_tokens(rearrange(windows.images[chosen], "b v h w c -> (b v) h w c").to(device))

@@ -13,7 +13,7 @@ from zipmo_policy.policy import Policy
 from zipmo_policy.sentences import Sentences
 from zipmo_policy.stages.grounding import GroundingOptions, GroundingStage
 from zipmo_policy.stages.head import HeadOptions, HeadStage
-from zipmo_policy.stages.planner import PlannerOptions, PlannerStage
+from zipmo_policy.stages.planner import PlannerOptions, PlannerStage, track_latents
 from zipmo_policy.stages.vae import VaeOptions, VaeStage
 from zipmo_ros.apps import train
 from zipmo_ros.motion.config import image_nano, planner_nano, vae_nano
@@ -97,6 +97,22 @@ def test_checkpoints_say_what_they_come_from(bundle, demonstrations):
     training, _ = windows.split((22, 23, 24))
     np.testing.assert_allclose(stats["proprio_mean"], windows.proprio_statistics(training)[0], rtol=1e-5)
     assert len(json.loads((bundle / "vae" / "stats.json").read_text())["latent_std"]) == 16
+
+
+def test_latents_are_kept_file_by_file(bundle, demonstrations, write, tmp_path):
+    """More demonstrations in another folder leave what was computed for the first one as it is."""
+    kept = {path.name: path.stat().st_mtime_ns for path in (bundle / "cache").glob("latents-*")}
+    assert len(kept) == 2  # red and blue
+    other = write(tmp_path / "more", suite="more", demos=1)
+    both = DemonstrationWindows.load([demonstrations, other])
+    first = DemonstrationWindows.load(demonstrations)
+    _, latents = track_latents(bundle / "vae", both, bundle / "cache", 1, 7.0)
+    _, alone = track_latents(bundle / "vae", first, bundle / "cache", 1, 7.0)
+    assert len(latents) == len(both)
+    assert torch.equal(latents[: len(first)], alone)
+    now = {path.name: path.stat().st_mtime_ns for path in (bundle / "cache").glob("latents-*")}
+    assert len(now) == 4
+    assert kept.items() <= now.items()
 
 
 def test_planner_starts_from_the_grounded_encoder_and_trains_it_on(bundle):

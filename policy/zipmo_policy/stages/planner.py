@@ -76,13 +76,22 @@ class PlanBatch:
 def track_latents(
     vae_dir: Path | str, windows, cache: Path | str | None, draws: int, moving_weight: float
 ) -> tuple[TrackVAE, Tensor]:
-    """The trained autoencoder, and its latents of all windows [W, draws, L, C]; see `encode_tracks`."""
+    """The trained autoencoder, and its latents of all windows [W, draws, L, C]; see `encode_tracks`.
+
+    They are kept file by file, so that more demonstrations cost no more than themselves.
+    """
     vae = checkpoint.load(vae_dir, TrackVAE)
     points = checkpoint.read_description(vae_dir)["meta"].get("points_in", 40)
-    name = (
-        f"latents-{checkpoint.content_hash(vae_dir)[:12]}-{windows.data_hash[:12]}-{draws}x{points}-{moving_weight:g}"
-    )
-    return vae, cached(cache, name, lambda: encode_tracks(vae, windows, points, draws, moving_weight, seed=0))
+    model = checkpoint.content_hash(vae_dir)[:12]
+    latents = [
+        cached(
+            cache,
+            f"latents-{model}-{data[:12]}-{draws}x{points}-{moving_weight:g}",
+            lambda rows=rows: encode_tracks(vae, windows, rows, points, draws, moving_weight, seed=0),
+        )
+        for data, rows in windows.parts
+    ]
+    return vae, torch.cat(latents)
 
 
 class PlannerStage(Stage):
