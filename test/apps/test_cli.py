@@ -4,11 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from zipmo_ros.apps import cli
 from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps.demo import choose_episodes, result
 from zipmo_ros.apps.evaluate import choose_tasks, write_json
-from zipmo_ros.apps.video import CAPTION, PANEL, compose, write_mp4
+from zipmo_ros.apps.video import CAPTION, PANEL, compose, write_gif, write_mp4
 
 
 def test_help_names_every_command(capsys):
@@ -22,7 +24,7 @@ def test_unknown_command(capsys):
     assert "no command 'fly'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["eval", "demo", "collect", "motion"])
+@pytest.mark.parametrize("name", ["eval", "demo", "collect", "motion", "report"])
 def test_command_help_describes_every_key(name, capsys):
     keys = list(load(name, []))
     with pytest.raises(SystemExit) as stop:
@@ -64,6 +66,28 @@ def test_options_are_overrides_too():
     config = load("demo", ["--say", sentence, "--seed", "3"])
     assert config.say == sentence
     assert config.seed == 3
+
+
+def test_gif_plays_all_frames_and_is_whole_or_absent(tmp_path):
+    ramp = np.tile(np.arange(0, 240, 3, dtype=np.uint8)[None, :, None], (40, 1, 3))
+    frames = [np.roll(ramp, 20 * number, axis=1) for number in range(3)]
+    write_gif(tmp_path / "film.gif", frames, fps=10, width=60)
+    with Image.open(tmp_path / "film.gif") as film:
+        assert (film.size, film.n_frames, film.info["duration"]) == ((60, 30), 3, 100)
+    with pytest.raises(ValueError, match="no frames"):
+        write_gif(tmp_path / "none.gif", [])
+    assert [path.name for path in tmp_path.iterdir()] == ["film.gif"]
+
+
+def test_a_said_sentence_is_over_when_any_task_of_its_scene_is_done():
+    config = load("demo", ["--say", "drop the loaf off in the container on the left"])
+    (episode,) = choose_episodes(config)
+    assert (episode.instructed_task, episode.instruction) == ("any", config.say)
+    assert episode.task.startswith("put_bread")
+    done = {"error": None, "success": True, "instructed_task": "any", "done_tasks": ("put_bread_in_left_bin",)}
+    assert result(done) == "done: put_bread_in_left_bin"
+    assert result({**done, "instructed_task": "put_bread_in_left_bin"}) == "done"
+    assert result({**done, "success": False}) == "not done"
 
 
 def test_tasks_by_name_keep_the_suite_order():

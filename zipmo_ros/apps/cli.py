@@ -21,6 +21,7 @@ COMMANDS = {
     "train": Command("train", "train one stage: vae, bc, planner or policy"),
     "motion": Command("motion", "errors of planner and autoencoder alone, on held-out demonstrations"),
     "bench": Command("bench", "latency of planning, as ratios measured in one run"),
+    "report": Command("report", "docs/results.md and its plots, from the result files of eval, motion and bench"),
     "interop": Command("interop", "verify against golden cases; load released checkpoints"),
     "doctor": Command("doctor", "check this machine: rclpy, rendering, assets, encoders, checkpoint, memory"),
 }
