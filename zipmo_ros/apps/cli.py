@@ -18,7 +18,7 @@ COMMANDS = {
     "say": Command("say", "publish an instruction to a running graph"),
     "eval": Command("evaluate", "success rates with intervals, through ROS or directly"),
     "collect": Command("collect", "demonstrations by scripted experts, with exact point tracks"),
-    "train": Command("train", "train one stage: vae, bc, planner or policy"),
+    "train": Command("train", "train one stage: vae, grounding, planner, policy or bc"),
     "motion": Command("motion", "errors of planner and autoencoder alone, on held-out demonstrations"),
     "bench": Command("bench", "latency of planning, as ratios measured in one run"),
     "report": Command("report", "docs/results.md and its plots, from the result files of eval, motion and bench"),
