@@ -18,10 +18,10 @@ THUMBNAIL = 32  # pixels; a thing that is handled spans two or three of them
 
 
 def chosen_windows(windows: DemonstrationWindows, indices: Tensor) -> DemonstrationWindows:
-    """The windows at `indices`, in that order."""
+    """The windows at `indices`, in that order; what file they are from is not kept."""
     fields = (field.name for field in dataclasses.fields(windows))
     rows = {name: value[indices] for name in fields if isinstance(value := getattr(windows, name), Tensor)}
-    return dataclasses.replace(windows, **rows)
+    return dataclasses.replace(windows, **rows, parts=())
 
 
 def past_motion(windows: DemonstrationWindows, index: int) -> tuple[Tensor, Tensor] | None:

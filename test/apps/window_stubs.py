@@ -25,4 +25,4 @@ def make_windows(count=4, points=24, **given):
     names = {field.name for field in dataclasses.fields(DemonstrationWindows) if field.type == "Tensor"}
     blank = {name: torch.zeros(count, dtype=torch.int64) for name in names - set(arrays)}
     names = ("suite/task/demo_0", "suite/task/demo_1")
-    return DemonstrationWindows(**blank, **arrays, sentences=SENTENCES, demos=names, data_hash="d")
+    return DemonstrationWindows(**blank, **arrays, sentences=SENTENCES, demos=names, parts=(), data_hash="d")
