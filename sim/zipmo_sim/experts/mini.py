@@ -56,7 +56,7 @@ def _stacking(env: ManipulationEnv, rng: np.random.Generator, noise: float, uppe
         around = Rotation.from_quat(quaternion, scalar_first=True).as_euler("zyx")[0]
         return nearest_yaw(around, np.pi / 2)
 
-    return PickPlace(env, rng, noise, upper, place, placed, travel=0.93, clearance=0.035, tolerance=0.006, goal_yaw=yaw)
+    return PickPlace(env, rng, noise, upper, place, placed, travel=0.93, clearance=0.035, tolerance=0.01, goal_yaw=yaw)
 
 
 class LeverExpert(Expert):
