@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from zipmo_ros.nodes.worker import Worker
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 Result = TypeVar("Result")
+SIGNAL_GRACE = 0.5  # s
 
 
 class StartError(RuntimeError):
@@ -185,6 +187,14 @@ class ManagedNode(LifecycleNode):
         return {"state": self._state_machine.current_state[1], **self.values()}
 
 
+def _ending() -> bool:
+    """Whether the context has ended, or does within a moment: what breaks on a signal may be told before it."""
+    deadline = time.monotonic() + SIGNAL_GRACE
+    while rclpy.ok() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not rclpy.ok()
+
+
 def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
     """Spin one node until it is interrupted; 0 then, 1 when it could not start."""
     rclpy.init(args=args)
@@ -198,8 +208,8 @@ def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except Exception as error:
-        # A signal ends the context at once; whatever breaks on it then (a publisher, a start) is no failure.
-        if rclpy.ok():
+        # A signal ends the context; whatever breaks on it then (a publisher, a wait, a start) is no failure.
+        if not _ending():
             status = 1
             if not isinstance(error, StartError):  # its reason is in the log already
                 rclpy.logging.get_logger("zipmo_ros").fatal(traceback.format_exc())
