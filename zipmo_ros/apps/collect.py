@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # What a user can put right: told in one line, without a traceback.
 _EXPECTED = (ValueError, DemoError, BlockingIOError, WorkerError, AssetsNotFoundError, LiberoNotInstalledError)
-REPLAN_EVERY, NFE = 4, 4  # of a model that leads
+REPLAN_EVERY, NFE = 2, 4  # of a model that leads
 
 
 def main(argv: list[str]) -> int:
