@@ -38,7 +38,7 @@ def executed(horizon, step):
 
 
 def test_a_late_plan_is_used_from_the_step_that_it_is_late_by():
-    horizon = Horizon(NewestOnly())
+    horizon = Horizon(NewestOnly(), 4)
     horizon.add(4 * CONTROL_PERIOD_NS, ramp())
     assert executed(horizon, 7) == 0.03
     horizon.add(8 * CONTROL_PERIOD_NS, ramp(0.5))
@@ -47,7 +47,7 @@ def test_a_late_plan_is_used_from_the_step_that_it_is_late_by():
 
 @given(stamp=st.integers(0, 500), late=st.integers(0, LENGTH + 5))
 def test_never_a_past_step_and_nothing_past_the_end(stamp, late):
-    horizon = Horizon(NewestOnly())
+    horizon = Horizon(NewestOnly(), 4)
     horizon.add(stamp * CONTROL_PERIOD_NS, ramp())
     if late < LENGTH:
         assert executed(horizon, stamp + late) == late / 100
@@ -68,7 +68,7 @@ def test_due_every_so_many_steps(replan_every, steps):
 
 
 def test_an_older_plan_is_refused_until_reset():
-    horizon = Horizon(NewestOnly())
+    horizon = Horizon(NewestOnly(), 4)
     horizon.add(8 * CONTROL_PERIOD_NS, ramp())
     with pytest.raises(ValueError, match="reset"):
         horizon.add(4 * CONTROL_PERIOD_NS, ramp())

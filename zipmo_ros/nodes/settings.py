@@ -17,7 +17,7 @@ class PlannerParameters:
     device: str = setting("cpu", "Torch device that plans, such as cpu or cuda", read_only=True)
     threads: int = setting(1, "Torch threads on the CPU; with 1, results repeat on every machine",
                            minimum=1, maximum=256, read_only=True)  # fmt: skip
-    replan_every: int = setting(4, "Control steps between two plans; images that come sooner are not planned for",
+    replan_every: int = setting(2, "Control steps between two plans; images that come sooner are not planned for",
                                 minimum=1, maximum=16)  # fmt: skip
     noise_seed: int = setting(0, "Seed of the sampling noise; the same seed and stamp give the same plan",
                               minimum=0, maximum=2**31 - 1)  # fmt: skip
@@ -37,7 +37,7 @@ class PolicyParameters:
                            minimum=1, maximum=256, read_only=True)  # fmt: skip
     mode: str = setting("lockstep", "lockstep waits for the plan that a step is due; realtime never waits",
                         choices=("lockstep", "realtime"))  # fmt: skip
-    replan_every: int = setting(4, "Control steps between two plans that are taken", minimum=1, maximum=16)
+    replan_every: int = setting(2, "Control steps between two plans that are taken", minimum=1, maximum=16)
     ensemble: str = setting("intended", "How chunks that overlap are blended (official: with the published index)",
                             choices=("intended", "official"), read_only=True)  # fmt: skip
     plan_timeout: float = setting(0.4, "Realtime: age of the newest plan (s) at which the arm stops",
@@ -60,7 +60,7 @@ class SimParameters:
                            minimum=-1, maximum=2_000_000)  # fmt: skip
     mode: str = setting("lockstep", "lockstep waits for the command of each observation; realtime runs at 20 Hz",
                         choices=("lockstep", "realtime"))  # fmt: skip
-    image_every: int = setting(4, "Steps between two pairs of images", minimum=1, maximum=16)
+    image_every: int = setting(2, "Steps between two pairs of images", minimum=1, maximum=16)
     max_steps: int = setting(0, "Control steps of an episode; 0: the suite's own limit", minimum=0, maximum=10000,
                              read_only=True)  # fmt: skip
     autoreset: bool = setting(True, "Start an episode when activated and after each end, from the next initial state")

@@ -28,7 +28,7 @@ class Horizon:
     not needed (`due`), which makes the loop independent of how often cameras deliver.
     """
 
-    def __init__(self, ensemble: Ensemble, replan_every: int = 4):
+    def __init__(self, ensemble: Ensemble, replan_every: int):
         if replan_every < 1:
             raise ValueError(f"replan_every must be at least 1 step, got {replan_every}")
         self.ensemble = ensemble
