@@ -31,7 +31,7 @@ class Settings:
 
     noise: tuple[float, ...] = NOISE
     render_every: int = 2
-    recovery: float = 0.15
+    recovery: float = 0.25
     after_success: int = 8
     led: float = 0.8
 
