@@ -7,7 +7,12 @@ import numpy as np
 from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.experts.core import Expert
 
-_MODULES = {"mini": "zipmo_sim.experts.mini"}  # every other suite is LIBERO's
+_MODULES = {
+    "mini": "zipmo_sim.experts.mini",
+    "libero_object": "zipmo_sim.experts.basket",
+    "libero_object_mixed": "zipmo_sim.experts.basket",
+    "libero_spatial": "zipmo_sim.experts.bowl",
+}
 
 
 def make_expert(env: ManipulationEnv, rng: np.random.Generator, noise: float = 0.0, recovery: bool = False) -> Expert:
@@ -20,8 +25,10 @@ def make_expert(env: ManipulationEnv, rng: np.random.Generator, noise: float = 0
     """
     if not 0 <= noise <= 0.5:
         raise ValueError(f"noise must be in 0 .. 0.5 (up to 0.25 is recommended), got {noise}")
-    module = importlib.import_module(_MODULES.get(env.task.suite, "zipmo_sim.experts.libero"))
-    expert = module.make_expert(env, rng, noise)
+    suite = env.task.suite
+    if suite not in _MODULES:
+        raise ValueError(f"no scripted expert for {suite} (task {env.task.name}); only for {', '.join(_MODULES)}")
+    expert = importlib.import_module(_MODULES[suite]).make_expert(env, rng, noise)
     if recovery:
         expert.displace()
     return expert

@@ -18,7 +18,7 @@ ROTATION_SCALE = 0.5  # rad per unit of action
 HOME_YAW = np.pi / 2  # direction in which the fingers close in the arm's home position
 _GAIN = 1.6
 _MAX_WIDTH = 0.074  # m, the widest thing to grasp; the hand opens to 0.08
-_OPEN, _SHUT = 0.066, 0.006  # m between the fingers
+_OPEN = 0.066  # m between the fingers
 _OTHER = 0.4  # share of the wrong places that are over another object
 _NOISE_STEPS = 8.0  # time constant of the disturbance
 
@@ -118,17 +118,21 @@ class Expert:
         """Position of the grip site [3]."""
         return self.env.eef_pose()[0]
 
+    def lean(self) -> float:
+        """How far the hand points outwards instead of down now, rad: turned about the direction in which it closes."""
+        return 0.0
+
     @property
     def opening(self) -> float:
         """Metres between the fingers, 0 .. 0.08."""
         return float(np.abs(self.env.proprio()[7:]).sum())
 
     def steer(self, target: np.ndarray, yaw: float, shut: bool, speed: float | None = None) -> np.ndarray:
-        """P control of the grip site towards target [3], pointing down, fingers closing in direction yaw."""
+        """P control of the grip site towards target [3], pointing down but for lean(), closing in direction yaw."""
         limit = self.style.speed if speed is None else speed
         position, rotation = self.env.eef_pose()
         move = _limit(_GAIN * (target - position) / POSITION_SCALE, limit)
-        turn = _limit(_turn(rotation, yaw) / ROTATION_SCALE, 0.6 * limit)
+        turn = _limit(_turn(rotation, yaw, self.lean()) / ROTATION_SCALE, 0.6 * limit)
         return np.concatenate([move, turn, [1.0 if shut else -1.0]])
 
     def approach(
@@ -141,7 +145,7 @@ class Expert:
         position, rotation = self.env.eef_pose()
         offset = target[:2] - position[:2]
         distance = np.linalg.norm(offset)
-        twist = abs(_turn(rotation, yaw)[2])
+        twist = abs(_turn(rotation, yaw, self.lean())[2])
         low = position[2] < hover - 0.01
         slack = 3.0 if low else 1.0  # once on the way down, small errors are corrected there
         ready = shut or self.opening > _OPEN
@@ -181,10 +185,11 @@ def _limit(vector: np.ndarray, norm: float) -> np.ndarray:
     return vector * min(1.0, norm / max(np.linalg.norm(vector), 1e-9))
 
 
-def _turn(rotation: np.ndarray, yaw: float) -> np.ndarray:
-    """Rotation vector (world frame, rad) from the hand's rotation to pointing down with the given yaw."""
+def _turn(rotation: np.ndarray, yaw: float, lean: float = 0.0) -> np.ndarray:
+    """Rotation vector (world frame, rad) from the hand's rotation to pointing down with the given yaw and lean."""
     cos, sin = np.cos(yaw), np.sin(yaw)
-    goal = np.array([[cos, sin, 0], [sin, -cos, 0], [0, 0, -1]])
+    down = np.array([[cos, sin, 0], [sin, -cos, 0], [0, 0, -1]])
+    goal = down @ Rotation.from_euler("x", -lean).as_matrix()
     return Rotation.from_matrix(goal @ rotation.T).as_rotvec()
 
 
@@ -258,6 +263,9 @@ class PickPlace(Expert):
     it is not yet over it. tolerance: of the release, horizontally, m. turned: as in top_grasp.
     """
 
+    empty = 0.006  # m between the fingers when they have closed on nothing
+    squeeze = 3  # steps for which both fingers have to touch the object before it is lifted
+
     def __init__(
         self,
         env: ManipulationEnv,
@@ -304,7 +312,7 @@ class PickPlace(Expert):
     def act(self) -> np.ndarray:
         touching = all(self.touches(self._root))
         self._firm = self._firm + 1 if touching else 0
-        lifted = self.hand[2] > self.grasp().position[2] - 0.02 and self._firm >= 3
+        lifted = self.hand[2] > self.grasp().position[2] - 0.02 and self._firm >= self.squeeze
         if self._placed() and not (touching and not self._over_goal()):
             return self._retreat()
         self._closing &= not lifted
@@ -335,7 +343,7 @@ class PickPlace(Expert):
     def _fetch(self) -> np.ndarray:
         grasp = self.grasp()
         hover = grasp.top + 0.035 + 0.5 * self.style.lift
-        self._reopen = self.opening < _SHUT or (self._reopen and self.opening < _OPEN)
+        self._reopen = self.opening < self.empty or (self._reopen and self.opening < _OPEN)
         if self._reopen:  # closed on nothing: rise, open, align again
             self._closing = False
             self.phase = Phase.SLOW
