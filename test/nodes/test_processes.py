@@ -63,7 +63,8 @@ def test_driver_runs_episodes_like_the_loop_without_ros(stub_graph, fresh_domain
                      on_frames=lambda views, overlay: frames.append((views, overlay))) as driver:  # fmt: skip
         outcome = driver.run_episode(episode(wander, 30, "wander about"))
         assert (outcome.error, outcome.success, outcome.steps) == (None, False, wander.max_steps)
-        np.testing.assert_array_equal(driver.recording.action_array(), direct_actions(wander, 30, "wander about"))
+        expected = direct_actions(wander, 30, "wander about", replan_every=4)
+        np.testing.assert_array_equal(driver.recording.action_array(), expected)
         assert set(driver.recording.plan_ages("lockstep")) == {0, 50, 100, 150}
         assert outcome.plan_ms is None or outcome.plan_ms > 0
         assert 8 <= len(frames) <= 10  # images are best effort
