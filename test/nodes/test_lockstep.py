@@ -191,3 +191,16 @@ def test_autoreset_announces_and_goes_on(graph):
     bench = Bench(graph, autoreset=True, announce_instruction=True, task="rest", init_state=48)
     graph.until(lambda: [e["init_state"] for e in bench.episodes if e["state"] == "success"][:3] == [48, 49, 0])
     assert bench.in_use[-1] == "rest where you are"
+
+
+def test_the_next_episode_leaves_the_users_sentence_in_use(graph):
+    bench = Bench(graph, autoreset=True, announce_instruction=True, task="rest", init_state=48)
+
+    def solved():
+        return sum(episode["state"] == "success" for episode in bench.episodes)
+
+    graph.until(solved)
+    bench.instruct("put it down")
+    seen = solved()
+    graph.until(lambda: solved() >= seen + 2)
+    assert bench.in_use[-1] == "put it down"

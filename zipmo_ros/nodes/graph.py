@@ -106,7 +106,7 @@ GRAPHS = {
                      ("", "intended", "official")),
             Argument("autoreset", "", "start an episode at once and after each end",
                      (("sim", "autoreset"),), ("", *_SWITCH)),
-            Argument("announce_instruction", "", "publish the task's sentence when an episode starts",
+            Argument("announce_instruction", "", "publish a task's sentence when its first episode starts",
                      (("sim", "announce_instruction"),), ("", *_SWITCH)),
             Argument("libero_assets", "", "folder with LIBERO's assets", (("sim", "libero_assets"),)),
             Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",

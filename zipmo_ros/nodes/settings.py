@@ -64,7 +64,7 @@ class SimParameters:
     max_steps: int = setting(0, "Control steps of an episode; 0: the suite's own limit", minimum=0, maximum=10000,
                              read_only=True)  # fmt: skip
     autoreset: bool = setting(True, "Start an episode when activated and after each end, from the next initial state")
-    announce_instruction: bool = setting(True, "Publish the task's sentence when an episode starts")
+    announce_instruction: bool = setting(True, "Publish a task's sentence when its first episode starts")
     patience: float = setting(1.0, "Lockstep: seconds until an unanswered observation is published again",
                               minimum=0.1, maximum=60.0)  # fmt: skip
     command_timeout: float = setting(0.4, "Realtime: silence of the command (s) at which the arm stops",

@@ -42,6 +42,7 @@ class SimNode(ManagedNode):
         self._simulator: Simulator | None = None
         self._episode: Episode | None = None
         self._observation: Observation | None = None
+        self._announced: str | None = None  # so that another round of a task leaves the user's own sentence in use
         self._stepping = False  # the worker has the episode; the next observation is on its way
         self._messages: dict[str, Any] = {}  # newest observation, by topic
         self._parts: dict[str, tuple[int, Any]] = {}  # newest half commands, by topic: stamp and value
@@ -78,6 +79,7 @@ class SimNode(ManagedNode):
         self._simulator = None
 
     def begin(self) -> None:
+        self._announced = None
         if self.settings.autoreset:
             self._start_episode(self._describe())
 
@@ -116,7 +118,8 @@ class SimNode(ManagedNode):
         self._watchdog.reset()
         self._watchdog.timeout = self.settings.command_timeout
         # Before the environment's own reset, which takes far longer than the sentence needs to arrive.
-        if self.settings.announce_instruction:
+        if self.settings.announce_instruction and episode.language != self._announced:
+            self._announced = episode.language
             self._instruction.publish(String(data=episode.language))
         self._work(lambda: self._simulator.begin(episode))
 
