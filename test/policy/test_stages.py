@@ -17,6 +17,7 @@ from zipmo_policy.stages.planner import PlannerOptions, PlannerStage, track_late
 from zipmo_policy.stages.vae import VaeOptions, VaeStage
 from zipmo_ros.apps import train
 from zipmo_ros.motion.config import image_nano, planner_nano, vae_nano
+from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.generator import MotionGenerator
 from zipmo_ros.motion.planner import MotionPlanner
 from zipmo_ros.motion.sentence import set_sentence_statistics
@@ -125,6 +126,23 @@ def test_planner_starts_from_the_grounded_encoder_and_trains_it_on(bundle):
                                weights["planner"][f"image_encoder.{name}"]) for name in names)  # fmt: skip
 
 
+def test_a_planner_is_taken_to_other_tasks(bundle, demonstrations, tmp_path):
+    """Its encoder learns to point there, then goes back in; the rest of its weights stay, the sentences are new."""
+    still, data = (*QUICK, "train.learning_rate=0"), f"data={demonstrations}"
+    grounding, out = tmp_path / "grounding", tmp_path / "planner"
+    assert train.main(["grounding", data, f"out={grounding}", f"encoder={bundle}/planner", *QUICK]) == 0
+    starts = (f"init={bundle}/planner", f"encoder={grounding}", f"vae={bundle}/vae", f"cache={bundle}/cache")
+    assert train.main(["planner", data, f"out={out}", *starts, "stage.point_draws=1", *still]) == 0
+    old, learned, new = (load_file(path / "model.safetensors") for path in (bundle / "planner", grounding, out))
+    for name, weight in new.items():
+        part, _, inner = name.partition(".")
+        if part != "sentence":
+            assert torch.equal(weight, learned[inner] if part == "image_encoder" else old[name]), name
+    assert not torch.equal(learned["pointer.point.weight"], old["image_encoder.pointer.point.weight"])
+    meta = json.loads((out / "config.json").read_text())["meta"]
+    assert set(meta["sources"]) == {"vae", "encoder", "init"}
+
+
 def test_finished_run_resumes_and_other_data_is_refused(bundle, demonstrations, write, tmp_path, capsys):
     more = [key.replace("max_steps=2", "max_steps=3") for key in QUICK]
     out = tmp_path / "bc"
@@ -204,7 +222,9 @@ def test_encoder_learns_to_point_where_the_sentence_says(demonstrations, tmp_pat
     windows = DemonstrationWindows.load(demonstrations, tracks=False, max_demos=1)
     words = Sentences(windows.sentences, "minilm")
     torch.manual_seed(0)
-    stage = GroundingStage(windows, image_nano(), words, GroundingOptions(batch_size=8, augment=None), **COMMON)
+    model = ConvEncoder(image_nano())
+    set_sentence_statistics(model, words.vectors)
+    stage = GroundingStage(windows, model, words, GroundingOptions(batch_size=8, augment=None), **COMMON)
     config = TrainConfig(max_steps=160, warmup_steps=5, learning_rate=1e-3, ema_decay=0.8)
     result = fit(stage.model, stage.loss, stage.batches, config, tmp_path)
     stage.validation = stage.training

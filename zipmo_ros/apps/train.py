@@ -27,7 +27,8 @@ stages:
 common keys:
   data=DIR              folder with *_demo.hdf5; several: 'data=[DIR,DIR]'
   out=DIR               checkpoint folder (default runs/STAGE)
-  vae=DIR encoder=DIR planner=DIR  checkpoints of other stages
+  vae=DIR planner=DIR   checkpoints of other stages
+  encoder=DIR           checkpoint of grounding or of a planner: start from its image encoder
   rephrasings=FILE      other words for the sentences, drawn while training; null: none
   init=DIR              start from the weights of a checkpoint of the same stage (more data, another phase)
   cache=DIR             precomputed latents and sentence vectors
@@ -79,6 +80,7 @@ def run(name: str, config: Any) -> int:
     from zipmo_policy.dataset import DemonstrationWindows
     from zipmo_policy.stages.registry import make_stage, stage_class
     from zipmo_ros.apps.plotting import plot_metrics
+    from zipmo_ros.motion.checkpoint import content_hash
     from zipmo_ros.motion.config import from_dict
     from zipmo_ros.motion.training import MetricsLog, TrainConfig, fit
     from zipmo_ros.share import share_path
@@ -108,6 +110,8 @@ def run(name: str, config: Any) -> int:
     parameters = sum(parameter.numel() for parameter in stage.model.parameters())
     logger.info("%s: %.2f M parameters, %d training windows", name, parameters / 1e6, len(stage.training))
 
+    sources = {key: content_hash(plain[key]) for key in kind.builds_on if plain[key]}
+
     def save(model, step: int, minutes: float) -> None:
         meta = {
             "stage": name,
@@ -118,6 +122,7 @@ def run(name: str, config: Any) -> int:
             "demonstrations": len(windows.demos),
             "rendering": windows.provenance,
             "sentences": list(windows.sentences),
+            "sources": sources,
             "training": {key: plain[key] for key in ("stage", "train", "data", "validation_states", "max_demos")},
         }
         stage.save(model, out, meta)

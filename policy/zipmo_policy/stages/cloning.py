@@ -13,9 +13,9 @@ from zipmo_policy.augmentation import AugmentConfig, augment
 from zipmo_policy.behaviour_cloning import BehaviourCloning, nano
 from zipmo_policy.sentences import Sentences
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
+from zipmo_policy.stages.encoder import load_encoder
 from zipmo_policy.stages.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.losses import discounted_bc_loss
 from zipmo_ros.motion.sentence import set_sentence_statistics
 
@@ -44,6 +44,7 @@ class ActionBatch:
 
 class CloningStage(Stage):
     needs_tracks = False
+    builds_on = ("encoder", "init")
     headline = ("l1", "xyz_l1", "gripper")
 
     def __init__(
@@ -66,7 +67,7 @@ class CloningStage(Stage):
         model = BehaviourCloning(config)
         set_sentence_statistics(model, words.vectors)
         if settings["encoder"]:
-            model.image_encoder.load_state_dict(checkpoint.load(settings["encoder"], ConvEncoder).state_dict())
+            model.image_encoder.load_state_dict(load_encoder(settings["encoder"]).state_dict())
         stage = cls(windows, model, words, options(CloningOptions, settings), **common(settings))
         return stage.start_from(settings["init"])
 

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from zipmo_policy.augmentation import AugmentConfig, augment
 from zipmo_policy.dataset import VIEWS
 from zipmo_policy.sentences import Sentences
+from zipmo_policy.stages.encoder import load_encoder
 from zipmo_policy.stages.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.config import ImageEncoderConfig, image_nano
+from zipmo_ros.motion.config import image_nano
 from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.pointer import Pointing, pointing_loss
 from zipmo_ros.motion.sentence import set_sentence_statistics
@@ -47,17 +48,15 @@ class PointingBatch:
 
 class GroundingStage(Stage):
     needs_tracks = False
+    builds_on = ("encoder", "init")
     headline = tuple(f"{view}_{name}_near" for view in VIEWS for name in LANDMARKS)
 
-    def __init__(
-        self, windows, config: ImageEncoderConfig, sentences: Sentences, options: GroundingOptions, **common
-    ) -> None:
+    def __init__(self, windows, model: ConvEncoder, sentences: Sentences, options: GroundingOptions, **common) -> None:
         super().__init__(windows, **common)
         if not windows.landmarks.shape[1]:
             raise ValueError("these demonstrations do not say where their sentences point: collect them anew")
         self.options, self.sentences = options, sentences
-        self.model = ConvEncoder(config).to(self.device)
-        set_sentence_statistics(self.model, sentences.vectors)
+        self.model = model.to(self.device)
         self.batches = self.make_batches(options.batch_size, self.collate)
 
     @classmethod
@@ -67,8 +66,10 @@ class GroundingStage(Stage):
             raise ValueError("only the image encoder of model=nano is trained here")
         config = model_config(preset(), settings["model"]["image"])
         stage_options = options(GroundingOptions, settings)
-        words = sentences(windows, config.text.encoder, settings)
-        return cls(windows, config, words, stage_options, **common(settings)).start_from(settings["init"])
+        model = load_encoder(settings["encoder"]) if settings["encoder"] else ConvEncoder(config)
+        words = sentences(windows, model.config.text.encoder, settings)
+        set_sentence_statistics(model, words.vectors)
+        return cls(windows, model, words, stage_options, **common(settings)).start_from(settings["init"])
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PointingBatch:
         told = self.windows.told[indices]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zipmo_policy.latents import cached, draw_row, sample_plans
 from zipmo_policy.model import HeadConfig, PolicyHead, base, nano
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
-from zipmo_policy.stages.planner import sources, track_latents
+from zipmo_policy.stages.planner import track_latents
 from zipmo_policy.stages.stage import Stage, common, model_config, options
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.losses import discounted_bc_loss
@@ -47,6 +47,7 @@ class HeadBatch:
 
 
 class HeadStage(Stage):
+    builds_on = ("vae", "planner", "init")
     headline = ("l1", "xyz_l1", "gripper", "gripper_first", "plan_l1", "plan_xyz_l1", "plan_gripper_first")
 
     def __init__(
@@ -59,7 +60,6 @@ class HeadStage(Stage):
         mean, self.proprio_std = windows.proprio_statistics(self.training)
         self.model.set_statistics(mean, self.proprio_std)
         self.batches = self.make_batches(options.batch_size, self.collate)
-        self.sources: dict[str, str] = {}
 
     @classmethod
     def create(cls, windows, settings: dict[str, Any]) -> HeadStage:
@@ -77,9 +77,7 @@ class HeadStage(Stage):
             )
         elif chosen.sampled_fraction:
             raise ValueError("stage.sampled_fraction needs planner=DIR")
-        stage = cls(windows, PolicyHead(config), latents, plans, chosen, **common(settings))
-        stage.sources = sources(settings, "vae", "planner")
-        return stage.start_from(settings["init"])
+        return cls(windows, PolicyHead(config), latents, plans, chosen, **common(settings)).start_from(settings["init"])
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> HeadBatch:
         options, count = self.options, len(indices)
@@ -115,7 +113,7 @@ class HeadStage(Stage):
         return metrics
 
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
-        checkpoint.save(directory, model, {**meta, "sources": self.sources})
+        checkpoint.save(directory, model, meta)
 
 
 def planned_latents(planner_dir: Path | str, windows, cache: Path | str | None, draws: int, steps: int) -> Tensor:

@@ -15,11 +15,11 @@ from zipmo_policy.dataset import VIEWS
 from zipmo_policy.latents import cached, draw_row, encode_tracks
 from zipmo_policy.points import TrackErrors
 from zipmo_policy.sentences import Sentences
+from zipmo_policy.stages.encoder import load_encoder
 from zipmo_policy.stages.grounding import pixels_off, pointing_errors
 from zipmo_policy.stages.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import PlannerConfig, planner_base_libero, planner_nano
-from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.flow import euler, logit_normal_times
 from zipmo_ros.motion.losses import flow_matching_loss
 from zipmo_ros.motion.planner import Conditioning, MotionPlanner
@@ -96,6 +96,7 @@ def track_latents(
 
 class PlannerStage(Stage):
     headline = HEADLINE
+    builds_on = ("vae", "encoder", "init")
 
     def __init__(
         self,
@@ -111,7 +112,6 @@ class PlannerStage(Stage):
         self.options, self.latents, self.sentences = options, latents, sentences
         self.model, self.vae = model.to(self.device), vae.to(self.device)
         self.batches = self.make_batches(options.batch_size, self.collate)
-        self.sources: dict[str, str] = {}
 
     @classmethod
     def create(cls, windows, settings: dict[str, Any]) -> PlannerStage:
@@ -126,11 +126,9 @@ class PlannerStage(Stage):
                 f"the planner makes latents {expected}, but {settings['vae']} has {list(latents.shape[2:])}"
             )
         words = sentences(windows, model.config.text.encoder, settings)
-        if not settings["init"]:
+        if settings["encoder"] or not settings["init"]:
             set_sentence_statistics(model, words.vectors)
-        stage = cls(windows, model, vae, latents, words, stage_options, **common(settings))
-        stage.sources = sources(settings, "vae", "encoder", "init")
-        return stage
+        return cls(windows, model, vae, latents, words, stage_options, **common(settings))
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PlanBatch:
         images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
@@ -203,23 +201,18 @@ class PlannerStage(Stage):
             errors.add(predicted, tracks, moving, prefix=f"{view}_{prefix}")
 
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
-        checkpoint.save(directory, model, {**meta, "sources": self.sources})
-
-
-def sources(settings: dict[str, Any], *names: str) -> dict[str, str]:
-    """Content hashes of the checkpoints that a stage built on."""
-    return {name: checkpoint.content_hash(settings[name]) for name in names if settings[name]}
+        checkpoint.save(directory, model, meta)
 
 
 def initial_planner(settings: dict[str, Any]) -> MotionPlanner:
-    """The weights of `init=DIR`; or a new planner, with the image encoder of `encoder=DIR` if that is given."""
+    """The weights of `init=DIR`, or a new planner; with the image encoder of `encoder=DIR` if that is given."""
+    encoder = load_encoder(settings["encoder"]) if settings["encoder"] else None
     if settings["init"]:
-        return checkpoint.load(settings["init"], MotionPlanner)
-    preset = {"nano": planner_nano, "base": planner_base_libero}[settings["model"]["preset"]]()
-    config: PlannerConfig = model_config(preset, settings["model"]["planner"])
-    if not settings["encoder"]:
-        return MotionPlanner(config)
-    encoder = checkpoint.load(settings["encoder"], ConvEncoder)
-    model = MotionPlanner(dataclasses.replace(config, image=encoder.config))
-    model.image_encoder.load_state_dict(encoder.state_dict())
+        model = checkpoint.load(settings["init"], MotionPlanner)
+    else:
+        preset = {"nano": planner_nano, "base": planner_base_libero}[settings["model"]["preset"]]()
+        config: PlannerConfig = model_config(preset, settings["model"]["planner"])
+        model = MotionPlanner(dataclasses.replace(config, image=encoder.config) if encoder else config)
+    if encoder:
+        checkpoint.load_strictly(model.image_encoder, encoder.state_dict(), settings["encoder"])
     return model

@@ -19,12 +19,13 @@ from zipmo_ros.motion.config import from_dict, to_dict
 class Stage(ABC):
     """A model and how it is trained; `fit` of zipmo_ros.motion.training does the rest.
 
-    needs_images, needs_tracks: what of the demonstrations must be in memory. headline: the validation figures worth a
-    line on the screen.
+    needs_images, needs_tracks: what of the demonstrations must be in memory. builds_on: settings that name checkpoints
+    whose weights or outputs it uses. headline: the validation figures worth a line on the screen.
     """
 
     needs_images: ClassVar[bool] = True
     needs_tracks: ClassVar[bool] = True
+    builds_on: ClassVar[tuple[str, ...]] = ("init",)
     headline: ClassVar[tuple[str, ...]] = ()
     model: nn.Module
     batches: WindowBatches
