@@ -25,7 +25,8 @@ _PALM = 0.05  # m by which the hand's hovering height may be below the top of it
 _AROUND = 0.012  # m between the fingers at most, when they hold the rim
 _SLACK = 0.012  # m between the hand and the middle of the wall that it holds, at most
 _REST = 0.02  # m by which the bowl moves before its grasp is chosen anew
-_OVER = 0.05  # m that the bowl rises before it moves sideways, out of the drawer or off the stove
+_OVER = 0.05  # m that the bowl rises before it moves sideways, and twice that over what stands around it: the drawer
+_WALLS = 0.08  # m around the bowl's axis
 _PASS = 0.15  # m above the plate for the hand, so that a bowl passes over another one on the ramekin
 _STANDS = 0.004  # m above the plate's origin for the bowl's when it stands there
 _PLACED = 0.022  # m from the plate's middle; LIBERO asks for 0.03
@@ -87,9 +88,12 @@ class BowlExpert(PickPlace):
         origin = self.env.object_poses()[self._bowl][0]
         moved = self._chosen is None or np.linalg.norm(origin - self._chosen[0]) > _REST
         if moved and not (self._chosen and self._firm):
-            self._chosen = (origin, *self._choose(origin))
-            plate = self.env.object_poses()[self._plate][0]
-            self._travel = max(plate[2] + _PASS, origin[2] + self._rim_height + _OVER) + self.style.lift
+            around = Surroundings(self.env, self._bowl)
+            hold = self._choose(origin, around)
+            over = around.highest(self._grasp(origin, hold).position, _NEAR) - _PALM
+            self._chosen = (origin, hold, over)
+            plate, walls = self.env.object_poses()[self._plate][0][2], around.highest(origin, _WALLS)
+            self._travel = max(plate + _PASS, origin[2] + self._rim_height + _OVER, walls + 2 * _OVER) + self.style.lift
         _, hold, over = self._chosen
         varied = replace(hold, angle=hold.angle + self.style.along / _RIM, depth=hold.depth + 0.5 * self.style.depth)
         grasp = self._grasp(origin, varied)
@@ -112,27 +116,22 @@ class BowlExpert(PickPlace):
         reach = float(np.linalg.norm((self.hand - self._base)[:2]))
         return min(_LEAN * max(reach - _STRETCH, 0.0), 0.4)
 
-    def _choose(self, origin: np.ndarray) -> tuple[_Hold, float]:
-        """How to take the bowl, and the height over which the palm has to pass (m).
-
-        A bowl that is held already stays held where it is.
-        """
+    def _choose(self, origin: np.ndarray, around: Surroundings) -> _Hold:
+        """How to take the bowl. One that is held already stays held where it is."""
         if all(super().touches(f"{self._bowl}_main")):
             outwards = self.hand - origin
-            return _Hold(float(np.arctan2(outwards[1], outwards[0]))), -np.inf
-        around = Surroundings(self.env, self._bowl)
+            return _Hold(float(np.arctan2(outwards[1], outwards[0])))
 
         def worth(side: float, beside: float, inward: float, depth: float) -> float:
             """Metres of room, less what leaving the grasp that is liked best is held to cost."""
             grasp = self._grasp(origin, _Hold(side + beside, inward, depth))
             room = min(around.clearance(grasp.position, grasp.yaw), _ROOM)
             shallow = 0.5 * (_DEPTHS[0] - depth)
-            return room - 0.004 * (side != _SIDES[0]) - 0.005 * abs(beside) - 0.1 * inward - shallow
+            return room - 0.012 * (side != _SIDES[0]) - 0.005 * abs(beside) - 0.1 * inward - shallow
 
         options = itertools.product(_SIDES, _BESIDE, _INWARDS, _DEPTHS)
         side, *rest = max(options, key=lambda option: worth(*option))
-        hold = _Hold(side + rest[0], *rest[1:])
-        return hold, around.highest(self._grasp(origin, hold).position, _NEAR) - _PALM
+        return _Hold(side + rest[0], *rest[1:])
 
     def _grasp(self, origin: np.ndarray, hold: _Hold) -> Grasp:
         top = origin[2] + self._rim_height

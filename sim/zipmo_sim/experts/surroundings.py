@@ -63,6 +63,6 @@ class Surroundings:
         return np.maximum(along.min(1) - reach, -along.max(1) - reach).max(1)
 
     def highest(self, position: np.ndarray, radius: float) -> float:
-        """The highest point (m) of what comes within radius of a position, horizontally; -inf for nothing."""
-        distance = np.linalg.norm(self._footprints - position[:2], axis=2).min(1)
-        return float(self._tops[distance < radius].max(initial=-np.inf))
+        """The highest point (m) of what reaches into a square of 2 radius around a position; -inf for nothing."""
+        gaps = self._gaps(np.full(len(self._tops), True), position[:2], radius * np.eye(2))
+        return float(self._tops[gaps < 0].max(initial=-np.inf))
