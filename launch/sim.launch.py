@@ -18,7 +18,8 @@ GRAPH = GRAPHS["sim"]
 
 def start_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The nodes of the table; an argument that is empty leaves the parameter file's value alone."""
-    values = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in GRAPH.arguments}
+    given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in GRAPH.arguments}
+    values = GRAPH.values(given)
     return [
         LifecycleNode(
             package="zipmo_ros",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zipmo_ros.apps.runners import Settings, build_agent
-from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
+from zipmo_ros.share import bundle_path
 from zipmo_sim.evaluation import draw_episodes
 from zipmo_sim.suites import tasks
 
@@ -19,7 +19,7 @@ def test_via_ros_equals_via_direct():
 
     lever = [task for task in tasks("mini") if task.name == "turn_lever_left"]
     (episode,) = draw_episodes(lever, 1, seed=7)
-    settings = Settings("mini", share_path(SHIPPED_CHECKPOINT), "ros", 7, 4, 4, "intended")
+    settings = Settings("mini", bundle_path(None), "ros", 7, 4, 4, "intended")
     actions = []
     (direct,) = run_episodes(
         "mini", [episode], build_agent(settings), image_every=4, observer=lambda *step: actions.append(step[-1])

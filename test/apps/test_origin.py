@@ -9,7 +9,7 @@ from zipmo_ros.apps import cli, evaluate
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.origin import STAND_IN_ASSETS, machine, shown, visuals
 from zipmo_ros.motion.checkpoint import content_hash
-from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
+from zipmo_ros.share import bundle_path
 from zipmo_sim.evaluation import Outcome
 
 
@@ -31,7 +31,7 @@ def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
     assert (ran[0].max_steps, report["max_steps"], report["protocol"]) == (600, 600, "zipmo-mini-v1-600-steps")
     assert (report["nfe"], report["oracle"]) == (10, "none")
     assert (report["instruction"], report["states"]) == ("own", "evaluation")
-    assert report["hashes"]["checkpoint"] == content_hash(share_path(SHIPPED_CHECKPOINT))
+    assert report["hashes"]["checkpoint"] == content_hash(bundle_path(None))
     assert report["version"] == __version__
     assert {"cpu", "cores", "gpu"} <= set(report["machine"])
     assert datetime.fromisoformat(report["date"]).tzinfo is not None

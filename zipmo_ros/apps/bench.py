@@ -24,7 +24,7 @@ from zipmo_ros.motion.config import planner_base_libero, planner_nano
 from zipmo_ros.motion.flow import plan_noise
 from zipmo_ros.motion.planner import MotionPlanner
 from zipmo_ros.motion.text import embed_sentences
-from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
+from zipmo_ros.share import bundle_path
 
 PRESETS = {"nano": planner_nano, "base": planner_base_libero}
 SENTENCE = "put the milk in the left bin"
@@ -55,7 +55,7 @@ def load_planner(size: str, source: str | None, device: str) -> tuple[MotionPlan
     directory = None
     if size == "nano" and source != "random":
         try:
-            directory = Path(source) if source else share_path(f"{SHIPPED_CHECKPOINT}/planner")
+            directory = Path(source) if source else bundle_path(None) / "planner"
         except FileNotFoundError:
             directory = None  # nothing shipped: random weights take as long
     if directory is None:

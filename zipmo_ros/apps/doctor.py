@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
+from zipmo_ros.share import bundle_path
 
 Check = Callable[[argparse.Namespace], str]  # what was found; raises with what is wrong and what to do
 
@@ -103,7 +103,7 @@ def check_checkpoint(options: argparse.Namespace) -> str:
     from zipmo_ros.motion.checkpoint import content_hash
     from zipmo_ros.motion.generator import MotionGenerator
 
-    bundle = options.checkpoint or share_path(SHIPPED_CHECKPOINT)
+    bundle = bundle_path(options.checkpoint)
     MotionGenerator.load(bundle)
     Policy.load(bundle)
     return f"{bundle} loads, content {content_hash(bundle)[:12]}"

@@ -16,7 +16,7 @@ from zipmo_ros.apps.origin import origin, request, shown, visuals
 from zipmo_ros.apps.plotting import plot_failures
 from zipmo_ros.apps.runners import AGENTS, EXPERT_ORACLES, RUNNERS, Settings, run_parallel
 from zipmo_ros.motion.checkpoint import content_hash
-from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
+from zipmo_ros.share import bundle_path
 from zipmo_sim.evaluation import STATES, Episode, Outcome, Tell, draw_episodes, own, paraphrase, summarise, swap, table
 from zipmo_sim.suites import Task, tasks
 
@@ -103,9 +103,7 @@ def evaluate(settings: Settings, drawn: list[Episode], instruction: str, workers
 
 def settings_of(config, via: str) -> Settings:
     """The settings that a configuration names. Raises FileNotFoundError or ValueError for a missing checkpoint."""
-    checkpoint = Path(config.checkpoint or share_path(SHIPPED_CHECKPOINT))
-    if not checkpoint.is_dir():
-        raise FileNotFoundError(f"there is no checkpoint directory '{checkpoint}'")
+    checkpoint = bundle_path(config.checkpoint, config.suite)
     content_hash(checkpoint)  # an empty folder is refused now, not after the episodes
     return Settings(
         suite=config.suite,

@@ -10,7 +10,7 @@ from typing import Any
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.evaluate import write_json
 from zipmo_ros.apps.origin import origin, request, shown
-from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
+from zipmo_ros.share import bundle_path
 
 # v1: validation states, windows of 16 control steps, uniformly drawn points; Min, Mean: mean over points, steps and
 # coordinates of a view's window, then over the samples, then over windows.
@@ -34,7 +34,7 @@ def motion(config: Any) -> dict:
     for key in ("windows", "samples", "nfe"):
         if config[key] < 1:
             raise ValueError(f"{key} must be at least 1, got {config[key]}")
-    bundle = Path(config.checkpoint or share_path(SHIPPED_CHECKPOINT))
+    bundle = bundle_path(config.checkpoint)
     generator = MotionGenerator.load(bundle, config.device)
     points = checkpoint.read_description(bundle / "vae")["meta"].get("points_in", 40)
     data = OmegaConf.to_object(config.data) if OmegaConf.is_list(config.data) else config.data

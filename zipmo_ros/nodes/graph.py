@@ -5,22 +5,26 @@ The one table behind both `zipmo up` and the launch files; it imports neither RO
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from zipmo_ros.share import share_path
+from zipmo_ros.share import share_path, shipped_for
 
 
 @dataclass(frozen=True)
 class Argument:
-    """A word of the command line. parameters: (node, parameter) pairs it sets; an empty value leaves them alone."""
+    """A word of the command line. parameters: (node, parameter) pairs it sets; an empty value leaves them alone.
+
+    otherwise: all values -> what an empty value stands for.
+    """
 
     name: str
     default: str
     description: str
     parameters: tuple[tuple[str, str], ...] = ()
     choices: tuple[str, ...] = ()
+    otherwise: Callable[[Mapping[str, str]], str] = lambda values: ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class Graph:
                 raise ValueError(f"no argument '{name}'; there are {', '.join(known)}")
             if known[name].choices and value not in known[name].choices:
                 raise ValueError(f"{name} must be one of {', '.join(known[name].choices)}, got '{value}'")
-        return {name: given.get(name, argument.default) for name, argument in known.items()}
+        values = {name: given.get(name, argument.default) for name, argument in known.items()}
+        return {name: value or known[name].otherwise(values) for name, value in values.items()}
 
     def parameters(self, node: NodeEntry, values: Mapping[str, str]) -> dict[str, str]:
         """The parameters of one node that these argument values set."""
@@ -85,8 +90,9 @@ GRAPHS = {
         "Planner, policy and a simulated arm",
         (PLANNER, POLICY, SIM),
         (
-            Argument("checkpoint", "", "bundle of vae/, planner/ and policy/; empty: the shipped one",
-                     _everywhere("checkpoint", ("planner", "policy"))),
+            Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: by suite",
+                     _everywhere("checkpoint", ("planner", "policy")),
+                     otherwise=lambda values: shipped_for(values["suite"])),
             Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
             Argument("suite", "mini", "suite of tasks", (("sim", "suite"),), _SUITES),
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from zipmo_ros.share import SHIPPED_CHECKPOINT, share_path
+from zipmo_ros.share import bundle_path
 
 
 class Generator(Protocol):
@@ -33,7 +32,7 @@ def load_generator(checkpoint: str, device: str, threads: int) -> tuple[Generato
     from zipmo_ros.motion.generator import MotionGenerator
 
     torch.set_num_threads(threads)
-    bundle = _bundle(checkpoint)
+    bundle = bundle_path(checkpoint)
     return MotionGenerator.load(bundle, device=device), content_hash(bundle)
 
 
@@ -45,9 +44,5 @@ def load_policy(checkpoint: str, device: str, threads: int) -> tuple[Policy, str
     from zipmo_ros.motion.checkpoint import content_hash
 
     torch.set_num_threads(threads)
-    bundle = _bundle(checkpoint)
+    bundle = bundle_path(checkpoint)
     return TrainedPolicy.load(bundle, device=device), content_hash(bundle)
-
-
-def _bundle(checkpoint: str) -> Path:
-    return Path(checkpoint) if checkpoint else share_path(SHIPPED_CHECKPOINT)

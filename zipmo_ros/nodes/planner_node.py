@@ -21,7 +21,6 @@ from zipmo_ros.nodes.settings import PlannerParameters
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.stamps import CONTROL_PERIOD_NS
 from zipmo_ros.runtime.watchdog import Watchdog
-from zipmo_ros.share import SHIPPED_CHECKPOINT
 
 CAMERA_TIMEOUT = 2.0  # s of silence of one camera, while the other delivers, until it counts as missing
 
@@ -72,7 +71,7 @@ class PlannerNode(ManagedNode):
             self._warm_up()
         except Exception as error:
             self.unload()
-            raise RuntimeError(f"checkpoint {directory or SHIPPED_CHECKPOINT}: {error}") from error
+            raise RuntimeError(f"checkpoint {directory or 'the shipped one'}: {error}") from error
 
     def _warm_up(self) -> None:
         """The first plan pays for lazy set-up; nobody should wait for it."""

@@ -23,7 +23,6 @@ from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.watchdog import Watchdog
-from zipmo_ros.share import SHIPPED_CHECKPOINT
 
 JOINT_HISTORY = 64  # joint states kept, to find the one that a plan was made at
 WATCH_PERIOD = 0.05  # s
@@ -67,7 +66,7 @@ class PolicyNode(ManagedNode):
         try:
             self._policy, self._hash = self._load_policy(directory, self.settings.device, self.settings.threads)
         except Exception as error:
-            raise RuntimeError(f"checkpoint {directory or SHIPPED_CHECKPOINT}: {error}") from error
+            raise RuntimeError(f"checkpoint {directory or 'the shipped one'}: {error}") from error
 
     def unload(self) -> None:
         self._policy = self._hash = None

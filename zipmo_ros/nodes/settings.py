@@ -12,7 +12,7 @@ INIT_STATES = 50  # of every task
 
 @dataclass(frozen=True)
 class PlannerParameters:
-    checkpoint: str = setting("", "Directory of the bundle of vae/, planner/ and policy/; empty: the shipped one",
+    checkpoint: str = setting("", "Bundle of vae/, planner/ and policy/, or a shipped one's name; empty: nano-mini",
                               read_only=True)  # fmt: skip
     device: str = setting("cpu", "Torch device that plans, such as cpu or cuda", read_only=True)
     threads: int = setting(1, "Torch threads on the CPU; with 1, results repeat on every machine",
@@ -30,7 +30,7 @@ class PlannerParameters:
 
 @dataclass(frozen=True)
 class PolicyParameters:
-    checkpoint: str = setting("", "Directory of the bundle of vae/, planner/ and policy/; empty: the shipped one",
+    checkpoint: str = setting("", "Bundle of vae/, planner/ and policy/, or a shipped one's name; empty: nano-mini",
                               read_only=True)  # fmt: skip
     device: str = setting("cpu", "Torch device of the policy, such as cpu or cuda", read_only=True)
     threads: int = setting(1, "Torch threads on the CPU; with 1, results repeat on every machine",
