@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 from zipmo_sim import suites
 from zipmo_sim.env import CAMERAS
@@ -65,5 +66,9 @@ def _wheel_hash() -> str:
 
 def model_hash(env) -> str:
     """Hex SHA-256 of a scene as MuJoCo compiled it, wherever its meshes lie and its fixtures stand."""
-    text = _FILE.sub(lambda match: f'file="{Path(match[1]).name}"', env.sim.model.get_xml())
-    return hashlib.sha256(text.encode()).hexdigest()
+    scene = ElementTree.fromstring(_FILE.sub(lambda match: f'file="{Path(match[1]).name}"', env.sim.model.get_xml()))
+    for body in scene.find("worldbody").findall("body"):
+        if body.find("joint") is None and body.find("freejoint") is None:
+            for placement in ("pos", "quat"):  # where an episode, or the sampling at construction, has put a fixture
+                body.attrib.pop(placement, None)
+    return hashlib.sha256(ElementTree.tostring(scene)).hexdigest()

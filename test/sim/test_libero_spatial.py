@@ -9,6 +9,7 @@ from zipmo_sim import suites
 from zipmo_sim.experts import make_expert
 from zipmo_sim.libero_assets import assets_available
 from zipmo_sim.libero_env import LiberoEnv
+from zipmo_sim.provenance import model_hash
 
 SUITE = "libero_spatial"
 REASON = assets_available()
@@ -36,3 +37,11 @@ def test_the_expert_sets_the_bowl_that_is_meant_on_the_plate(env):
     poses = env.object_poses()
     assert np.linalg.norm(poses[bowl][0][:2] - poses[plate][0][:2]) < 0.03
     assert np.linalg.norm(poses[other][0] - before) < 0.02
+
+
+def test_a_scene_is_the_same_wherever_its_fixtures_stand(env):
+    scene, xml, poses = model_hash(env), env.sim.model.get_xml(), env.fixture_poses()
+    name = "wooden_cabinet_1"
+    env.set_fixture_poses({name: (poses[name][0] + [0.01, 0, 0], poses[name][1])})
+    assert env.sim.model.get_xml() != xml
+    assert model_hash(env) == scene
