@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.origin import machine, origin, request, shown
@@ -106,7 +107,7 @@ def interleave(
     """Times [repetitions] of every call: each repetition makes all calls once, in a new order."""
     order, shuffle = list(calls), random.Random(seed)
     times = {key: [] for key in calls}
-    for _ in range(repetitions):
+    for _ in tqdm(range(repetitions), desc="repetitions", disable=None):
         shuffle.shuffle(order)
         for key in order:
             times[key].append(timed(calls[key], device)[0])
@@ -154,7 +155,7 @@ def measure(subject: Subject, nfe: list[int], repetitions: int, device: str, see
     """The report of one size. A ratio is the median over repetitions of variant / full of the same repetition."""
     plans, stages = plan_calls(subject, nfe), stage_calls(subject)
     first, results = {}, {}
-    for key, call in plans.items():
+    for key, call in tqdm(plans.items(), desc="warming up", disable=None):
         first[key], results[key] = timed(call, device)
     for call in stages.values():
         timed(call, device)
