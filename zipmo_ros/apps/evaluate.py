@@ -16,7 +16,7 @@ from zipmo_ros.apps.origin import origin, request, shown, visuals
 from zipmo_ros.apps.plotting import plot_failures
 from zipmo_ros.apps.runners import AGENTS, EXPERT_ORACLES, RUNNERS, Settings, run_parallel
 from zipmo_ros.motion.checkpoint import content_hash
-from zipmo_ros.share import bundle_path
+from zipmo_ros.share import bundle_path, share_path
 from zipmo_sim.evaluation import STATES, Episode, Outcome, Tell, draw_episodes, own, paraphrase, summarise, swap, table
 from zipmo_sim.suites import Task, tasks
 
