@@ -18,6 +18,7 @@ from zipmo_ros.nodes.simulator import ANY
 from zipmo_sim.evaluation import Episode, Outcome, draw_episodes, summarise, table
 from zipmo_sim.suites import Task, tasks
 
+SHOWN = 4  # tasks
 FPS = 20  # images at every control step, so that the film runs in real time
 GIF_FPS, GIF_EVERY = 10, 4  # all episodes in one small file, at twice the speed
 
@@ -68,7 +69,8 @@ def choose_episodes(config) -> list[Episode]:
     """The configured tasks with their own sentences, or with the user's in the scene that fits it."""
     available = tasks(config.suite)
     if config.say is None:
-        return draw_episodes(choose_tasks(config.suite, config.tasks), config.episodes, config.seed)
+        chosen = choose_tasks(config.suite, config.tasks) if config.tasks else available[:: -(-len(available) // SHOWN)]
+        return draw_episodes(chosen, config.episodes, config.seed)
     if not config.say.strip():
         raise ValueError("the sentence of say= is empty")
     task = closest_task(config.say, available)
