@@ -139,7 +139,7 @@ def test_euler_steps_have_success_and_latency(report):
 def test_savings_and_motion_have_tables_and_pictures(report):
     page = report()
     text = page.read_text()
-    savings = rows(text, "Latency of a plan, and what the savings give")
+    savings = rows(text, "Latency of a plan, and what the savings give: nano")
     assert savings[0] == ["nano, by Euler steps", "1", "4"]
     assert any(row[0].startswith("without context") for row in savings)
     motion = rows(text, "Planner and autoencoder alone: ")

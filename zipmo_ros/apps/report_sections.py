@@ -238,7 +238,8 @@ def savings(benches: list[Result], folder: Path) -> Iterator[Section]:
             f"{host['device']}, torch {host['torch']}, {host['threads']} threads, load average {host['load_average']}.",
             sources(bench),
         ]
-        yield Section("Latency of a plan, and what the savings give", "\n\n".join(parts), (bench,))
+        title = f"Latency of a plan, and what the savings give: {', '.join(bench['sizes'])}"
+        yield Section(title, "\n\n".join(parts), (bench,))
 
 
 def motions(results: list[Result], folder: Path) -> Iterator[Section]:
