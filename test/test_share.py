@@ -2,7 +2,10 @@
 
 import pytest
 
+from zipmo_policy.policy import Policy
 from zipmo_ros import share
+from zipmo_ros.motion.checkpoint import content_hash
+from zipmo_ros.motion.generator import MotionGenerator
 from zipmo_ros.nodes.graph import GRAPHS
 from zipmo_sim import suites
 
@@ -13,6 +16,17 @@ def test_a_suite_gets_the_bundle_that_knows_it():
             suites.tasks(suite)
             assert share.bundle_path(None, suite) == share.bundle_path(name) == share.share_path(f"checkpoints/{name}")
             assert GRAPHS["sim"].values({"suite": suite})["checkpoint"] == name
+
+
+@pytest.mark.parametrize("name", share.SHIPPED)
+def test_a_shipped_bundle_is_small_and_has_a_card(name):
+    bundle = share.bundle_path(name)
+    assert sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()) < 40e6
+    card = (bundle / "README.md").read_text()
+    assert content_hash(bundle)[:12] in card
+    assert "zipmo train planner" in card
+    MotionGenerator.load(bundle)
+    Policy.load(bundle)
 
 
 def test_what_is_given_comes_first(tmp_path):

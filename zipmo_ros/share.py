@@ -8,6 +8,8 @@ from pathlib import Path
 # Bundles of vae/, planner/ and policy/ below checkpoints/, and the suites that each was trained on.
 SHIPPED = {
     "nano-mini": ("mini",),
+    "nano-libero-object": ("libero_object", "libero_object_mixed"),
+    "nano-libero-spatial": ("libero_spatial",),
 }
 
 
