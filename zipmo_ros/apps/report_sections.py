@@ -95,9 +95,10 @@ def suites(results: list[Result], folder: Path) -> Iterator[Section]:
         rows.append(["**all tasks**", count(every), share(every), interval(every), "", endings(every)])
         limit = f"{result['max_steps']} steps" if result["max_steps"] else "the suite's own number of steps"
         how = "through the ROS graph in lockstep" if result["via"] == "ros" else "in lockstep without ROS"
+        often = "step" if result["replan_every"] == 1 else f"{result['replan_every']} steps"
         about = (
             f"Planner and policy, told each task's own sentence, {how}; {_states(result)}; at most {limit}. "
-            f"{result['nfe']} Euler steps a plan, a new plan every {result['replan_every']} steps, "
+            f"{result['nfe']} Euler steps a plan, a new plan every {often}, "
             f"ensembling {result['ensemble']}, seed {result['seed']}."
         )
         columns = ["task", "done", "success", "95 % interval", "median steps", "failures"]
