@@ -182,7 +182,7 @@ def test_the_parameter_file_is_read(stub_graph, fresh_domain, tmp_path, monkeypa
 def test_a_program_that_knows_only_the_topics_drives_the_arm(stub_graph, fresh_domain):
     domain = fresh_domain()
     node = next(node for node in stub_graph.nodes if node.name == "sim")
-    values = stub_graph.values({"task": "rest", "init_state": "7"})
+    values = stub_graph.values({"checkpoint": "stub", "task": "rest", "init_state": "7"})
     sim = popen(command_line(stub_graph, node, values), domain)
     somebody = popen([sys.executable, str(HERE / "external_arm_driver.py")], domain)
     try:
