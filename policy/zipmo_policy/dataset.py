@@ -22,8 +22,7 @@ logger = logging.getLogger(__name__)
 VIEWS = ("agentview", "eye_in_hand")
 HORIZON = 16
 FORMAT_VERSION = 2
-# Initial states from here on are for evaluation only.
-FIRST_EVALUATION_STATE = 25
+EVALUATION_STATES = range(25, 50)  # initial states that no model is trained on
 VALIDATION_STATES = (22, 23, 24)
 
 
@@ -267,9 +266,9 @@ def _scan_demo(path: Path, data: h5py.Group, key: str, rendering: dict[str, str]
     if demo.attrs.get("orientation") != "upright":
         raise ValueError(f"{path}, {key}: orientation is {demo.attrs.get('orientation')!r}, but 'upright' is needed")
     init_state = int(demo.attrs["init_state"])
-    if init_state >= FIRST_EVALUATION_STATE:
+    if init_state in EVALUATION_STATES:
         raise ValueError(f"{path}, {key}: starts from init state {init_state}; "
-                         f"{FIRST_EVALUATION_STATE} and above are for evaluation only")  # fmt: skip
+                         f"{EVALUATION_STATES[0]}-{EVALUATION_STATES[-1]} are for evaluation only")  # fmt: skip
     actions, steps = demo["actions"][()], demo["render_steps"][()].astype(np.int64)
     frames = {view: demo[f"obs/{view}_rgb"].shape[0] for view in VIEWS}
     if set(frames.values()) != {len(steps)} or not len(steps) or steps.min() < 0 or steps.max() >= len(actions):

@@ -23,6 +23,7 @@ from zipmo_sim.demos import FORMAT_VERSION, Identity, known, merge, write_failur
 from zipmo_sim.env import CONTROL_HZ, ManipulationEnv
 from zipmo_sim.provenance import asset_hash, model_hash, render_hash
 from zipmo_sim.rendering import select_backend
+from zipmo_sim.task import EVALUATION_STATES
 from zipmo_sim.workers import Died, run_jobs
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIRST_EVALUATION_STATE = 25
-"""Initial states from here on are never shown to a model before it is evaluated on them."""
 _STRIDE = 7  # states between the first ones of two tasks
 _SEEDS_APART = 1000  # seeds of one collection: seed * 1000, + 1, ... for every round through the initial states
 
@@ -54,7 +53,7 @@ def collect(
     out: str | Path = "data",
     workers: int = 1,
     seed: int = 0,
-    init_states: Sequence[int] = range(FIRST_EVALUATION_STATE),
+    init_states: Sequence[int] = range(EVALUATION_STATES.start),
     settings: Settings | None = None,
     progress: Callable[[Outcome], None] | None = None,
     load_leader: "Callable[[], Leader] | None" = None,
@@ -72,7 +71,7 @@ def collect(
     """
     settings = settings or Settings()
     names = _checked_tasks(suite, tasks)
-    attempts = _attempts(suite, names, episodes, seed, _checked_states(init_states))
+    attempts = _attempts(suite, names, episodes, seed, _checked_states(suite, init_states))
     _check(settings, workers)
     errors = dict.fromkeys(names, 0)
     with _locked(Path(out) / suite):
@@ -101,7 +100,7 @@ def count_attempts(
     suite: str, tasks: Sequence[str] | None, episodes: int, out: str | Path, seed: int, init_states: Sequence[int]
 ) -> tuple[int, int]:
     """(attempts in all, attempts left to do) of a collection, for a progress bar."""
-    attempts = _attempts(suite, _checked_tasks(suite, tasks), episodes, seed, _checked_states(init_states))
+    attempts = _attempts(suite, _checked_tasks(suite, tasks), episodes, seed, _checked_states(suite, init_states))
     left = 0
     for name, identities in attempts.items():
         done, failed = known(out, suite, name)
@@ -198,14 +197,15 @@ def _attempts(
     return tried
 
 
-def _checked_states(states: Sequence[int]) -> list[int]:
+def _checked_states(suite: str, states: Sequence[int]) -> list[int]:
     states = [int(state) for state in states]
-    reserved = [state for state in states if not 0 <= state < FIRST_EVALUATION_STATE]
-    if reserved or not states:
-        raise ValueError(
-            f"demonstrations start from init states 0-{FIRST_EVALUATION_STATE - 1}, got {reserved or 'none'}: "
-            "25-49 are kept for evaluation"
-        )
+    known = range(min(task.init_states for task in suites.tasks(suite)))
+    if not states or not all(state in known for state in states):
+        raise ValueError(f"{suite} has init states 0-{known[-1]}, got {states or 'none'}")
+    reserved = [state for state in states if state in EVALUATION_STATES]
+    if reserved:
+        first, last = EVALUATION_STATES[0], EVALUATION_STATES[-1]
+        raise ValueError(f"init states {first}-{last} are kept for evaluation, got {reserved}")
     return states
 
 

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 
 from zipmo_sim.rendering import RenderSettings, ViewRenderer, select_backend
-from zipmo_sim.task import Task
+from zipmo_sim.task import INIT_STATES, Task
 
 if TYPE_CHECKING:
     from zipmo_sim.failures import FailureMonitor
@@ -17,7 +17,6 @@ VIEWS = ("agentview", "eye_in_hand")
 CAMERAS = {"agentview": "agentview", "eye_in_hand": "robot0_eye_in_hand"}
 CONTROL_HZ = 20
 SETTLE_STEPS = 10
-INIT_STATES = 50
 # What ManipulationEnv needs of the robosuite environments that are built for it.
 ROBOSUITE_OPTIONS = {
     "use_camera_obs": False,
@@ -48,7 +47,7 @@ class ManipulationEnv(gymnasium.Env):
     angles (rad) ++ 2 finger positions (m)}. Action: [7] in [-1, 1] = xyz (x 0.05 m), axis-angle (x 0.5 rad), both in
     the world frame, gripper (-1 open, +1 close). Reward 1 and termination on success, truncation at task.max_steps.
 
-    reset(options={"init_state": i}) starts from initial state i; without it, one is drawn from the seed.
+    reset(options={"init_state": i}) starts from initial state i; without it, the seed draws one of the first 50.
     Two runs of the same actions from the same initial state are bit-equal in state and images.
 
     task: what to do. build: () -> robosuite environment (OSC_POSE, with ROBOSUITE_OPTIONS).
@@ -105,12 +104,12 @@ class ManipulationEnv(gymnasium.Env):
     # -- gymnasium ----------------------------------------------------------------------------------------------
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
-        """Start an episode. Raises ValueError for an init_state outside 0..49."""
+        """Start an episode. Raises ValueError for an init_state that the task lacks."""
         super().reset(seed=seed)
         chosen = (options or {}).get("init_state")
         index = int(self.np_random.integers(INIT_STATES)) if chosen is None else int(chosen)
-        if not 0 <= index < INIT_STATES:
-            raise ValueError(f"init_state must be in 0..{INIT_STATES - 1}, got {index}")
+        if not 0 <= index < self.task.init_states:
+            raise ValueError(f"init_state must be in 0..{self.task.init_states - 1}, got {index}")
         self._init_state = index
         # Seeded by the index alone, so that poses that robosuite draws at reset belong to the initial state.
         with _global_numpy_seed(index):

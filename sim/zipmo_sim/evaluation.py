@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from zipmo_sim.suites import Task
+from zipmo_sim.task import EVALUATION_STATES
 
 # evaluation: for figures alone. validation: held out of training, for choosing settings.
-STATES = {"evaluation": range(25, 50), "validation": range(22, 25)}
+STATES = {"evaluation": EVALUATION_STATES, "validation": range(22, 25)}
 # v1: states 25-49, success latched at any step, the suite's own step limit (another one is appended), lockstep.
 PROTOCOL = "zipmo-{suite}-v1"
 

@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from zipmo_sim.env import INIT_STATES, ROBOSUITE_OPTIONS, ManipulationEnv
+from zipmo_sim.env import ROBOSUITE_OPTIONS, ManipulationEnv
 from zipmo_sim.failures import Delivery, DeliveryMonitor
 from zipmo_sim.libero_assets import asset_hash, find_assets, import_libero, task_folder
 from zipmo_sim.rendering import RenderSettings, select_backend
-from zipmo_sim.task import Task
+from zipmo_sim.task import INIT_STATES, Task
 
 MAX_STEPS = {
     "libero_spatial": 300,

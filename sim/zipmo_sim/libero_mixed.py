@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 
 from zipmo_sim import libero_env
-from zipmo_sim.env import INIT_STATES
 from zipmo_sim.libero_assets import find_assets
 from zipmo_sim.libero_env import NEAR_GOAL, RENDER, Aim, LiberoEnv, bddl_file, init_states, put_stored_state
 from zipmo_sim.rendering import RenderSettings
-from zipmo_sim.task import Task
+from zipmo_sim.task import INIT_STATES, Task
 
 __all__ = ["RENDER", "arrangements", "make_env", "tasks"]
 

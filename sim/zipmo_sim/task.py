@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
+INIT_STATES = 50  # of LIBERO's tasks, and those that an evaluation knows of any
+EVALUATION_STATES = range(25, INIT_STATES)
+
 
 @dataclass(frozen=True)
 class Task:
     """One task of a suite. scene: tasks of one scene share objects and layouts; only the sentence differs.
 
     index: place in its suite, from 0. language: the instruction. max_steps: control steps of 0.05 s.
+    init_states: how many initial states there are; those of EVALUATION_STATES are never trained on.
     """
 
     suite: str
@@ -16,3 +20,4 @@ class Task:
     language: str
     scene: str
     max_steps: int
+    init_states: int = INIT_STATES

@@ -8,6 +8,7 @@ from zipmo_sim.task import Task
 
 SUITE = "mini"
 MAX_STEPS = 200
+INIT_STATES = 1000  # layouts are drawn by number, so there are as many as a collection asks for
 RENDER = RenderSettings(shadows=False)
 
 # (scene, goal, name, language); the goal is what the scene's success predicate and the expert read.
@@ -33,7 +34,7 @@ def goal(task: Task) -> tuple[str, ...]:
 def tasks(suite: str = SUITE) -> list[Task]:
     """The ten tasks: six with bins, two with blocks, two with the lever."""
     return [
-        Task(suite=suite, index=index, name=name, language=language, scene=scene, max_steps=MAX_STEPS)
+        Task(suite, index, name, language, scene, MAX_STEPS, INIT_STATES)
         for index, (scene, _, name, language) in enumerate(_ROWS)
     ]
 
