@@ -67,7 +67,7 @@ def test_folders_and_partial_loading(demonstrations, windows):
         ({"obs_alignment": "after_action"}, "obs_alignment is 'after_action', but 'before_action'"),
         ({"macros_image_convention": "opengl"}, "macros_image_convention is 'opengl'"),
         ({"format_version": 99}, "format_version"),
-        ({"first_state": 24}, "init state 25; 25 and above are for evaluation only"),
+        ({"first_state": 24}, "init state 25; 25-49 are for evaluation only"),
     ],
 )
 def test_refuses_what_breaks_the_format(write, tmp_path, attrs, message):
@@ -139,3 +139,8 @@ def test_augmented_images_stay_in_range_and_none_is_the_identity():
     plain, shifts = augment(images, None, torch.Generator())
     torch.testing.assert_close(plain, images / 127.5 - 1)
     assert not shifts.any()
+
+
+def test_layouts_beyond_those_of_the_evaluation_are_taken(write, tmp_path):
+    write(tmp_path, demos=2, steps=4, first_state=50)
+    assert set(DemonstrationWindows.load(tmp_path).init_state.tolist()) == {50, 51}
