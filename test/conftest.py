@@ -1,8 +1,19 @@
-"""MuJoCo reads its OpenGL backend once, at its first import: choose it before any test module is collected."""
+"""What all tests share: the OpenGL backend, and what is skipped where LIBERO's assets are missing."""
 
 import contextlib
 
+import pytest
+
+from zipmo_sim.libero_assets import assets_available
 from zipmo_sim.rendering import select_backend
 
+# MuJoCo reads its backend once, at its first import: choose it before any test module is collected.
 with contextlib.suppress(RuntimeError):  # no off-screen OpenGL here: the tests that render say so themselves
     select_backend()
+
+
+def pytest_collection_modifyitems(items):
+    missing = assets_available()
+    for item in items:
+        if missing and item.get_closest_marker("libero"):
+            item.add_marker(pytest.mark.skip(reason=missing))

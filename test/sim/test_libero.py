@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from zipmo_sim import libero_assets, suites
+from zipmo_sim.collect import count_attempts
 from zipmo_sim.experts import make_expert
 from zipmo_sim.libero_assets import AssetsNotFoundError, assets_available, find_assets
 from zipmo_sim.libero_env import LiberoEnv, init_states, make_env
 
 SIM = Path(__file__).resolve().parents[2] / "sim"
-REASON = assets_available()
-needs_assets = [pytest.mark.libero, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 try:
     libero_assets.task_folder("bddl_files")
 except libero_assets.LiberoNotInstalledError as error:
     pytest.skip(str(error), allow_module_level=True)
+
 
 COUNTS = {"libero_spatial": 10, "libero_object": 10, "libero_goal": 10, "libero_10": 10, "libero_90": 90}
 
@@ -51,6 +51,14 @@ def env() -> Iterator[LiberoEnv]:
 
 
 # -- tasks: need the wheel, no assets ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("states", "message"), [([50], "libero_spatial has init states 0-49"), ([24, 25], "25-49 are kept for evaluation")]
+)
+def test_only_libero_s_own_initial_states_can_be_collected(tmp_path, states, message):
+    with pytest.raises(ValueError, match=message):
+        count_attempts("libero_spatial", None, 1, tmp_path, 0, states)
 
 
 @pytest.mark.parametrize("suite", COUNTS)
@@ -159,7 +167,7 @@ def test_libero_imports_without_a_question(tmp_path):
 
 
 class TestEnvironment:
-    pytestmark = needs_assets
+    pytestmark = pytest.mark.libero
 
     def test_gymnasium_accepts_it(self, env):
         from gymnasium.utils.env_checker import check_env
@@ -234,7 +242,7 @@ class TestEnvironment:
 
 
 class TestExpert:
-    pytestmark = needs_assets
+    pytestmark = pytest.mark.libero
 
     @pytest.mark.parametrize("index", [1, 4])  # cream cheese, short and crowded; ketchup, whose width ties
     def test_it_puts_the_object_into_the_basket(self, index):

@@ -9,13 +9,10 @@ import pytest
 from zipmo_sim import libero_assets, suites
 from zipmo_sim.evaluation import draw_episodes, swap
 from zipmo_sim.experts import make_expert
-from zipmo_sim.libero_assets import assets_available
 from zipmo_sim.libero_env import LiberoEnv
 from zipmo_sim.libero_mixed import arrangements
 
 SUITE = "libero_object_mixed"
-REASON = assets_available()
-needs_assets = [pytest.mark.libero, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 try:
     libero_assets.task_folder("bddl_files")
 except libero_assets.LiberoNotInstalledError as error:
@@ -57,7 +54,7 @@ def test_layouts_of_a_scene_are_fifty_different_shuffles():
 
 
 class TestEnvironment:
-    pytestmark = needs_assets
+    pytestmark = pytest.mark.libero
 
     @pytest.fixture
     def env(self) -> Iterator[LiberoEnv]:

@@ -7,13 +7,11 @@ import pytest
 
 from zipmo_sim import suites
 from zipmo_sim.experts import make_expert
-from zipmo_sim.libero_assets import assets_available
 from zipmo_sim.libero_env import LiberoEnv
 from zipmo_sim.provenance import model_hash
 
 SUITE = "libero_spatial"
-REASON = assets_available()
-pytestmark = [pytest.mark.libero, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
+pytestmark = pytest.mark.libero
 
 
 @pytest.fixture(params=["on_the_ramekin", "in_the_top_drawer_of_the_wooden_cabinet"])
