@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from zipmo_sim.suites import Task
 from zipmo_sim.task import EVALUATION_STATES
 
-# evaluation: for figures alone. validation: held out of training, for choosing settings.
-STATES = {"evaluation": EVALUATION_STATES, "validation": range(22, 25)}
+# evaluation: for figures alone. validation and development, of suites that have so many: for choosing settings.
+STATES = {"evaluation": EVALUATION_STATES, "validation": range(22, 25), "development": range(50, 100)}
 # v1: states 25-49, success latched at any step, the suite's own step limit (another one is appended), lockstep.
 PROTOCOL = "zipmo-{suite}-v1"
 
@@ -94,7 +94,10 @@ def draw_episodes(
     """`episodes` of the initial `states` a task, drawn by `seed` without replacement (a new round when used up).
 
     tell: what each episode is told: `own`, `swap(...)` or `paraphrase(...)`; all draw the same states.
+    Raises ValueError where a task has not as many initial states.
     """
+    if fewer := next((task for task in tasks if task.init_states < states.stop), None):
+        raise ValueError(f"{fewer.suite} has {fewer.init_states} initial states, so not {states[0]}-{states[-1]}")
     drawn = []
     for task in tasks:
         generator = random.Random(seed + 1000 * task.index)

@@ -1,10 +1,11 @@
 """Stand-ins for the models and the simulator: fast, deterministic, and sensitive to everything they are given."""
 
 import hashlib
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
+
+from zipmo_sim.task import Task
 
 LATENT = (2, 2, 2, 4)
 
@@ -50,21 +51,11 @@ def load_policy(checkpoint, device, threads):
     return (PushingPolicy() if checkpoint == "pushing" else StubPolicy()), "stub-hash"
 
 
-@dataclass(frozen=True)
-class StubTask:
-    suite: str
-    index: int
-    name: str
-    language: str
-    scene: str
-    max_steps: int
-
-
 TASKS = [
-    StubTask("stub", 0, "wander", "wander about the table", "table", 40),
-    StubTask("stub", 1, "rest", "rest where you are", "table", 12),
-    StubTask("stub", 2, "endless", "push for ever", "table", 100_000),
-    StubTask("stub", 3, "crash", "break the simulator", "table", 40),
+    Task("stub", 0, "wander", "wander about the table", "table", 40),
+    Task("stub", 1, "rest", "rest where you are", "table", 12),
+    Task("stub", 2, "endless", "push for ever", "table", 100_000),
+    Task("stub", 3, "crash", "break the simulator", "table", 40),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -9,7 +10,7 @@ import yaml
 from zipmo_ros.apps.evaluate import check_oracle
 from zipmo_ros.apps.plotting import plot_failures
 from zipmo_ros.share import share_path
-from zipmo_sim.evaluation import Outcome, draw_episodes, paraphrase, summarise, swap, table, wilson_interval
+from zipmo_sim.evaluation import STATES, Outcome, draw_episodes, paraphrase, summarise, swap, table, wilson_interval
 from zipmo_sim.suites import Task, tasks
 
 
@@ -40,6 +41,16 @@ def test_same_seed_same_episodes_and_only_evaluation_states():
 def test_more_episodes_than_states_stay_unique():
     episodes = draw_episodes(make_tasks()[:1], 60, seed=0)
     assert len({episode.number for episode in episodes}) == 60
+
+
+def test_states_for_choosing_are_apart_from_those_of_the_evaluation_and_must_exist():
+    many = [replace(task, init_states=1000) for task in make_tasks()]
+    for name in ("validation", "development"):
+        states = {episode.init_state for episode in draw_episodes(many, 50, seed=1, states=STATES[name])}
+        assert states == set(STATES[name])
+        assert not states & set(STATES["evaluation"])
+    with pytest.raises(ValueError, match="toy has 50 initial states, so not 50-99"):
+        draw_episodes(make_tasks(), 1, seed=1, states=STATES["development"])
 
 
 def test_swap_names_another_task_of_the_same_scene():
