@@ -1,7 +1,6 @@
 """Direct behaviour cloning: frames, sentence and proprioception -> actions, without a motion plan between.
 
-The rival that the motion bottleneck is measured against, and the cheapest way to train the planner's image encoder:
-`image_encoder.state_dict()` loads strictly into a planner built with the same image configuration.
+The rival that the motion bottleneck is measured against, with the planner's kind of image encoder.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 VIEWS = ("agentview", "eye_in_hand")
 HORIZON = 16
 FORMAT_VERSION = 2
-EVALUATION_STATES = range(25, 50)  # initial states that no model is trained on
+HELD_OUT_STATES = range(25, 100)  # for evaluation, and (those of `mini` from 50 on) for choosing settings by it
 VALIDATION_STATES = (22, 23, 24)
 
 
@@ -265,10 +265,12 @@ def _scan_demo(path: Path, data: h5py.Group, key: str, rendering: dict[str, str]
     name = f"{data.attrs['suite']}/{data.attrs['task']}/{key}"
     if demo.attrs.get("orientation") != "upright":
         raise ValueError(f"{path}, {key}: orientation is {demo.attrs.get('orientation')!r}, but 'upright' is needed")
+    if "sha256" not in demo.attrs:
+        raise ValueError(f"{path}, {key}: has no sha256 of its contents; collect it anew")
     init_state = int(demo.attrs["init_state"])
-    if init_state in EVALUATION_STATES:
+    if init_state in HELD_OUT_STATES:
         raise ValueError(f"{path}, {key}: starts from init state {init_state}; "
-                         f"{EVALUATION_STATES[0]}-{EVALUATION_STATES[-1]} are for evaluation only")  # fmt: skip
+                         f"{HELD_OUT_STATES[0]}-{HELD_OUT_STATES[-1]} are for evaluation only")  # fmt: skip
     actions, steps = demo["actions"][()], demo["render_steps"][()].astype(np.int64)
     frames = {view: demo[f"obs/{view}_rgb"].shape[0] for view in VIEWS}
     if set(frames.values()) != {len(steps)} or not len(steps) or steps.min() < 0 or steps.max() >= len(actions):
@@ -277,8 +279,8 @@ def _scan_demo(path: Path, data: h5py.Group, key: str, rendering: dict[str, str]
     shape = demo[f"tracks/{VIEWS[0]}"].shape
     if shape[0] != len(steps) or shape[2:] != (HORIZON, 2):
         raise ValueError(f"{path}, {key}: tracks have shape {shape}, not [{len(steps)}, P, {HORIZON}, 2]")
-    described = [name, data.attrs["language"], init_state, len(actions), steps.tolist(), rendering]
-    digest = hashlib.sha256(json.dumps(described).encode() + actions.tobytes()).hexdigest()
+    described = [name, data.attrs["language"], init_state, rendering, demo.attrs["sha256"]]
+    digest = hashlib.sha256(json.dumps(described).encode()).hexdigest()
     told = tuple(json.loads(data.attrs["landmark_sentences"]))
     return _Demo(path, key, name, str(data.attrs["language"]), told, init_state, steps, shape[1], rendering, digest)
 

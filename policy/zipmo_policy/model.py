@@ -1,4 +1,4 @@
-"""Policy head: motion embedding and proprioception -> a chunk of actions (inverse dynamics; reference A.9)."""
+"""Policy head: motion embedding and proprioception -> a chunk of actions (inverse dynamics)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from einops import repeat
 from torch import Tensor, nn
 
 from zipmo_ros.motion.layers import Transformer
-from zipmo_ros.motion.losses import discounted_bc_loss
 from zipmo_ros.motion.planner import InProjection, OutProjection
 from zipmo_ros.motion.rope import grid_positions
 
-__all__ = ["ActionTrunk", "HeadConfig", "PolicyHead", "Proprioception", "base", "discounted_bc_loss", "nano"]
+__all__ = ["ActionTrunk", "HeadConfig", "PolicyHead", "Proprioception", "base", "nano"]
 
 ROPE = "2d"
 # Rows of the reference's table of modalities that are used: one a view, and proprioception.

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipmo_sim import suites
+from zipmo_sim import experts, suites
 from zipmo_sim.demonstrate import Outcome, Settings, make_demo
 from zipmo_sim.demos import FORMAT_VERSION, Identity, known, merge, write_failure, write_part
 from zipmo_sim.env import CONTROL_HZ, ManipulationEnv
 from zipmo_sim.provenance import asset_hash, model_hash, render_hash
 from zipmo_sim.rendering import select_backend
-from zipmo_sim.task import EVALUATION_STATES
+from zipmo_sim.task import DEVELOPMENT_STATES, EVALUATION_STATES
 from zipmo_sim.workers import Died, run_jobs
 
 if TYPE_CHECKING:
@@ -202,14 +202,15 @@ def _checked_states(suite: str, states: Sequence[int]) -> list[int]:
     known = range(min(task.init_states for task in suites.tasks(suite)))
     if not states or not all(state in known for state in states):
         raise ValueError(f"{suite} has init states 0-{known[-1]}, got {states or 'none'}")
-    reserved = [state for state in states if state in EVALUATION_STATES]
-    if reserved:
-        first, last = EVALUATION_STATES[0], EVALUATION_STATES[-1]
-        raise ValueError(f"init states {first}-{last} are kept for evaluation, got {reserved}")
+    for purpose, kept in (("evaluation", EVALUATION_STATES), ("choosing settings", DEVELOPMENT_STATES)):
+        if reserved := [state for state in states if state in kept]:
+            raise ValueError(f"init states {kept[0]}-{kept[-1]} are kept for {purpose}, got {reserved}")
     return states
 
 
 def _checked_tasks(suite: str, names: Sequence[str] | None) -> list[str]:
+    if suite in suites.suites() and suite not in experts.SUITES:
+        raise ValueError(f"no scripted expert for {suite}, only for {', '.join(experts.SUITES)}")
     if names is None:
         return [task.name for task in suites.tasks(suite)]
     return [suites.task(suite, name).name for name in names]
@@ -220,8 +221,9 @@ def _check(settings: Settings, workers: int) -> None:
         raise ValueError("workers and render_every must be at least 1, after_success at least 0")
     if not settings.noise or not all(0 <= level <= 0.5 for level in settings.noise):
         raise ValueError(f"noise levels must be in 0 .. 0.5, got {settings.noise}")
-    if not 0 <= settings.recovery <= 1:
-        raise ValueError(f"recovery is a share, 0 .. 1, got {settings.recovery}")
+    for name, share in (("recovery", settings.recovery), ("led", settings.led)):
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} is a share, 0 .. 1, got {share}")
     select_backend()
 
 

@@ -104,11 +104,6 @@ def part_path(root: str | Path, suite: str, task: str, identity: Identity) -> Pa
     return Path(root) / suite / PARTS / task / "{:03d}_{}.hdf5".format(*identity)
 
 
-def data_hash(files: list[DemoFile]) -> str:
-    """Hex SHA-256 of a data set of several tasks, in any order."""
-    return hashlib.sha256("\n".join(sorted(file.data_hash for file in files)).encode()).hexdigest()
-
-
 def find_demo_files(root: str | Path, suite: str) -> list[DemoFile]:
     """Metadata of every task's file of a suite. Raises DemoError if there is none."""
     paths = sorted((Path(root) / suite).glob("*_demo.hdf5"))

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from zipmo_sim.suites import Task
-from zipmo_sim.task import EVALUATION_STATES
+from zipmo_sim.task import DEVELOPMENT_STATES, EVALUATION_STATES
 
 # evaluation: for figures alone. validation and development, of suites that have so many: for choosing settings.
-STATES = {"evaluation": EVALUATION_STATES, "validation": range(22, 25), "development": range(50, 100)}
-# v1: states 25-49, success latched at any step, the suite's own step limit (another one is appended), lockstep.
+STATES = {"evaluation": EVALUATION_STATES, "validation": range(22, 25), "development": DEVELOPMENT_STATES}
+# v1: states 25-49, success latched at any step, the suite's own step limit (others are appended), lockstep.
 PROTOCOL = "zipmo-{suite}-v1"
 
 
@@ -145,20 +145,23 @@ def _action_error(outcomes: list[Outcome]) -> float | None:
 
 def summarise(
     outcomes: list[Outcome], *, suite: str, via: str, seed: int, instruction: str = "own",
-    max_steps: int | None = None, **identity
+    max_steps: int | None = None, states: str = "evaluation", **identity
 ) -> dict:
     """The result file's content. Rates are over finished episodes; crashes are counted apart."""
     finished = [outcome for outcome in outcomes if outcome.error is None]
     by_task: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_task.setdefault(outcome.task, []).append(outcome)
+    differing = [f"{max_steps}-steps"] if max_steps else []
+    differing += [f"{states}-states"] if states != "evaluation" else []
     report = {
-        "protocol": PROTOCOL.format(suite=suite) + (f"-{max_steps}-steps" if max_steps else ""),
+        "protocol": "-".join([PROTOCOL.format(suite=suite), *differing]),
         "suite": suite,
         "via": via,
         "instruction": instruction,
         "seed": seed,
         "max_steps": max_steps,
+        "states": states,
         **identity,
         "success_rate": _rate(outcomes),
         "wilson95": list(wilson_interval(sum(o.success for o in finished), len(finished))),

@@ -1,11 +1,9 @@
 """Off-screen rendering: choice of the OpenGL backend and the camera views of an environment."""
 
 import ctypes.util
-import hashlib
-import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,10 +51,6 @@ class RenderSettings:
     samples: int = 0
     reflections: bool = False
     shadows: bool = True
-
-    def digest(self) -> str:
-        """A short hash that names these settings in data sets and results."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 class ViewRenderer:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-INIT_STATES = 50  # of LIBERO's tasks, and those that an evaluation knows of any
-EVALUATION_STATES = range(25, INIT_STATES)
+INIT_STATES = 50  # of LIBERO's tasks
+# What is never trained on: states for figures, and those of suites that have more to choose settings by.
+EVALUATION_STATES, DEVELOPMENT_STATES = range(25, 50), range(50, 100)
 
 
 @dataclass(frozen=True)
@@ -11,7 +12,7 @@ class Task:
     """One task of a suite. scene: tasks of one scene share objects and layouts; only the sentence differs.
 
     index: place in its suite, from 0. language: the instruction. max_steps: control steps of 0.05 s.
-    init_states: how many initial states there are; those of EVALUATION_STATES are never trained on.
+    init_states: how many initial states there are; see EVALUATION_STATES.
     """
 
     suite: str

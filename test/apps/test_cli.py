@@ -44,7 +44,12 @@ def test_command_help_describes_every_key(name, capsys):
         (["via=telepathy"], "via must be"),
         (["instruction=mumble"], "instruction must be"),
         (["epsiodes=3"], "epsiodes"),
-        (["episodes=0"], "episodes must be at least 1"),
+        (["episodes=0"], "episodes must be a whole number from 1, got 0"),
+        (["replan_every=17"], "replan_every must be a whole number from 1 to 16, got 17"),
+        (["nfe=0"], "nfe must be a whole number from 1 to 1000"),
+        (["ensemble=all"], "ensemble must be one of intended, official, got 'all'"),
+        (["libero_assets=/nowhere"], "'mini' needs none"),
+        (["suite=libero_object", "libero_assets=/nowhere"], "/nowhere"),
         (["workers=0"], "workers must be at least 1"),
         (["max_steps=0"], "max_steps must be null or a positive"),
         (["max_steps=long"], "max_steps must be null or a positive"),
@@ -66,6 +71,14 @@ def test_options_are_overrides_too():
     config = load("demo", ["--say", sentence, "--seed", "3"])
     assert config.say == sentence
     assert config.seed == 3
+    assert load("demo", [f"--say={sentence}", "--seed=3", "suite=mini"]) == config
+
+
+@pytest.mark.parametrize("words", [["episodes=0"], ["ensemble=all"], ["checkpoint=/nowhere"], ["say=' '"]])
+def test_wrong_demonstrations_say_what_is_wrong(words, tmp_path, capsys):
+    assert cli.main(["demo", f"out={tmp_path}", *words]) == 2
+    assert "zipmo demo: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_gif_plays_all_frames_and_is_whole_or_absent(tmp_path):

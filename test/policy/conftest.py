@@ -1,5 +1,6 @@
 """Synthetic demonstrations in the project's format: a coloured block, and an arm that moves towards it."""
 
+import hashlib
 import json
 
 import h5py
@@ -19,6 +20,7 @@ def write_demo(data, key, init_state, colour, steps=24, seed=0):
         init_state=init_state, seed=seed, noise=0.1, num_samples=steps, success=True, orientation="upright"
     )
     demo.attrs["fixture_poses"] = json.dumps({})
+    demo.attrs["sha256"] = hashlib.sha256(f"{init_state} {colour} {steps} {seed}".encode()).hexdigest()
     actions = np.zeros((steps, 7))
     actions[:, :2] = target * np.linspace(1, 0.2, steps)[:, None]
     actions[:, 6] = np.where(np.arange(steps) < steps // 2, -1.0, 1.0)

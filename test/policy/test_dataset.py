@@ -67,7 +67,7 @@ def test_folders_and_partial_loading(demonstrations, windows):
         ({"obs_alignment": "after_action"}, "obs_alignment is 'after_action', but 'before_action'"),
         ({"macros_image_convention": "opengl"}, "macros_image_convention is 'opengl'"),
         ({"format_version": 99}, "format_version"),
-        ({"first_state": 24}, "init state 25; 25-49 are for evaluation only"),
+        ({"first_state": 24}, "init state 25; 25-99 are for evaluation only"),
     ],
 )
 def test_refuses_what_breaks_the_format(write, tmp_path, attrs, message):
@@ -141,6 +141,20 @@ def test_augmented_images_stay_in_range_and_none_is_the_identity():
     assert not shifts.any()
 
 
+def test_the_data_hash_is_of_all_contents(write, tmp_path):
+    """Of tracks and images too: the same actions, tracked anew, are other data."""
+    folder = write(tmp_path, demos=1, steps=4)
+    before = DemonstrationWindows.load(folder).data_hash
+    path = next(folder.rglob("*_demo.hdf5"))
+    with h5py.File(path, "a") as file:
+        file["data/demo_0"].attrs["sha256"] = "of other tracks"
+    assert DemonstrationWindows.load(folder).data_hash != before
+    with h5py.File(path, "a") as file:
+        del file["data/demo_0"].attrs["sha256"]
+    with pytest.raises(ValueError, match="demo_0: has no sha256"):
+        DemonstrationWindows.load(folder)
+
+
 def test_layouts_beyond_those_of_the_evaluation_are_taken(write, tmp_path):
-    write(tmp_path, demos=2, steps=4, first_state=50)
-    assert set(DemonstrationWindows.load(tmp_path).init_state.tolist()) == {50, 51}
+    write(tmp_path, demos=2, steps=4, first_state=100)
+    assert set(DemonstrationWindows.load(tmp_path).init_state.tolist()) == {100, 101}

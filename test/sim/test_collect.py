@@ -158,7 +158,8 @@ def test_a_killed_worker_and_an_interruption_lose_nothing_but_time(collected, tm
     ("states", "message"),
     [
         (range(24, 26), r"25-49 are kept for evaluation, got \[25\]"),
-        ([49, 50], r"25-49 are kept for evaluation, got \[49\]"),
+        ([49, 100], r"25-49 are kept for evaluation, got \[49\]"),
+        (range(99, 101), r"50-99 are kept for choosing settings, got \[99\]"),
         ([-1], "mini has init states 0-999"),
         ([1000], "mini has init states 0-999, got"),
         ([], "mini has init states 0-999, got none"),
@@ -171,7 +172,7 @@ def test_states_for_evaluation_or_unknown_are_refused(tmp_path, states, message)
 
 
 def test_more_layouts_than_are_evaluated_on_can_be_collected(tmp_path):
-    assert count_attempts(SUITE, [TASK], 10, tmp_path, 0, range(50, 60)) == (10, 10)
+    assert count_attempts(SUITE, [TASK], 10, tmp_path, 0, range(100, 110)) == (10, 10)
 
 
 def test_settings_out_of_range_and_unknown_tasks_are_refused(tmp_path):

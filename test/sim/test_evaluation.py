@@ -137,8 +137,9 @@ def test_action_errors_are_averaged():
         (("bc", "ros", "own"), "needs via=direct"),
         (("tracks", "direct", "swap"), "another task"),
         (("luck", "direct", "own"), "none, expert, tracks, plans, bc"),
+        (("bc", "direct", "own"), "needs a bundle with bc/"),
     ],
 )
-def test_impossible_oracles_are_refused(request_, complaint):
+def test_impossible_oracles_are_refused(request_, complaint, tmp_path):
     with pytest.raises(ValueError, match=complaint):
-        check_oracle(*request_)
+        check_oracle(*request_, checkpoint=tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 import time
@@ -17,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps.evaluate import write_json
 from zipmo_ros.apps.origin import machine, origin, request, shown
 from zipmo_ros.apps.plan_variants import applicable, plan, plan_without
 from zipmo_ros.apps.plotting import plot_bench
@@ -56,7 +56,7 @@ def load_planner(size: str, source: str | None, device: str) -> tuple[MotionPlan
     directory = None
     if size == "nano" and source != "random":
         try:
-            directory = Path(source) if source else bundle_path(None) / "planner"
+            directory = bundle_path(source) if source else bundle_path(None) / "planner"
         except FileNotFoundError:
             directory = None  # nothing shipped: random weights take as long
     if directory is None:
@@ -278,7 +278,7 @@ def main(argv: list[str]) -> int:
         return 2
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint.write_atomically(out / "plan.json", (json.dumps(report, indent=1) + "\n").encode())
+    write_json(out / "plan.json", report)
     plot_bench(report, out / "plan.png")
     print(table(report))
     print(f"\nwritten to {out / 'plan.json'} and {out / 'plan.png'}")

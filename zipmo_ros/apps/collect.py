@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from zipmo_ros.apps import runners
 from zipmo_ros.apps.configuration import load
+from zipmo_ros.share import bundle_path
 from zipmo_sim.collect import collect, count_attempts, summary_table
 from zipmo_sim.demonstrate import Outcome, Settings
 from zipmo_sim.demos import DemoError
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from zipmo_sim.leading import Leader
 
 # What a user can put right: told in one line, without a traceback.
-_EXPECTED = (ValueError, DemoError, BlockingIOError, WorkerError, AssetsNotFoundError, LiberoNotInstalledError)
+_EXPECTED = (ValueError, FileNotFoundError, DemoError, BlockingIOError, WorkerError, AssetsNotFoundError,
+             LiberoNotInstalledError)  # fmt: skip
 REPLAN_EVERY, NFE = 2, 4  # of a model that leads
 
 
@@ -44,7 +45,8 @@ def _run(config: DictConfig) -> int:
     settings = Settings(tuple(config.noise), config.render_every, config.recovery, config.after_success, config.led)
     load_leader = None
     if config.leader:
-        run = runners.Settings(config.suite, Path(config.leader), "direct", config.seed, REPLAN_EVERY, NFE, "intended")
+        leader = bundle_path(config.leader)
+        run = runners.Settings(config.suite, leader, "direct", config.seed, REPLAN_EVERY, NFE, "intended")
         load_leader = partial(_load_leader, run)
     total, left = count_attempts(config.suite, tasks, config.episodes, config.out, config.seed, states)
     counts = {"kept": 0, "failed": 0, "error": 0, "died": 0}

@@ -34,15 +34,16 @@ def load(name: str, overrides: list[str]) -> DictConfig:
 
 
 def _as_overrides(words: list[str]) -> list[str]:
-    """`--key value` means key='value', for those used to options, and for sentences."""
+    """`--key value` and `--key=value` mean key='value', for those used to options, and for sentences."""
     overrides, rest = [], iter(words)
     for word in rest:
         if word.startswith("--"):
-            value = next(rest, None)
+            key, given, value = word[2:].partition("=")
+            value = value if given else next(rest, None)
             if value is None:
                 raise ValueError(f"{word} needs a value")
             if not re.fullmatch(r"[\w./\[\],-]+", value):  # what Hydra's grammar would trip over
                 value = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-            word = f"{word[2:]}={value}"
+            word = f"{key}={value}"
         overrides.append(word)
     return overrides

@@ -16,6 +16,7 @@ from zipmo_ros.apps.graph_client import GraphDriver
 from zipmo_ros.apps.video import compose, write_gif, write_mp4
 from zipmo_ros.nodes.simulator import ANY
 from zipmo_sim.evaluation import Episode, Outcome, draw_episodes, summarise, table
+from zipmo_sim.libero_assets import LiberoNotInstalledError
 from zipmo_sim.suites import Task, tasks
 
 SHOWN = 4  # tasks
@@ -111,7 +112,8 @@ def main(argv: list[str]) -> int:
         config = load("demo", argv)
         episodes = choose_episodes(config)
         settings = settings_of(config, via="ros")
-    except (ValueError, FileNotFoundError) as error:
+        facts = identity(settings)
+    except (ValueError, FileNotFoundError, LiberoNotInstalledError) as error:
         print(f"zipmo demo: {error}", file=sys.stderr)
         return 2
     out = Path(config.out)
@@ -128,9 +130,7 @@ def main(argv: list[str]) -> int:
                 shown += [*frames[::GIF_EVERY], *[frames[-1]] * GIF_FPS]
             outcomes.append(outcome)
             videos.append(name if film.frames else None)
-    report = summarise(
-        outcomes, suite=config.suite, via="ros", seed=config.seed, **identity(settings)
-    )
+    report = summarise(outcomes, suite=config.suite, via="ros", seed=config.seed, **facts)
     for episode, video in zip(report["episodes"], videos, strict=True):
         episode["video"] = video
     write_json(out / "summary.json", report)

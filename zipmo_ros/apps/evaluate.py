@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import yaml
 from tqdm import tqdm
@@ -15,9 +16,11 @@ from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.origin import origin, request, shown, visuals
 from zipmo_ros.apps.plotting import plot_failures
 from zipmo_ros.apps.runners import AGENTS, EXPERT_ORACLES, RUNNERS, Settings, run_parallel
-from zipmo_ros.motion.checkpoint import content_hash
+from zipmo_ros.motion.checkpoint import content_hash, write_atomically
+from zipmo_ros.runtime.ensembling import Mode
 from zipmo_ros.share import bundle_path, share_path
 from zipmo_sim.evaluation import STATES, Episode, Outcome, Tell, draw_episodes, own, paraphrase, summarise, swap, table
+from zipmo_sim.libero_assets import LiberoNotInstalledError
 from zipmo_sim.suites import Task, tasks
 
 
@@ -36,10 +39,9 @@ def choose_tasks(suite: str, names: str | list[str]) -> list[Task]:
 
 def write_json(path: Path, report: dict) -> None:
     """Write a report so that the file is either whole or absent."""
+    content = (json.dumps(report, indent=1) + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(path.suffix + ".part")
-    partial.write_text(json.dumps(report, indent=1) + "\n")
-    partial.replace(path)
+    write_atomically(path, content)
 
 
 def identity(settings: Settings) -> dict:
@@ -73,7 +75,7 @@ TELL: dict[str, Callable[[str], Tell]] = {
 }
 
 
-def check_oracle(oracle: str, via: str, instruction: str) -> None:
+def check_oracle(oracle: str, via: str, instruction: str, checkpoint: Path) -> None:
     """Raises ValueError for an oracle that does not exist, or that can't be what is asked for."""
     if oracle not in AGENTS:
         raise ValueError(f"oracle must be one of {', '.join(AGENTS)}, got '{oracle}'")
@@ -81,10 +83,12 @@ def check_oracle(oracle: str, via: str, instruction: str) -> None:
         raise ValueError(f"oracle={oracle} needs via=direct: the graph runs planner and policy alone")
     if oracle in EXPERT_ORACLES and instruction == "swap":
         raise ValueError(f"oracle={oracle} can't be told another task: the expert only knows the scene's own")
+    if oracle == "bc" and not (checkpoint / "bc").is_dir():
+        raise ValueError(f"oracle=bc needs a bundle with bc/; there is none in {checkpoint}")
 
 
-def evaluate(settings: Settings, drawn: list[Episode], instruction: str, workers: int) -> dict:
-    """Run the episodes with a progress bar; the report of `summarise`."""
+def evaluate(settings: Settings, drawn: list[Episode], workers: int, **facts) -> dict:
+    """Run the episodes with a progress bar; the report of `summarise`. facts: what else it takes."""
     done = 0
     with tqdm(total=len(drawn), unit="episode", desc=f"{settings.suite} via {settings.via}") as bar:
 
@@ -96,13 +100,20 @@ def evaluate(settings: Settings, drawn: list[Episode], instruction: str, workers
 
         outcomes = run_parallel(settings, drawn, workers, progress)
     return summarise(
-        outcomes, suite=settings.suite, via=settings.via, seed=settings.seed, instruction=instruction,
-        max_steps=settings.max_steps, **identity(settings),
-    )  # fmt: skip
+        outcomes, suite=settings.suite, via=settings.via, seed=settings.seed, max_steps=settings.max_steps, **facts
+    )
 
 
 def settings_of(config, via: str) -> Settings:
-    """The settings that a configuration names. Raises FileNotFoundError or ValueError for a missing checkpoint."""
+    """The settings that a configuration names. Raises FileNotFoundError or ValueError for what can't be run."""
+    if config.ensemble not in get_args(Mode):
+        raise ValueError(f"ensemble must be one of {', '.join(get_args(Mode))}, got '{config.ensemble}'")
+    for key, most in (("episodes", None), ("nfe", 1000), ("replan_every", 16)):  # a plan's steps
+        number = config[key]
+        if not isinstance(number, int) or number < 1 or (most and number > most):
+            raise ValueError(f"{key} must be a whole number from 1{f' to {most}' if most else ''}, got {number}")
+    if config.libero_assets and not config.suite.startswith("libero"):
+        raise ValueError(f"libero_assets is for the suites of LIBERO; '{config.suite}' needs none")
     checkpoint = bundle_path(config.checkpoint, config.suite)
     content_hash(checkpoint)  # an empty folder is refused now, not after the episodes
     return Settings(
@@ -125,23 +136,23 @@ def main(argv: list[str]) -> int:
             raise ValueError(f"via must be one of {', '.join(RUNNERS)}, got '{config.via}'")
         if config.instruction not in TELL:
             raise ValueError(f"instruction must be one of {', '.join(TELL)}, got '{config.instruction}'")
-        for key in ("episodes", "workers"):
-            if config[key] < 1:
-                raise ValueError(f"{key} must be at least 1, got {config[key]}")
+        if config.workers < 1:
+            raise ValueError(f"workers must be at least 1, got {config.workers}")
         if config.max_steps is not None and not (isinstance(config.max_steps, int) and config.max_steps > 0):
             raise ValueError(f"max_steps must be null or a positive number of control steps, got {config.max_steps}")
         chosen = choose_tasks(config.suite, config.tasks)
         if config.states not in STATES:
             raise ValueError(f"states must be one of {', '.join(STATES)}, got '{config.states}'")
-        check_oracle(config.oracle, config.via, config.instruction)
         settings = replace(settings_of(config, config.via), oracle=config.oracle, max_steps=config.max_steps)
+        check_oracle(config.oracle, config.via, config.instruction, settings.checkpoint)
         tell = TELL[config.instruction](config.suite)
         drawn = draw_episodes(chosen, config.episodes, config.seed, tell, STATES[config.states])
-    except (ValueError, FileNotFoundError) as error:
+        facts = identity(settings)  # assets that are missing are missed now, not after the episodes
+    except (ValueError, FileNotFoundError, LiberoNotInstalledError) as error:
         print(f"zipmo eval: {error}", file=sys.stderr)
         return 2
-    report = evaluate(settings, drawn, config.instruction, config.workers)
-    report = {**request("eval", argv, config), "states": config.states, **report}
+    report = evaluate(settings, drawn, config.workers, instruction=config.instruction, states=config.states, **facts)
+    report = {**request("eval", argv, config), **report}
     out = Path(config.out)
     write_json(out, report)
     plot_failures(report, out.with_suffix(".png"))

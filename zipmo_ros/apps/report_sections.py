@@ -22,6 +22,7 @@ from zipmo_ros.apps.results import (
     sources,
     suite_title,
 )
+from zipmo_sim.evaluation import STATES
 
 RUNGS = {
     "expert": "the scripted expert",
@@ -74,9 +75,11 @@ def _episodes(result: Result) -> frozenset:
 
 
 def _states(result: Result) -> str:
-    return {"evaluation": "initial states 25-49, which no demonstration used"}.get(
-        result["states"], "initial states 22-24, for choosing settings: held out of training, not the figures to quote"
-    )
+    numbers = STATES[result["states"]]
+    span = f"initial states {numbers[0]}-{numbers[-1]}"
+    if result["states"] == "evaluation":
+        return f"{span}, which no demonstration used"
+    return f"{span}, for choosing settings: held out of training, not the figures to quote"
 
 
 def suites(results: list[Result], folder: Path) -> Iterator[Section]:

@@ -140,7 +140,7 @@ def run(name: str, config: Any) -> int:
         result = fit(
             stage.model, stage.loss, stage.batches, settings, run_dir,
             validate=stage.validate, save=save, progress=progress,
-            resume=plain["resume"], identity=identity(plain, windows.data_hash),
+            resume=plain["resume"], identity=identity(plain, windows.data_hash, sources),
         )  # fmt: skip
     state = "interrupted, resumable" if result.interrupted else "done"
     figures = describe(result.metrics, stage.headline)
@@ -148,10 +148,10 @@ def run(name: str, config: Any) -> int:
     return 143 if result.interrupted else 0
 
 
-def identity(plain: dict[str, Any], data_hash: str) -> str:
+def identity(plain: dict[str, Any], data_hash: str, sources: dict[str, str]) -> str:
     """What a resumed run must share with the interrupted one besides the training settings."""
     options = {key: value for key, value in plain["stage"].items() if not key.startswith("validation")}
-    described = json.dumps([options, plain["model"], plain["validation_states"]], sort_keys=True)
+    described = json.dumps([options, plain["model"], plain["validation_states"], sources], sort_keys=True)
     return f"{data_hash[:12]}-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
 
 

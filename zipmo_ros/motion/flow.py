@@ -1,7 +1,7 @@
 """The flow's path, its solver, guidance, and where the noise comes from. Nothing here knows a network.
 
 t = 1 is noise and t = 0 is data: z_t = (1 - t) * data + t * noise, the velocity is noise - data, and a step is
-z <- z - v / steps (reference 0.1; the paper writes time the other way round).
+z <- z - v / steps (the paper writes time the other way round).
 """
 
 from __future__ import annotations

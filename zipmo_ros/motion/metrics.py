@@ -22,7 +22,7 @@ def mse(predicted: Tensor, target: Tensor, counted: Tensor, size: int = 128) -> 
     """Squared error in px^2, mean over points, samples and the two coordinates: [..., N, T, 2] -> [...].
 
     counted: bool [..., N], the points that count; NaN where none does. With several predictions of one window, Min MSE
-    and Mean MSE are this figure's smallest and mean value (paper table E; reference A.11).
+    and Mean MSE are this figure's smallest and mean value (paper table E).
     """
     squares = ((predicted - target) * (size / 2)).square().mean(dim=(-2, -1))
     return _mean(squares, counted)

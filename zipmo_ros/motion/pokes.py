@@ -1,4 +1,4 @@
-"""Pokes: "the point that starts here shall be there at that time" (reference A.6)."""
+"""Pokes: "the point that starts here shall be there at that time" (as the reference)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Track autoencoder: sparse point tracks <-> a small grid of latents (paper section 3; reference A.5).
+"""Track autoencoder: sparse point tracks <-> a small grid of latents (paper section 3).
 
 Points are (y, x) in [-1, 1], each axis on its own. One view at a time.
 """
@@ -80,7 +80,7 @@ class TrackVAE(nn.Module):
         """One latent [1, HW, C] on a grid of query points -> [1, grid, grid, steps, 2].
 
         Queries that see each other were trained few at a time: strided sub-grids of chunk x chunk are decoded apart
-        (reference A.5).
+        (as the reference).
         """
         stride = grid // chunk
         points = rearrange(grid_positions(grid).to(latents), "(h i w j) c -> (i j) (h w) c", h=chunk, w=chunk, i=stride)

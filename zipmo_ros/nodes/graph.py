@@ -96,7 +96,7 @@ GRAPHS = {
             Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
             Argument("suite", "mini", "suite of tasks", (("sim", "suite"),), _SUITES),
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
-            Argument("init_state", "", "initial state of the scene, 0..49", (("sim", "init_state"),)),
+            Argument("init_state", "", "initial state of the scene, from 0", (("sim", "init_state"),)),
             Argument("seed", "", "seed of the environment and of the plans' noise",
                      (("sim", "seed"), ("planner", "noise_seed"))),
             Argument("mode", "lockstep", "lockstep: the simulator waits for each command; realtime: 20 Hz",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zipmo_ros.nodes.convert import JOINT_NAMES
 from zipmo_ros.nodes.parameters import setting
 
-INIT_STATES = 50  # of every task
+INIT_STATES = 1000  # at most: room between the numbers of two tasks' episodes, see runtime/stamps.py
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class SimParameters:
     suite: str = setting("mini", "Suite of tasks")
     task: str = setting("", "Task of the suite whose scene is set up; empty: the first")
     goal: str = setting("", "Task of the same scene that ends the episode when done; empty: the task itself; any")
-    init_state: int = setting(0, "Initial state of the scene", minimum=0, maximum=INIT_STATES - 1)
+    init_state: int = setting(0, "Initial state of the scene; a suite may have fewer",
+                              minimum=0, maximum=INIT_STATES - 1)  # fmt: skip
     seed: int = setting(0, "Seed of the environment", minimum=0, maximum=2**31 - 1)
     episode: int = setting(-1, "Number of the episode; its time starts at 1000 s times this. -1: by task and state",
                            minimum=-1, maximum=2_000_000)  # fmt: skip

@@ -19,7 +19,7 @@ from trajectory_msgs.msg import JointTrajectory
 from zipmo_ros.nodes import convert, topics
 from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
 from zipmo_ros.nodes.managed import ManagedNode, run
-from zipmo_ros.nodes.settings import INIT_STATES, SimParameters
+from zipmo_ros.nodes.settings import SimParameters
 from zipmo_ros.nodes.simulator import Episode, Observation, Simulator, Suites
 from zipmo_ros.runtime.commands import CONTROL_PERIOD, GRIPPER_OPEN, Command, stop_command, to_action
 from zipmo_ros.runtime.latency import LatencyWindow
@@ -189,7 +189,7 @@ class SimNode(ManagedNode):
         self.report.problem("command", None)
         if self.settings.autoreset and state != "error":
             try:
-                self._start_episode(self._describe((ended.init_state + 1) % INIT_STATES))
+                self._start_episode(self._describe(ended.next_state))
             except Exception as error:  # parameters may have changed to something that does not exist
                 self.report.event(f"no further episode: {error}")
 

@@ -35,6 +35,7 @@ class Episode:
     seed: int
     number: int
     image_every: int
+    next_state: int  # the initial state whose turn it is afterwards
 
     def stamp_ns(self, step: int) -> int:
         """Simulated time of the observation before action `step`."""
@@ -77,14 +78,17 @@ class Simulator:
     def describe(self, suite: str, task: str, goal: str, init_state: int, seed: int, number: int,
                  image_every: int) -> Episode:  # fmt: skip
         """The episode of these parameters; an empty task is the suite's first, an empty goal the task itself, and a
-        negative number stands for the usual one. Raises ValueError for unknown names."""
+        negative number stands for the usual one. Raises ValueError for unknown names and initial states."""
         chosen = self._suites.task(suite, task) if task else self._suites.tasks(suite)[0]
         goal_task = chosen if goal in ("", ANY) else self._suites.task(suite, goal)
         if goal_task.scene != chosen.scene:
             raise ValueError(f"goal '{goal}' belongs to scene '{goal_task.scene}', task '{task}' to '{chosen.scene}'")
+        if not 0 <= init_state < chosen.init_states:
+            raise ValueError(f"{suite} has {chosen.init_states} initial states, so not number {init_state}")
         number = number if number >= 0 else episode_number(chosen.index, init_state)
         goal = ANY if goal == ANY else goal_task.name
-        return Episode(suite, chosen.name, goal_task.language, goal, init_state, seed, number, image_every)
+        following = (init_state + 1) % chosen.init_states
+        return Episode(suite, chosen.name, goal_task.language, goal, init_state, seed, number, image_every, following)
 
     def prepare(self, suite: str, task: str) -> None:
         """Have the environment of a task ready."""

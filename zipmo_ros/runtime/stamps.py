@@ -7,7 +7,7 @@ EPISODE_GAP_NS = 1000 * 10**9  # longer than any episode, so that plans of one e
 
 
 def episode_number(task_index: int, init_state: int) -> int:
-    """The number of the episode of a suite's task from one of its 50 initial states."""
+    """The number of the episode of a suite's task from one of its initial states, of which it has no more than 1000."""
     return task_index * 1000 + init_state
 
 

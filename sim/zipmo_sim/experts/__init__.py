@@ -15,6 +15,9 @@ _MODULES = {
 }
 
 
+SUITES = tuple(_MODULES)  # that have experts
+
+
 def make_expert(env: ManipulationEnv, rng: np.random.Generator, noise: float = 0.0, recovery: bool = False) -> Expert:
     """The expert for env's task, in its present state; call it after env.reset().
 
