@@ -1,6 +1,7 @@
 """Checkpoints and configurations: what was saved is what is loaded, and everything else is refused by name."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -190,3 +191,13 @@ def test_foreign_files_are_loaded_strictly(tmp_path, monkeypatch):
     save_file({"other": torch.zeros(1)}, tmp_path / "zipmo_vae.safetensors")
     with pytest.raises(CheckpointError, match="none of the released files"):
         interop.load_released(tmp_path)
+
+
+def test_the_dense_planner_is_told_by_the_name_of_its_file(monkeypatch):
+    """Its keys are the sparse one's."""
+    monkeypatch.setattr(interop.Layout, "parts", lambda self, policy=None: {})
+    monkeypatch.setattr(interop, "from_reference", lambda *_: None)
+    monkeypatch.setattr(interop, "read_weights", lambda path: ({"learnable_emb_dino": None}, Path(path)))
+    assert interop.load_released("folder/zipmo_planner_dense.safetensors")[0] == "planner_dense"
+    assert interop.load_released("folder/mine.safetensors")[0] == "planner_sparse"
+    assert interop.load_released("folder/mine.safetensors", "planner_dense")[0] == "planner_dense"

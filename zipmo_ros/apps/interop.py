@@ -115,6 +115,8 @@ def load(arguments: argparse.Namespace) -> int:
 
     name, parts = load_released(arguments.file, arguments.layout, lambda: policy.PolicyHead(policy.base()))
     print(f"{arguments.file} is a complete {name}:")
+    if name == "planner_sparse" and arguments.layout is None:
+        print("  (or a planner_dense under another name: its keys are the same; say which with --as)")
     for part, model in parts.items():
         print(f"  {part:<8} {sum(p.numel() for p in model.parameters()):>13,} parameters")
         if arguments.out:

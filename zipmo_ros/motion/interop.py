@@ -126,9 +126,9 @@ def read_weights(file_or_directory: str | Path) -> tuple[dict[str, Tensor], Path
 
 
 def detect_layout(keys: set[str]) -> str:
-    """Which released kind a file is, by its keys. The sparse and the dense planner look alike: sparse is assumed.
+    """Which released kind a file is, by its keys. Raises CheckpointError if it is none of them.
 
-    Raises CheckpointError if it is none of them.
+    The sparse and the dense planner look alike in them: sparse is assumed.
     """
     if "learned_action_queries" in keys:
         return (
@@ -150,12 +150,14 @@ def load_released(
 ) -> tuple[str, dict[str, nn.Module]]:
     """A released file as our models, in eval mode: (kind, {"vae": ..., "planner": ..., "policy": ...}).
 
-    `layout` is one of LAYOUTS, found from the keys by default.
+    `layout` is one of LAYOUTS, found by default from the keys, and from the file's name where they don't tell.
     """
     if layout is not None and layout not in LAYOUTS:
         raise ValueError(f"unknown layout '{layout}'; there are {', '.join(LAYOUTS)}")
     weights, path = read_weights(file_or_directory)
-    name = detect_layout(set(weights)) if layout is None else layout
+    name = layout or detect_layout(set(weights))
+    if layout is None and name == "planner_sparse" and path.name == Path(LAYOUTS["planner_dense"].file).name:
+        name = "planner_dense"
     parts = LAYOUTS[name].parts(policy)
     from_reference(parts, LAYOUTS[name].prefixes, weights, str(path))
     return name, {part: model.eval() for part, model in parts.items()}
