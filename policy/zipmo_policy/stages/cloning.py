@@ -59,10 +59,7 @@ class CloningStage(Stage):
 
     @classmethod
     def create(cls, windows, settings: dict[str, Any]) -> CloningStage:
-        preset = {"nano": nano}.get(settings["model"]["preset"])
-        if preset is None:
-            raise ValueError("behaviour cloning has no size but model=nano")
-        config = model_config(preset(), settings["model"]["bc"])
+        config = model_config({"nano": nano}, settings, "bc")
         words = sentences(windows, config.image.text.encoder, settings)
         model = BehaviourCloning(config)
         set_sentence_statistics(model, words.vectors)

@@ -61,10 +61,7 @@ class GroundingStage(Stage):
 
     @classmethod
     def create(cls, windows, settings: dict[str, Any]) -> GroundingStage:
-        preset = {"nano": image_nano}.get(settings["model"]["preset"])
-        if preset is None:
-            raise ValueError("only the image encoder of model=nano is trained here")
-        config = model_config(preset(), settings["model"]["image"])
+        config = model_config({"nano": image_nano}, settings, "image")
         stage_options = options(GroundingOptions, settings)
         model = load_encoder(settings["encoder"]) if settings["encoder"] else ConvEncoder(config)
         words = sentences(windows, model.config.text.encoder, settings)

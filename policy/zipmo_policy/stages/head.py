@@ -64,9 +64,7 @@ class HeadStage(Stage):
     @classmethod
     def create(cls, windows, settings: dict[str, Any]) -> HeadStage:
         chosen: HeadOptions = options(HeadOptions, settings)
-        config: HeadConfig = model_config(
-            {"nano": nano, "base": base}[settings["model"]["preset"]](), settings["model"]["policy"]
-        )
+        config: HeadConfig = model_config({"nano": nano, "base": base}, settings, "policy")
         _, latents = track_latents(
             settings["vae"], windows, settings["cache"], chosen.point_draws, chosen.moving_weight
         )

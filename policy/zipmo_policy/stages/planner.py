@@ -210,8 +210,8 @@ def initial_planner(settings: dict[str, Any]) -> MotionPlanner:
     if settings["init"]:
         model = checkpoint.load(settings["init"], MotionPlanner)
     else:
-        preset = {"nano": planner_nano, "base": planner_base_libero}[settings["model"]["preset"]]()
-        config: PlannerConfig = model_config(preset, settings["model"]["planner"])
+        presets = {"nano": planner_nano, "base": planner_base_libero}
+        config: PlannerConfig = model_config(presets, settings, "planner")
         model = MotionPlanner(dataclasses.replace(config, image=encoder.config) if encoder else config)
     if encoder:
         checkpoint.load_strictly(model.image_encoder, encoder.state_dict(), settings["encoder"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -88,8 +89,15 @@ def options(option_class: type, settings: dict[str, Any]) -> Any:
     return from_dict(option_class, {key: value for key, value in settings["stage"].items() if key != "name"})
 
 
-def model_config(preset: Any, overrides: dict[str, Any]) -> Any:
-    """The preset with some of its fields replaced (nested dictionaries reach into nested configurations)."""
+def model_config(presets: dict[str, Callable[[], Any]], settings: dict[str, Any], part: str) -> Any:
+    """The preset that settings["model"] names, with the fields replaced that it gives for `part`.
+
+    Nested dictionaries reach into nested configurations. Raises ValueError for a size that this stage lacks.
+    """
+    named = settings["model"]["preset"]
+    if named not in presets:
+        raise ValueError(f"stage {settings['stage']['name']} has the sizes {', '.join(presets)}, not model.preset={named}")
+    preset = presets[named]()
 
     def merge(base: dict, changes: dict) -> dict:
         nested = {
@@ -97,4 +105,4 @@ def model_config(preset: Any, overrides: dict[str, Any]) -> Any:
         }
         return {**base, **changes, **nested}
 
-    return from_dict(type(preset), merge(to_dict(preset), overrides))
+    return from_dict(type(preset), merge(to_dict(preset), settings["model"][part]))

@@ -59,8 +59,7 @@ class VaeStage(Stage):
 
     @classmethod
     def create(cls, windows, settings: dict[str, Any]) -> VaeStage:
-        preset = {"nano": vae_nano, "base": vae_base}[settings["model"]["preset"]]()
-        config = model_config(preset, settings["model"]["vae"])
+        config = model_config({"nano": vae_nano, "base": vae_base}, settings, "vae")
         stage = cls(windows, config, options(VaeOptions, settings), **common(settings))
         return stage.start_from(settings["init"])
 
