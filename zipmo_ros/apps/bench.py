@@ -53,16 +53,11 @@ def wake(model: torch.nn.Module) -> None:
 
 def load_planner(size: str, source: str | None, device: str) -> tuple[MotionPlanner, str, str | None]:
     """(planner, where its weights are from, their hash or None). FileNotFoundError if `source` has no planner."""
-    directory = None
-    if size == "nano" and source != "random":
-        try:
-            directory = bundle_path(source) if source else bundle_path(None) / "planner"
-        except FileNotFoundError:
-            directory = None  # nothing shipped: random weights take as long
-    if directory is None:
+    if size != "nano" or source == "random":
         model = MotionPlanner(PRESETS[size]())
         wake(model)
         return model.to(device).eval(), "random", None
+    directory = bundle_path(source)
     directory = directory if (directory / checkpoint.CONFIG).is_file() else directory / "planner"
     if not directory.is_dir():
         raise FileNotFoundError(f"there is no planner in '{source}'")
