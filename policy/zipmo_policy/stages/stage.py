@@ -96,7 +96,8 @@ def model_config(presets: dict[str, Callable[[], Any]], settings: dict[str, Any]
     """
     named = settings["model"]["preset"]
     if named not in presets:
-        raise ValueError(f"stage {settings['stage']['name']} has the sizes {', '.join(presets)}, not model.preset={named}")
+        stage, sizes = settings["stage"]["name"], ", ".join(presets)
+        raise ValueError(f"stage {stage} has the sizes {sizes}, not model.preset={named}")
     preset = presets[named]()
 
     def merge(base: dict, changes: dict) -> dict:
