@@ -31,7 +31,6 @@ setup(
         *find_packages("sim"),
     ],
     package_dir={"zipmo_policy": "policy/zipmo_policy", "zipmo_sim": "sim/zipmo_sim"},
-    package_data={"zipmo_sim": ["**/*.xml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

@@ -4,19 +4,12 @@ import cv2
 import numpy as np
 
 
-def draw_tracks(
-    image: np.ndarray,
-    tracks: np.ndarray,
-    visible: np.ndarray | None = None,
-    scale: int = 4,
-    thickness: int = 1,
-    least_motion: float = 0.0,
-) -> np.ndarray:
+def draw_tracks(image: np.ndarray, tracks: np.ndarray, scale: int = 4, least_motion: float = 0.0) -> np.ndarray:
     """The image, enlarged, with a line for every track.
 
     image: uint8 [H, W, 3] RGB, upright. tracks: [N, T, 2] (y, x) in [-1, 1]; may leave the frame; tracks with a number
-    that is not finite are left out. visible: bool [N, T]; segments that end unseen are drawn dimly. scale: whole number
-    of output pixels for each pixel. least_motion: tracks that travel less, in input pixels, are left out.
+    that is not finite are left out. scale: whole number of output pixels for each pixel. least_motion: tracks that
+    travel less, in input pixels, are left out.
     Returns: uint8 [scale H, scale W, 3]; `image` is not changed.
     Raises: ValueError for other shapes.
     """
@@ -27,22 +20,17 @@ def draw_tracks(
     canvas = cv2.resize(image, (width * scale, height * scale), interpolation=cv2.INTER_LINEAR)
     if tracks.shape[0] == 0 or tracks.shape[1] == 0:
         return canvas
-    seen = np.ones(tracks.shape[:2], bool) if visible is None else np.asarray(visible, bool)
     pixels = (tracks + 1) / 2 * (height * scale, width * scale) - 0.5
     travel = np.abs(pixels - pixels[:, :1]).max((1, 2)) / scale
     drawn = np.isfinite(pixels).all((1, 2)) & (travel >= least_motion)
     pixels = np.clip(pixels, -1e4, 1e4).round().astype(int)[drawn, :, ::-1]  # cv2 wants (x, y)
-    seen = seen[drawn]
-    colours = _blue_to_red(tracks.shape[1])
-    ghost = canvas.copy()
+    colours = _blue_to_red(tracks.shape[1]).tolist()
     for step in range(1, tracks.shape[1]):
-        colour = colours[step].tolist()
-        for start, end, clear in zip(pixels[:, step - 1], pixels[:, step], seen[:, step], strict=True):
-            target = canvas if clear else ghost
-            cv2.line(target, start.tolist(), end.tolist(), colour, thickness, cv2.LINE_AA)
-    for start in pixels[:, 0]:
-        cv2.circle(canvas, start.tolist(), thickness, colours[0].tolist(), -1, cv2.LINE_AA)
-    return canvas if seen.all() else cv2.addWeighted(canvas, 0.75, ghost, 0.25, 0)
+        for start, end in zip(pixels[:, step - 1].tolist(), pixels[:, step].tolist(), strict=True):
+            cv2.line(canvas, start, end, colours[step], 1, cv2.LINE_AA)
+    for start in pixels[:, 0].tolist():
+        cv2.circle(canvas, start, 1, colours[0], -1, cv2.LINE_AA)
+    return canvas
 
 
 def draw_places(image: np.ndarray, places: np.ndarray) -> np.ndarray:

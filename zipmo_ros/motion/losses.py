@@ -15,20 +15,11 @@ from .posterior import Posterior
 KL_WEIGHT = 1e-7  # the reference's
 
 
-def reconstruction_loss(predicted: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean absolute error of tracks [B, N, T, 2]; weight [B, N] or [B, N, T] (0 for padding or occlusion)."""
-    error = (predicted - target).abs()
-    if weight is None:
-        return error.mean()
-    weight = weight.reshape(*weight.shape, *[1] * (4 - weight.ndim)).expand_as(error).to(error.dtype)
-    return (error * weight).sum() / weight.sum().clamp(min=1)
-
-
 def vae_loss(
-    predicted: Tensor, target: Tensor, posterior: Posterior, kl_weight: float = KL_WEIGHT, weight: Tensor | None = None
+    predicted: Tensor, target: Tensor, posterior: Posterior, kl_weight: float = KL_WEIGHT
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(total, reconstruction, kl)."""
-    reconstruction, kl = reconstruction_loss(predicted, target, weight), posterior.kl()
+    """(total, reconstruction, kl); the reconstruction is the mean absolute error of tracks [B, N, T, 2]."""
+    reconstruction, kl = (predicted - target).abs().mean(), posterior.kl()
     return reconstruction + kl_weight * kl, reconstruction, kl
 
 
