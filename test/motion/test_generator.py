@@ -74,7 +74,6 @@ def test_sentences_mean_something():
     assert vectors.shape == (4, 384)
     torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(4))
     assert (vectors[:3] @ vectors[3]).argmax() == 0
-    assert embed_sentences(tasks[:1])[0] is not None
     assert torch.equal(embed_sentences(tasks[1:2])[0], vectors[1])
     assert embed_sentences([]).shape == (0, 384)
 
