@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import pytest
 import torch
@@ -125,6 +126,14 @@ def test_words_are_side_by_side(report, written):
     left = [episode["success"] for episode in swap if episode["instructed_task"] == "turn_lever_left"]
     assert table[0][3] == f"{sum(left)} of {len(left)}"
     assert f"got done in {sum(e['original_success'] for e in swap)} of 10 episodes" in " ".join(text.split())
+
+
+def test_of_runs_told_alike_the_longest_stands_beside_the_other_words(report, written, tmp_path):
+    shutil.copytree(written, tmp_path / "more")
+    run = json.loads((written / "mini.json").read_text())
+    (tmp_path / "more/short.json").write_text(json.dumps({**run, "episodes": run["episodes"][:2]}))
+    table = rows(report(tmp_path / "more").read_text(), "Whether words steer it: mini")
+    assert table[-2][1].endswith("of 10")
 
 
 def test_euler_steps_have_success_and_latency(report):

@@ -138,7 +138,7 @@ def plot_steps(runs: list[tuple[int, list[dict], float | None]], path: Path, tit
         success.plot([steps, steps], [100 * low, 100 * high], color="tab:blue", linewidth=2)
         if ended:
             success.plot(steps, 100 * sum(ended) / len(ended), marker="o", color="tab:blue")
-    success.set(xlabel="Euler steps of a plan", ylabel="success, % (95 % interval)", ylim=(0, 100))
+    success.set(xlabel="Euler steps of a plan", ylabel="success, % (95 % interval)", ylim=(0, 103))
     known = [(steps, ms) for steps, _, ms in runs if ms is not None]
     latency.plot([steps for steps, _ in known], [ms for _, ms in known], marker="o", color="tab:orange")
     latency.set(xlabel="Euler steps of a plan", ylabel="median of a plan, ms", ylim=(0, None))

@@ -113,7 +113,8 @@ def words(results: list[Result], folder: Path) -> Iterator[Section]:
     """The same tasks, told in other words or in the set-up of another task."""
     told = [result for result in results if result["oracle"] == "none"]
     for group in grouped(told, lambda r: (*_setting(r), r["hashes"]["checkpoint"], r["nfe"], r["via"])):
-        said = {result["instruction"]: result for result in group}
+        # Of runs that were told alike, the one with most episodes.
+        said = {result["instruction"]: result for result in sorted(group, key=lambda r: len(r["episodes"]))}
         if len(said) < 2:
             continue
         said = {name: said[name] for name in SAID if name in said}
