@@ -1,18 +1,19 @@
-"""The shipped model over ROS and without: the same episode, to the bit."""
+"""Running episodes: over ROS and without the same to the bit; and what is left of an evaluation that was ended."""
 
 import os
 
 import numpy as np
 import pytest
 
-from zipmo_ros.apps.runners import Settings, build_agent
+from zipmo_ros.apps.runners import Settings, build_agent, run_parallel
 from zipmo_ros.share import bundle_path
 from zipmo_sim.evaluation import draw_episodes
 from zipmo_sim.suites import tasks
 
-pytestmark = [pytest.mark.ros, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
+@pytest.mark.ros
 def test_via_ros_equals_via_direct():
     from zipmo_ros.apps.graph_client import GraphDriver
     from zipmo_sim.rollout import run_episodes
@@ -31,3 +32,16 @@ def test_via_ros_equals_via_direct():
     assert over_ros.error is None
     assert (over_ros.success, over_ros.steps) == (direct.success, direct.steps)
     assert np.abs(np.stack(actions)[:, :6]).max() > 0.1, "the arm never moved"
+
+
+def test_what_was_done_before_ctrl_c_is_kept():
+    lever = [task for task in tasks("mini") if task.name == "turn_lever_left"]
+    episodes = draw_episodes(lever, 3, seed=7)
+    settings = Settings("mini", bundle_path(None), "direct", 7, 2, 4, "intended", oracle="expert")
+
+    def interrupt(outcome):
+        raise KeyboardInterrupt
+
+    first, *others = run_parallel(settings, episodes, 1, interrupt)
+    assert (first.success, first.error) == (True, None)
+    assert [other.error for other in others] == ["interrupted before this episode was done"] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -134,16 +135,19 @@ def run_ros(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]:
             yield graph.run_episode(episode)
 
 
+GRACE = 10.0  # s, for workers to end their graphs after Ctrl-C
+
 RUNNERS: dict[str, Callable[[Settings, list[Episode]], Iterator[Outcome]]] = {"direct": run_direct, "ros": run_ros}
 
 
 def _work(settings: Settings, episodes: list[Episode], results: multiprocessing.Queue) -> None:
-    for outcome in RUNNERS[settings.via](settings, episodes):
-        results.put(outcome)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C comes to all; the parent says what it means
+        for outcome in RUNNERS[settings.via](settings, episodes):
+            results.put(outcome)
 
 
-def _lost(episode: Episode, exit_code: int | None) -> Outcome:
-    error = f"the worker ended with exit status {exit_code} before this episode was done"
+def _lost(episode: Episode, why: str) -> Outcome:
+    error = f"{why} before this episode was done"
     return Outcome.of(episode, success=False, original_success=False, steps=0, error=error)
 
 
@@ -152,7 +156,7 @@ def run_parallel(
 ) -> list[Outcome]:
     """Spread episodes over worker processes; the outcomes come back in the order of `episodes`.
 
-    An episode whose worker died has an error of its own; the others are not lost.
+    An episode whose worker died, or that Ctrl-C came before, has an error of its own; the others are not lost.
     """
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue = context.Queue()
@@ -171,15 +175,19 @@ def run_parallel(
         progress(outcome)
         return True
 
+    why = None
     try:
         while any(process.is_alive() for process in processes):
             take(timeout=0.5)
         while take(timeout=0.5):
             pass
+    except KeyboardInterrupt:
+        why = "interrupted"
     finally:
         for process in processes:
+            process.join(GRACE if why else 0)
             if process.is_alive():
                 process.terminate()
             process.join()
-    exit_code = max(abs(process.exitcode or 0) for process in processes)
-    return [done.get(episode.number) or _lost(episode, exit_code) for episode in episodes]
+    why = why or f"the worker ended with exit status {max(abs(process.exitcode or 0) for process in processes)}"
+    return [done.get(episode.number) or _lost(episode, why) for episode in episodes]
