@@ -16,10 +16,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.evaluate import write_json
 from zipmo_ros.apps.origin import machine, origin, request, shown
 from zipmo_ros.apps.plan_variants import applicable, plan, plan_without
 from zipmo_ros.apps.plotting import plot_bench
+from zipmo_ros.apps.results import write_json
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import planner_base_libero, planner_nano
 from zipmo_ros.motion.flow import plan_noise

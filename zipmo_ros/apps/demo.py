@@ -11,8 +11,9 @@ import numpy as np
 from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.evaluate import choose_tasks, identity, settings_of, write_json
+from zipmo_ros.apps.evaluate import choose_tasks, identity, settings_of
 from zipmo_ros.apps.graph_client import GraphDriver
+from zipmo_ros.apps.results import write_json
 from zipmo_ros.apps.video import compose, write_gif, write_mp4
 from zipmo_ros.nodes.simulator import ANY
 from zipmo_sim.evaluation import Episode, Outcome, draw_episodes, summarise, table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,8 +14,9 @@ from tqdm import tqdm
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.origin import origin, request, shown, visuals
 from zipmo_ros.apps.plotting import plot_failures
+from zipmo_ros.apps.results import write_json
 from zipmo_ros.apps.runners import AGENTS, EXPERT_ORACLES, RUNNERS, Settings, run_parallel
-from zipmo_ros.motion.checkpoint import content_hash, write_atomically
+from zipmo_ros.motion.checkpoint import content_hash
 from zipmo_ros.runtime.ensembling import Mode
 from zipmo_ros.share import bundle_path, share_path
 from zipmo_sim.evaluation import STATES, Episode, Outcome, Tell, draw_episodes, own, paraphrase, summarise, swap, table
@@ -35,13 +35,6 @@ def choose_tasks(suite: str, names: str | list[str]) -> list[Task]:
         known = ", ".join(task.name for task in available)
         raise ValueError(f"suite {suite} has no task {', '.join(unknown)}; it has {known}")
     return [task for task in available if task.name in wanted]
-
-
-def write_json(path: Path, report: dict) -> None:
-    """Write a report so that the file is either whole or absent."""
-    content = (json.dumps(report, indent=1) + "\n").encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content)
 
 
 def identity(settings: Settings) -> dict:
@@ -108,7 +101,7 @@ def settings_of(config, via: str) -> Settings:
     """The settings that a configuration names. Raises FileNotFoundError or ValueError for what can't be run."""
     if config.ensemble not in get_args(Mode):
         raise ValueError(f"ensemble must be one of {', '.join(get_args(Mode))}, got '{config.ensemble}'")
-    for key, most in (("episodes", None), ("nfe", 1000), ("replan_every", 16)):  # a plan's steps
+    for key, most in (("episodes", None), ("nfe", 1000), ("replan_every", 16)):  # a plan is for 16 steps
         number = config[key]
         if not isinstance(number, int) or number < 1 or (most and number > most):
             raise ValueError(f"{key} must be a whole number from 1{f' to {most}' if most else ''}, got {number}")

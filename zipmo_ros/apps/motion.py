@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.evaluate import write_json
 from zipmo_ros.apps.origin import origin, request, shown
+from zipmo_ros.apps.results import write_json
 from zipmo_ros.share import bundle_path
 
 # v1: validation states, windows of 16 control steps, uniformly drawn points; Min, Mean: mean over points, steps and

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from zipmo_ros.apps.origin import visuals
+from zipmo_ros.motion.checkpoint import write_atomically
 from zipmo_sim.evaluation import wilson_interval
 
 Item = TypeVar("Item")
@@ -32,6 +33,13 @@ class Result(NamedTuple):
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]
+
+
+def write_json(path: Path, report: dict) -> None:
+    """Write a report so that the file is either whole or absent."""
+    content = (json.dumps(report, indent=1) + "\n").encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
 
 
 def read_results(folder: Path) -> dict[str, list[Result]]:

@@ -1,4 +1,4 @@
-"""DINOv2 with registers: a vision transformer with the state-dict names of the official weights (as the reference).
+"""DINOv2 with registers: a vision transformer with the state-dict names of the official weights (as in the reference).
 
 Own code rather than `transformers`': the names then need no table, and nothing but torch is needed to load a
 checkpoint.

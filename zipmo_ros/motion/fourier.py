@@ -1,4 +1,4 @@
-"""Random Fourier features of points and of the flow time (as the reference); frequencies travel with the weights."""
+"""Random Fourier features of points and of the flow time (as in the reference); frequencies travel with the weights."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def to_signed(images: Tensor) -> Tensor:
 
 
 def to_square(images: Tensor, size: int) -> Tensor:
-    """[B, H, W, 3] -> [B, 3, size, size]: average pooling by the whole factor, then bilinear (as the reference)."""
+    """[B, H, W, 3] -> [B, 3, size, size]: average pooling by the whole factor, then bilinear (as in the reference)."""
     x = rearrange(images, "b h w c -> b c h w")
     if x.shape[-2:] == (size, size):
         return x

@@ -1,4 +1,4 @@
-"""Pre-norm transformer blocks: RMS norms, cosine attention with RoPE, SwiGLU (as the reference).
+"""Pre-norm transformer blocks: RMS norms, cosine attention with RoPE, SwiGLU (as in the reference).
 
 Symbols: B batch, L tokens, S context tokens, D width, heads = D / 64. What does not depend on the tokens is prepared
 apart and passed in, so that a sampler computes it once: `rope` (rotations of the positions), `context` (keys and

@@ -1,4 +1,4 @@
-"""Motion planner: the velocity of a flow over latents, given frames and a sentence or pokes (as the reference).
+"""Motion planner: the velocity of a flow over latents, given frames and a sentence or pokes (as in the reference).
 
 Flow time runs from t = 1 (noise) to t = 0 (data); the network predicts noise - data. It knows nothing of samplers:
 `condition` computes once what no step changes, `velocity` is one evaluation.

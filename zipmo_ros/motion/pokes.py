@@ -1,4 +1,4 @@
-"""Pokes: "the point that starts here shall be there at that time" (as the reference)."""
+"""Pokes: "the point that starts here shall be there at that time" (as in the reference)."""
 
 from __future__ import annotations
 

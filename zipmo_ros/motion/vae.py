@@ -80,7 +80,7 @@ class TrackVAE(nn.Module):
         """One latent [1, HW, C] on a grid of query points -> [1, grid, grid, steps, 2].
 
         Queries that see each other were trained few at a time: strided sub-grids of chunk x chunk are decoded apart
-        (as the reference).
+        (as in the reference).
         """
         stride = grid // chunk
         points = rearrange(grid_positions(grid).to(latents), "(h i w j) c -> (i j) (h w) c", h=chunk, w=chunk, i=stride)
