@@ -1,6 +1,6 @@
 """Planner, policy and simulated arm: the graph that `zipmo up sim` starts, with the same arguments.
 
-    ros2 launch zipmo_ros sim.launch.py suite:=mini mode:=realtime rviz:=true
+ros2 launch zipmo_ros sim.launch.py suite:=mini mode:=realtime rviz:=true
 """
 
 import yaml
@@ -10,8 +10,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from zipmo_ros.contract.share import share_path
 from zipmo_ros.nodes.graph import GRAPHS, parameters_path
-from zipmo_ros.share import share_path
 
 GRAPH = GRAPHS["sim"]
 

@@ -3,9 +3,10 @@
 import contextlib
 
 import pytest
+from synthetic_demonstrations import demonstrations, write  # noqa: F401  (fixtures)
 
-from zipmo_sim.libero_assets import assets_available
 from zipmo_sim.rendering import select_backend
+from zipmo_sim.suites.libero.assets import assets_available
 
 # MuJoCo reads its backend once, at its first import: choose it before any test module is collected.
 with contextlib.suppress(RuntimeError):  # no off-screen OpenGL here: the tests that render say so themselves

@@ -20,7 +20,13 @@ OURS = ("zipmo_ros", "zipmo_policy", "zipmo_sim")
 ALLOWED = {
     "zipmo_ros.motion": (),
     "zipmo_ros.runtime": (),
-    "zipmo_ros.nodes": ("zipmo_ros.motion", "zipmo_ros.runtime", "zipmo_ros.share", "zipmo_policy", "zipmo_sim"),
+    "zipmo_ros.nodes": (
+        "zipmo_ros.motion",
+        "zipmo_ros.runtime",
+        "zipmo_ros.contract.share",
+        "zipmo_policy",
+        "zipmo_sim",
+    ),
     "zipmo_policy": ("zipmo_ros.motion",),
     "zipmo_sim": (),
 }

@@ -11,11 +11,10 @@ import torch
 from einops import repeat
 from torch import Tensor, nn
 
+from zipmo_policy.head import ActionTrunk, Proprioception
 from zipmo_ros.motion.config import ImageEncoderConfig, image_nano
 from zipmo_ros.motion.image_encoder import make_image_encoder
 from zipmo_ros.motion.rope import grid_positions
-
-from .model import ActionTrunk, Proprioception
 
 
 @dataclass(frozen=True)

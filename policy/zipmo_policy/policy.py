@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zipmo_policy.model import PolicyHead
+from zipmo_policy.head import PolicyHead
 from zipmo_ros.motion import checkpoint
 
 

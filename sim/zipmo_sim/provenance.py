@@ -43,7 +43,7 @@ def asset_hash(suite: str, libero_assets: str | Path | None = None) -> str:
     if suite not in suites.suites():
         raise ValueError(f"unknown suite {suite!r}; choose one of {', '.join(suites.suites())}")
     if suite != "mini":
-        from zipmo_sim.libero_assets import asset_hash
+        from zipmo_sim.suites.libero.assets import asset_hash
 
         return asset_hash(libero_assets)
     return _wheel_hash()

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from zipmo_ros.apps.graph_client import GraphDriver
-from zipmo_ros.apps.origin import machine
-from zipmo_ros.apps.runners import Settings, build_agent
-from zipmo_ros.share import bundle_path
-from zipmo_sim.evaluation import Episode, draw_episodes
+from zipmo_ros.contract.share import bundle_path
+from zipmo_ros.evaluation.episodes import Episode, draw_episodes
+from zipmo_ros.evaluation.origin import machine
+from zipmo_ros.evaluation.rollout import run_episodes
+from zipmo_ros.evaluation.runners import Settings, build_agent
+from zipmo_ros.nodes.client import GraphDriver
 from zipmo_sim.provenance import asset_hash
-from zipmo_sim.rollout import run_episodes
 from zipmo_sim.suites import tasks
 
 FILE = Path(__file__).with_name("actions.npz")

@@ -10,8 +10,8 @@ from zipmo_ros.apps import cli
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.demo import choose_episodes, result
 from zipmo_ros.apps.evaluate import choose_tasks
-from zipmo_ros.apps.results import write_json
 from zipmo_ros.apps.video import CAPTION, PANEL, compose, write_gif, write_mp4
+from zipmo_ros.evaluation.results import write_json
 
 
 def test_help_names_every_command(capsys):

@@ -4,7 +4,7 @@ import pytest
 
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.demo import choose_episodes
-from zipmo_ros.nodes.simulator import ANY
+from zipmo_sim.simulator import ANY
 
 
 @pytest.mark.parametrize("suite", ["mini", "libero_object", "libero_object_mixed"])

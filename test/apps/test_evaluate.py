@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from zipmo_ros.apps.runners import Settings, build_agent, run_parallel
-from zipmo_ros.share import bundle_path
-from zipmo_sim.evaluation import draw_episodes
+from zipmo_ros.contract.share import bundle_path
+from zipmo_ros.evaluation.episodes import draw_episodes
+from zipmo_ros.evaluation.runners import Settings, build_agent, run_parallel
 from zipmo_sim.suites import tasks
 
 pytestmark = pytest.mark.slow
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.ros
 def test_via_ros_equals_via_direct():
-    from zipmo_ros.apps.graph_client import GraphDriver
-    from zipmo_sim.rollout import run_episodes
+    from zipmo_ros.evaluation.rollout import run_episodes
+    from zipmo_ros.nodes.client import GraphDriver
 
     lever = [task for task in tasks("mini") if task.name == "turn_lever_left"]
     (episode,) = draw_episodes(lever, 1, seed=7)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from window_stubs import make_windows
 
-from zipmo_policy import dataset
 from zipmo_ros.apps import cli
+from zipmo_ros.data import windows as dataset
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.config import planner_nano, vae_nano
-from zipmo_ros.motion.planner import MotionPlanner
-from zipmo_ros.motion.vae import TrackVAE
+from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
+from zipmo_ros.motion.zipmo.vae import TrackVAE
 
 
 @pytest.fixture

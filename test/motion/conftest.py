@@ -5,17 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from zipmo_ros.motion.config import (
-    ImageEncoderConfig,
-    PlannerConfig,
-    PokeConfig,
-    TextConfig,
-    VaeConfig,
-    planner_nano,
-    vae_nano,
-)
-from zipmo_ros.motion.planner import MotionPlanner
-from zipmo_ros.motion.vae import TrackVAE
+from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig
+from zipmo_ros.motion.zipmo.config import PlannerConfig, PokeConfig, VaeConfig, planner_nano, vae_nano
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
+from zipmo_ros.motion.zipmo.vae import TrackVAE
 
 DINO = ImageEncoderConfig(width=64, depth=1, image_size=56)
 CONV = ImageEncoderConfig(kind="conv", width=16, depth=1, image_size=32, channels=(8, 16))

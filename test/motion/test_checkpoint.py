@@ -8,11 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from zipmo_policy.behaviour_cloning import BehaviourCloning, BehaviourCloningConfig
-from zipmo_policy.model import HeadConfig, PolicyHead
-from zipmo_ros.motion import checkpoint, config, interop
+from zipmo_policy.head import HeadConfig, PolicyHead
+from zipmo_ros.motion import checkpoint, config
 from zipmo_ros.motion.checkpoint import CheckpointError
-from zipmo_ros.motion.planner import MotionPlanner
-from zipmo_ros.motion.vae import TrackVAE
+from zipmo_ros.motion.zipmo import config as zipmo
+from zipmo_ros.motion.zipmo import interop
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
+from zipmo_ros.motion.zipmo.vae import TrackVAE
 
 from .conftest import CONV_VIEWS, PLANNERS, VAES
 
@@ -150,18 +152,18 @@ def test_head_tells_views_hand_and_latents_apart():
     ["vae_nano", "vae_base", "planner_nano", "planner_base_sparse", "planner_base_dense", "planner_base_libero"],
 )
 def test_configurations_survive_json(preset):
-    original = getattr(config, preset)()
+    original = getattr(zipmo, preset)()
     assert config.from_dict(type(original), json.loads(json.dumps(config.to_dict(original)))) == original
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: config.VaeConfig(width=100), "multiple of 64"),
-        (lambda: config.VaeConfig(queries="cross"), "query_depth"),
-        (lambda: config.VaeConfig(clip_samples=10, samples_per_token=4), "not a multiple"),
-        (lambda: config.PlannerConfig(), "pokes or by text"),
-        (lambda: config.PlannerConfig(pokes=config.PokeConfig(), step_token=True), "need text"),
+        (lambda: zipmo.VaeConfig(width=100), "multiple of 64"),
+        (lambda: zipmo.VaeConfig(queries="cross"), "query_depth"),
+        (lambda: zipmo.VaeConfig(clip_samples=10, samples_per_token=4), "not a multiple"),
+        (lambda: zipmo.PlannerConfig(), "pokes or by text"),
+        (lambda: zipmo.PlannerConfig(pokes=zipmo.PokeConfig(), step_token=True), "need text"),
         (lambda: config.ImageEncoderConfig(image_size=100), "divisible by 14"),
         (lambda: config.ImageEncoderConfig(kind="conv", width=64, channels=(32,)), "token width"),
         (lambda: config.TextConfig(encoder="gpt"), "unknown text encoder"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from zipmo_ros.motion.flow import euler, guided, interpolate, logit_normal_times, plan_noise, schedule
 from zipmo_ros.motion.losses import discounted_bc_loss, flow_matching_loss, vae_loss
 from zipmo_ros.motion.metrics import endpoint_error, pck
-from zipmo_ros.motion.posterior import Posterior
+from zipmo_ros.motion.zipmo.posterior import Posterior
 
 
 @given(steps=st.integers(1, 40))

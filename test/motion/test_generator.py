@@ -8,10 +8,10 @@ import torch
 
 from zipmo_ros.motion import checkpoint, text
 from zipmo_ros.motion.flow import plan_noise
-from zipmo_ros.motion.generator import MotionGenerator
-from zipmo_ros.motion.planner import MotionPlanner
 from zipmo_ros.motion.text import embed_sentences
-from zipmo_ros.motion.vae import TrackVAE
+from zipmo_ros.motion.zipmo.generator import MotionGenerator
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
+from zipmo_ros.motion.zipmo.vae import TrackVAE
 
 from .conftest import PLANNERS, VAES, awaken
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from zipmo_policy import model as policy
+from zipmo_policy import head as policy
 from zipmo_ros.apps import interop as command
-from zipmo_ros.apps.policy_golden import build_head, verify_policy
-from zipmo_ros.motion import golden
-from zipmo_ros.motion.interop import LAYOUTS, meta_state, to_reference
+from zipmo_ros.evaluation.policy_golden import build_head, verify_policy
+from zipmo_ros.motion.zipmo import golden
+from zipmo_ros.motion.zipmo.interop import LAYOUTS, meta_state, to_reference
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 
 HERE = Path(__file__).parent

@@ -6,12 +6,12 @@ import math
 import pytest
 import torch
 
-from zipmo_ros.motion.config import planner_nano
 from zipmo_ros.motion.flow import euler, logit_normal_times
-from zipmo_ros.motion.generator import planned_velocity
 from zipmo_ros.motion.losses import flow_matching_loss
-from zipmo_ros.motion.planner import MotionPlanner
-from zipmo_ros.motion.pokes import draw_dropped
+from zipmo_ros.motion.zipmo.config import planner_nano
+from zipmo_ros.motion.zipmo.generator import planned_velocity
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
+from zipmo_ros.motion.zipmo.pokes import draw_dropped
 
 from .conftest import PLANNERS
 

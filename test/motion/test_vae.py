@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from zipmo_ros.motion.config import vae_nano
 from zipmo_ros.motion.losses import vae_loss
 from zipmo_ros.motion.metrics import endpoint_error
-from zipmo_ros.motion.vae import TrackVAE
+from zipmo_ros.motion.zipmo.config import vae_nano
+from zipmo_ros.motion.zipmo.vae import TrackVAE
 
 from .conftest import VAES
 

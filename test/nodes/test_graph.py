@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from zipmo_ros.apps import up
-from zipmo_ros.apps.processes import command_line, environment
 from zipmo_ros.nodes.graph import GRAPHS, PLANNER, POLICY, SIM, parameters_path
+from zipmo_ros.nodes.processes import command_line, environment
 from zipmo_ros.nodes.settings import PlannerParameters, PolicyParameters, SimParameters
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ def test_every_line_of_a_parameter_file_says_what_it_is(node):
 
 
 def test_no_key_belongs_to_ros_and_to_the_checkpoint():
-    from zipmo_policy import model
+    from zipmo_policy import head as model
     from zipmo_ros.motion import config as motion
 
     configs = [c for m in (motion, model) for c in vars(m).values() if dataclasses.is_dataclass(c)]
@@ -134,7 +134,7 @@ def test_launch_file_declares_and_starts_the_table():
 
 
 def test_rviz_shows_topics_that_exist():
-    from zipmo_ros.nodes import topics
+    from zipmo_ros.nodes.wire import topics
 
     displays = yaml.safe_load((ROOT / "config/rviz/sim.rviz").read_text())["Visualization Manager"]["Displays"]
     shown = {display["Topic"]["Value"] for display in displays}

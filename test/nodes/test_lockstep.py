@@ -14,10 +14,10 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from zipmo_ros.motion.flow import plan_noise
-from zipmo_ros.nodes import topics
 from zipmo_ros.nodes.planner_node import PlannerNode
 from zipmo_ros.nodes.policy_node import PolicyNode
 from zipmo_ros.nodes.sim_node import SimNode
+from zipmo_ros.nodes.wire import topics
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
@@ -68,8 +68,12 @@ class Bench:
             PolicyNode(graph_stubs.load_policy, **graph.options(checkpoint="stub", autostart=False))
         )
         parameters = {"suite": "stub", "autostart": False, "autoreset": False, "announce_instruction": False, **sim}
-        self.sim = graph.start(SimNode(SimpleNamespace(
-            task=graph_stubs.task, tasks=graph_stubs.tasks, make_env=self._make_env), **graph.options(**parameters)))
+        self.sim = graph.start(
+            SimNode(
+                SimpleNamespace(task=graph_stubs.task, tasks=graph_stubs.tasks, make_env=self._make_env),
+                **graph.options(**parameters),
+            )
+        )
 
     def _make_env(self, suite, task, **options):
         self.envs.append(graph_stubs.make_env(suite, task, **options))

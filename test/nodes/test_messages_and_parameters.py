@@ -8,9 +8,9 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from zipmo_ros.nodes import convert
 from zipmo_ros.nodes.planner_node import PlannerNode
 from zipmo_ros.nodes.policy_node import PolicyNode
+from zipmo_ros.nodes.wire import messages as convert
 from zipmo_ros.runtime.commands import Command
 
 pytestmark = pytest.mark.ros

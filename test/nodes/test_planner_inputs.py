@@ -9,8 +9,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from zipmo_ros.nodes import convert, topics
 from zipmo_ros.nodes.planner_node import PlannerNode
+from zipmo_ros.nodes.wire import messages as convert
+from zipmo_ros.nodes.wire import topics
 
 pytestmark = pytest.mark.ros
 
@@ -63,9 +64,7 @@ class Cameras:
 
 @pytest.fixture
 def planner(graph):
-    return graph.start(
-        PlannerNode(graph_stubs.load_generator, **graph.options(checkpoint="stub", autostart=False))
-    )
+    return graph.start(PlannerNode(graph_stubs.load_generator, **graph.options(checkpoint="stub", autostart=False)))
 
 
 @pytest.fixture
@@ -193,9 +192,7 @@ def test_a_planner_that_breaks_says_so_and_goes_on(graph, cameras, planner, monk
 
 
 def test_a_checkpoint_that_does_not_fit(graph):
-    node = graph.add(
-        PlannerNode(graph_stubs.load_generator, **graph.options(checkpoint="broken", autostart=False))
-    )
+    node = graph.add(PlannerNode(graph_stubs.load_generator, **graph.options(checkpoint="broken", autostart=False)))
     cameras = Cameras(graph)
     assert node.trigger_configure().name == "FAILURE"
     graph.until(lambda: "checkpoint broken" in cameras.status.message)

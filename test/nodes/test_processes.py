@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from test_lockstep import direct_actions
 
-from zipmo_ros.apps.graph_client import GraphDriver
-from zipmo_ros.apps.processes import command_line
+from zipmo_ros.evaluation.episodes import Episode
+from zipmo_ros.nodes.client import GraphDriver
 from zipmo_ros.nodes.graph import GRAPHS
-from zipmo_sim.evaluation import Episode
+from zipmo_ros.nodes.processes import command_line
 
 pytestmark = pytest.mark.ros
 
@@ -166,7 +166,7 @@ def test_the_parameter_file_is_read(stub_graph, fresh_domain, tmp_path, monkeypa
     """What config/ros says reaches the node, in any namespace."""
     source = HERE.parents[1] / "config/ros/policy.yaml"
     (tmp_path / "policy.yaml").write_text(source.read_text().replace("plan_timeout: 0.4", "plan_timeout: 0.3"))
-    monkeypatch.setattr("zipmo_ros.apps.processes.parameters_path", lambda node: tmp_path / "policy.yaml")
+    monkeypatch.setattr("zipmo_ros.nodes.processes.parameters_path", lambda node: tmp_path / "policy.yaml")
     values = stub_graph.values({"checkpoint": "stub", "namespace": "left"})
     node = next(node for node in stub_graph.nodes if node.name == "policy")
     process = popen(command_line(stub_graph, node, values), fresh_domain())

@@ -10,10 +10,11 @@ from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory
 
-from zipmo_ros.nodes import convert, topics
 from zipmo_ros.nodes.planner_node import PlannerNode
 from zipmo_ros.nodes.policy_node import PolicyNode
 from zipmo_ros.nodes.sim_node import SimNode
+from zipmo_ros.nodes.wire import messages as convert
+from zipmo_ros.nodes.wire import topics
 from zipmo_ros.runtime.commands import GRIPPER_OPEN, Command
 
 pytestmark = pytest.mark.ros
@@ -169,14 +170,20 @@ class PolicyAlone:
 
     def __init__(self, graph):
         self.graph = graph
-        self.policy = graph.start(PolicyNode(
-            graph_stubs.load_policy, **graph.options(checkpoint="pushing", autostart=False, mode="realtime")))
+        self.policy = graph.start(
+            PolicyNode(graph_stubs.load_policy, **graph.options(checkpoint="pushing", autostart=False, mode="realtime"))
+        )
         self.policy._plans_watchdog.timeout = 1000.0  # here stamps alone tell the time
         self.hand = Hand(graph)
         self.twists = []
         self.hand.node.create_subscription(TwistStamped, topics.TWIST, self.twists.append, 10)
-        graph.until(lambda: self.hand.plan.get_subscription_count() and self.hand.joints.get_subscription_count()
-                    and self.hand.node.count_publishers(topics.TWIST) > 1)
+        graph.until(
+            lambda: (
+                self.hand.plan.get_subscription_count()
+                and self.hand.joints.get_subscription_count()
+                and self.hand.node.count_publishers(topics.TWIST) > 1
+            )
+        )
 
     def send_plan(self, z, stamp_ns, hand=None):
         (hand or self.hand).plan.publish(convert.embedding_message(z, stamp_ns, "agentview"))

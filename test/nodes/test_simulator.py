@@ -4,9 +4,9 @@ import graph_stubs
 import pytest
 
 from zipmo_ros.nodes.settings import INIT_STATES
-from zipmo_ros.nodes.simulator import Simulator
 from zipmo_ros.runtime.stamps import episode_number
 from zipmo_sim import suites
+from zipmo_sim.simulator import Simulator
 
 
 def describe(suite, known, init_state):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from test_processes import stub_graph  # noqa: F401  (a fixture)
 
-from zipmo_ros.apps.graph_client import GraphDriver
 from zipmo_ros.motion.flow import plan_noise
+from zipmo_ros.nodes.client import GraphDriver
 from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 def test_mini_over_ros_equals_mini_without(stub_graph, fresh_domain):  # noqa: F811
     if importlib.util.find_spec("robosuite") is None:  # not imported: the OpenGL backend is still to be chosen
         pytest.skip("robosuite is not installed")
-    from zipmo_sim.evaluation import Episode
-    from zipmo_sim.rollout import run_episodes
+    from zipmo_ros.evaluation.episodes import Episode
+    from zipmo_ros.evaluation.rollout import run_episodes
     from zipmo_sim.suites import tasks
 
     task = tasks("mini")[0]

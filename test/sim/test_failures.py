@@ -114,7 +114,7 @@ def test_a_lever_turned_half_way_and_left_is_slipped(lever):
 
 def test_suites_that_cannot_tell_say_nothing(bins):
     from zipmo_sim.env import ManipulationEnv
-    from zipmo_sim.mini.scenes import SCENES
+    from zipmo_sim.suites.mini.scenes import SCENES
 
     scene = SCENES["lever"]
     env = ManipulationEnv(bins.task, scene.build, scene.place, lambda _: False, image_every=0)

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zipmo_sim import libero_assets, suites
-from zipmo_sim.collect import count_attempts
+from zipmo_ros.evaluation.collection import count_attempts
+from zipmo_sim import suites
 from zipmo_sim.experts import make_expert
-from zipmo_sim.libero_assets import AssetsNotFoundError, assets_available, find_assets
-from zipmo_sim.libero_env import LiberoEnv, init_states, make_env
+from zipmo_sim.suites.libero import assets as libero_assets
+from zipmo_sim.suites.libero.assets import AssetsNotFoundError, assets_available, find_assets
+from zipmo_sim.suites.libero.env import LiberoEnv, init_states, make_env
 
 SIM = Path(__file__).resolve().parents[2] / "sim"
 try:
@@ -144,7 +145,7 @@ def test_the_hash_follows_names_and_bytes(tmp_path, monkeypatch):
 def test_libero_imports_without_a_question(tmp_path):
     """A fresh home, no configuration, stdin closed: LIBERO by itself would raise EOFError."""
     code = (
-        "from zipmo_sim.libero_assets import import_libero; "
+        "from zipmo_sim.suites.libero.assets import import_libero; "
         "print(len(import_libero('benchmark', need_assets=False).task_maps))"
     )
     unset = ("LIBERO_CONFIG_PATH", "XDG_CACHE_HOME")

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from zipmo_sim import libero_assets, suites
-from zipmo_sim.evaluation import draw_episodes, swap
+from zipmo_ros.evaluation.episodes import draw_episodes, swap
+from zipmo_sim import suites
 from zipmo_sim.experts import make_expert
-from zipmo_sim.libero_env import LiberoEnv
-from zipmo_sim.libero_mixed import arrangements
+from zipmo_sim.suites.libero import assets as libero_assets
+from zipmo_sim.suites.libero.env import LiberoEnv
+from zipmo_sim.suites.libero.mixed import arrangements
 
 SUITE = "libero_object_mixed"
 try:

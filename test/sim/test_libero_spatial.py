@@ -7,8 +7,8 @@ import pytest
 
 from zipmo_sim import suites
 from zipmo_sim.experts import make_expert
-from zipmo_sim.libero_env import LiberoEnv
 from zipmo_sim.provenance import model_hash
+from zipmo_sim.suites.libero.env import LiberoEnv
 
 SUITE = "libero_spatial"
 pytestmark = pytest.mark.libero

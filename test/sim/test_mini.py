@@ -7,7 +7,7 @@ from gymnasium.utils.env_checker import check_env
 from zipmo_sim import suites
 from zipmo_sim.env import INIT_STATES, VIEWS, ManipulationEnv
 from zipmo_sim.experts import make_expert
-from zipmo_sim.mini.scenes import SCENES as SCENES_OF_MINI
+from zipmo_sim.suites.mini.scenes import SCENES as SCENES_OF_MINI
 
 SCENES = {"bins": "put_can_in_right_bin", "blocks": "stack_green_on_red", "lever": "turn_lever_left"}
 

@@ -1,12 +1,10 @@
 """Point tracks in a scene small enough to know the answers: a sliding box, a screen, a camera that rides along."""
 
-
-
 import mujoco
 import numpy as np
 import pytest
 
-from zipmo_sim.overlay import draw_places, draw_tracks
+from zipmo_ros.nodes.drawing import draw_places, draw_tracks
 from zipmo_sim.tracks import Tracker
 
 CAMERAS = {"agentview": "fixed", "eye_in_hand": "riding"}

@@ -16,16 +16,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.origin import machine, origin, request, shown
-from zipmo_ros.apps.plan_variants import applicable, plan, plan_without
-from zipmo_ros.apps.plotting import plot_bench
-from zipmo_ros.apps.results import write_json
+from zipmo_ros.contract.share import bundle_path
+from zipmo_ros.evaluation.origin import machine, origin, request, shown
+from zipmo_ros.evaluation.plan_variants import applicable, plan, plan_without
+from zipmo_ros.evaluation.plotting import plot_bench
+from zipmo_ros.evaluation.results import write_json
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.config import planner_base_libero, planner_nano
 from zipmo_ros.motion.flow import plan_noise
-from zipmo_ros.motion.planner import MotionPlanner
 from zipmo_ros.motion.text import embed_sentences
-from zipmo_ros.share import bundle_path
+from zipmo_ros.motion.zipmo.config import planner_base_libero, planner_nano
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
 
 PRESETS = {"nano": planner_nano, "base": planner_base_libero}
 SENTENCE = "put the milk in the left bin"

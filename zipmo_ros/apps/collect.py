@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from zipmo_ros.apps import runners
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.share import bundle_path
-from zipmo_sim.collect import collect, count_attempts, summary_table
-from zipmo_sim.demonstrate import Outcome, Settings
-from zipmo_sim.demos import DemoError
-from zipmo_sim.libero_assets import ASSETS_VARIABLE, AssetsNotFoundError, LiberoNotInstalledError
-from zipmo_sim.workers import WorkerError
+from zipmo_ros.contract.share import bundle_path
+from zipmo_ros.data.demos import DemoError
+from zipmo_ros.evaluation import runners
+from zipmo_ros.evaluation.collection import collect, count_attempts, summary_table
+from zipmo_ros.evaluation.demonstrate import Outcome, Settings
+from zipmo_ros.evaluation.pool import WorkerError
+from zipmo_sim.suites.libero.assets import ASSETS_VARIABLE, AssetsNotFoundError, LiberoNotInstalledError
 
 if TYPE_CHECKING:
-    from zipmo_sim.leading import Leader
+    from zipmo_ros.evaluation.leading import Leader
 
 # What a user can put right: told in one line, without a traceback.
 _EXPECTED = (ValueError, FileNotFoundError, DemoError, BlockingIOError, WorkerError, AssetsNotFoundError,
@@ -69,8 +69,8 @@ def _run(config: DictConfig) -> int:
 
 def _load_leader(run: runners.Settings) -> Leader:
     """The model of a bundle in the closed loop without ROS."""
+    from zipmo_ros.evaluation.leading import Leader
     from zipmo_ros.motion.checkpoint import content_hash
-    from zipmo_sim.leading import Leader
 
     parts = ("vae", "planner", "policy")
     name = "-".join(content_hash(run.checkpoint / part)[:12] for part in parts)

@@ -6,7 +6,7 @@ import re
 
 from omegaconf import DictConfig
 
-from zipmo_ros.share import share_path
+from zipmo_ros.contract.share import share_path
 
 
 def load(name: str, overrides: list[str]) -> DictConfig:

@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.evaluate import choose_tasks, identity, settings_of
-from zipmo_ros.apps.graph_client import GraphDriver
-from zipmo_ros.apps.results import write_json
 from zipmo_ros.apps.video import compose, write_gif, write_mp4
-from zipmo_ros.nodes.simulator import ANY
-from zipmo_sim.evaluation import Episode, Outcome, draw_episodes, summarise, table
-from zipmo_sim.libero_assets import LiberoNotInstalledError
+from zipmo_ros.evaluation.episodes import Episode, Outcome, draw_episodes, summarise, table
+from zipmo_ros.evaluation.results import write_json
+from zipmo_ros.nodes.client import GraphDriver
+from zipmo_sim.simulator import ANY
 from zipmo_sim.suites import Task, tasks
+from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
 
 SHOWN = 4  # tasks
 FPS = 20  # images at every control step, so that the film runs in real time
@@ -97,9 +97,7 @@ def summary_table(report: dict) -> str:
     wide = max(map(len, results))
     rows = [f"{'instruction':<{width}}  {'result':<{wide}}  steps  plan ms  plan age ms  video"]
     for episode, outcome in zip(report["episodes"], results, strict=True):
-        latency, age = (
-            "-" if episode[key] is None else f"{episode[key]:.0f}" for key in ("plan_ms", "plan_age_ms")
-        )
+        latency, age = ("-" if episode[key] is None else f"{episode[key]:.0f}" for key in ("plan_ms", "plan_age_ms"))
         rows.append(
             f"{episode['instruction']:<{width}}  {outcome:<{wide}}  {episode['steps']:>5}  {latency:>7}  {age:>11}"
             f"  {episode['video']}"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from zipmo_ros.share import bundle_path
+from zipmo_ros.contract.share import bundle_path
 
 Check = Callable[[argparse.Namespace], str]  # what was found; raises with what is wrong and what to do
 
@@ -86,7 +86,7 @@ def check_simulator(_: argparse.Namespace) -> str:
 
 
 def check_libero(options: argparse.Namespace) -> str:
-    from zipmo_sim.libero_assets import find_assets
+    from zipmo_sim.suites.libero.assets import find_assets
 
     return f"assets in {find_assets(options.libero_assets)}"
 
@@ -101,7 +101,7 @@ def check_text(_: argparse.Namespace) -> str:
 def check_checkpoint(options: argparse.Namespace) -> str:
     from zipmo_policy.policy import Policy
     from zipmo_ros.motion.checkpoint import content_hash
-    from zipmo_ros.motion.generator import MotionGenerator
+    from zipmo_ros.motion.zipmo.generator import MotionGenerator
 
     bundle = bundle_path(options.checkpoint)
     MotionGenerator.load(bundle)

@@ -12,16 +12,27 @@ import yaml
 from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.origin import origin, request, shown, visuals
-from zipmo_ros.apps.plotting import plot_failures
-from zipmo_ros.apps.results import write_json
-from zipmo_ros.apps.runners import AGENTS, EXPERT_ORACLES, RUNNERS, Settings, run_parallel
+from zipmo_ros.contract.share import bundle_path, share_path
+from zipmo_ros.evaluation.episodes import (
+    STATES,
+    Episode,
+    Outcome,
+    Tell,
+    draw_episodes,
+    own,
+    paraphrase,
+    summarise,
+    swap,
+    table,
+)
+from zipmo_ros.evaluation.origin import origin, request, shown, visuals
+from zipmo_ros.evaluation.plotting import plot_failures
+from zipmo_ros.evaluation.results import write_json
+from zipmo_ros.evaluation.runners import AGENTS, EXPERT_ORACLES, RUNNERS, Settings, run_parallel
 from zipmo_ros.motion.checkpoint import content_hash
 from zipmo_ros.runtime.ensembling import Mode
-from zipmo_ros.share import bundle_path, share_path
-from zipmo_sim.evaluation import STATES, Episode, Outcome, Tell, draw_episodes, own, paraphrase, summarise, swap, table
-from zipmo_sim.libero_assets import LiberoNotInstalledError
 from zipmo_sim.suites import Task, tasks
+from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
 
 
 def choose_tasks(suite: str, names: str | list[str]) -> list[Task]:

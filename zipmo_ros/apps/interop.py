@@ -91,8 +91,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    from zipmo_ros.apps.policy_golden import verify_policy
-    from zipmo_ros.motion.golden import BF16_TOLERANCE, is_bf16, verify_golden
+    from zipmo_ros.evaluation.policy_golden import verify_policy
+    from zipmo_ros.motion.zipmo.golden import BF16_TOLERANCE, is_bf16, verify_golden
 
     report = verify_golden(arguments.directory, arguments.seed)
     report = report.merged(verify_policy(arguments.directory, arguments.seed))
@@ -109,9 +109,9 @@ def verify(arguments: argparse.Namespace) -> int:
 
 
 def load(arguments: argparse.Namespace) -> int:
-    from zipmo_policy import model as policy
+    from zipmo_policy import head as policy
     from zipmo_ros.motion import checkpoint
-    from zipmo_ros.motion.interop import load_released
+    from zipmo_ros.motion.zipmo.interop import load_released
 
     name, parts = load_released(arguments.file, arguments.layout, lambda: policy.PolicyHead(policy.base()))
     print(f"{arguments.file} is a complete {name}:")
@@ -127,7 +127,7 @@ def load(arguments: argparse.Namespace) -> int:
 
 
 def fetch(arguments: argparse.Namespace) -> int:
-    from zipmo_ros.motion.interop import LAYOUTS
+    from zipmo_ros.motion.zipmo.interop import LAYOUTS
 
     print(
         f"The weights in huggingface.co/{REPOSITORY} are licensed {LICENCE}: non-commercial, attribution, share alike."

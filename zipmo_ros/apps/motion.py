@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.origin import origin, request, shown
-from zipmo_ros.apps.results import write_json
-from zipmo_ros.share import bundle_path
+from zipmo_ros.contract.share import bundle_path
+from zipmo_ros.evaluation.origin import origin, request, shown
+from zipmo_ros.evaluation.results import write_json
 
 # v1: validation states, windows of 16 control steps, uniformly drawn points; Min, Mean: mean over points, steps and
 # coordinates of a view's window, then over the samples, then over windows.
@@ -26,10 +26,10 @@ def motion(config: Any) -> dict:
     from omegaconf import OmegaConf
     from tqdm import tqdm
 
-    from zipmo_policy.dataset import VALIDATION_STATES, DemonstrationWindows
-    from zipmo_policy.motion_scores import Subject, measure
+    from zipmo_ros.data.windows import VALIDATION_STATES, DemonstrationWindows
+    from zipmo_ros.evaluation.motion_scores import Subject, measure
     from zipmo_ros.motion import checkpoint
-    from zipmo_ros.motion.generator import MotionGenerator
+    from zipmo_ros.motion.zipmo.generator import MotionGenerator
 
     for key in ("windows", "samples", "nfe"):
         if config[key] < 1:
@@ -120,7 +120,7 @@ def table(report: dict) -> str:
 
 def main(argv: list[str]) -> int:
     """0, or 2 for a wrong request."""
-    from zipmo_ros.apps.plotting import plot_motion
+    from zipmo_ros.evaluation.plotting import plot_motion
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

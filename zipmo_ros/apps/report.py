@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from zipmo_ros.apps import report_sections as sections
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.results import Result, read_results
+from zipmo_ros.evaluation import report_sections as sections
+from zipmo_ros.evaluation.results import Result, read_results
 from zipmo_ros.motion.checkpoint import write_atomically
 
 INTRODUCTION = """# Results

@@ -23,8 +23,8 @@ def main(argv: list[str]) -> int:
     from rclpy.executors import ExternalShutdownException
     from std_msgs.msg import String
 
-    from zipmo_ros.nodes import topics
-    from zipmo_ros.nodes.convert import instruction_problem
+    from zipmo_ros.nodes.wire import topics
+    from zipmo_ros.nodes.wire.messages import instruction_problem
 
     problem = instruction_problem(sentence)
     if problem is not None:

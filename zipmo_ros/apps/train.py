@@ -77,13 +77,13 @@ def run(name: str, config: Any) -> int:
     from omegaconf import OmegaConf
     from tqdm import tqdm
 
-    from zipmo_policy.dataset import DemonstrationWindows
     from zipmo_policy.stages.registry import make_stage, stage_class
-    from zipmo_ros.apps.plotting import plot_metrics
+    from zipmo_ros.contract.share import share_path
+    from zipmo_ros.data.windows import DemonstrationWindows
+    from zipmo_ros.evaluation.plotting import plot_metrics
     from zipmo_ros.motion.checkpoint import content_hash
     from zipmo_ros.motion.config import from_dict
-    from zipmo_ros.motion.training import MetricsLog, TrainConfig, fit
-    from zipmo_ros.share import share_path
+    from zipmo_ros.training.loop import MetricsLog, TrainConfig, fit
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for package in ("zipmo_ros", "zipmo_policy"):

@@ -6,8 +6,8 @@ import signal
 import sys
 import threading
 
-from zipmo_ros.apps.processes import GraphProcesses
 from zipmo_ros.nodes.graph import GRAPHS, Graph
+from zipmo_ros.nodes.processes import GraphProcesses
 
 
 def usage(name: str, graph: Graph) -> str:
@@ -17,7 +17,7 @@ def usage(name: str, graph: Graph) -> str:
         default = f" [{argument.default}]" if argument.default else ""
         choices = f" ({', '.join(filter(None, argument.choices))})" if argument.choices else ""
         lines.append(f"  {argument.name:<21} {argument.description}{choices}{default}")
-    return "\n".join([*lines, "", "Other parameters: config/ros/*.yaml. Tell the arm what to do: zipmo say \"...\""])
+    return "\n".join([*lines, "", 'Other parameters: config/ros/*.yaml. Tell the arm what to do: zipmo say "..."'])
 
 
 def parse(argv: list[str]) -> tuple[Graph, dict[str, str]]:

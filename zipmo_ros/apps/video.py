@@ -19,6 +19,7 @@ def compose(agentview: np.ndarray, eye_in_hand: np.ndarray, plan: np.ndarray, ca
 
     Returns uint8 RGB [PANEL + CAPTION, 3 PANEL, 3].
     """
+
     def panel(image: np.ndarray, title: str) -> np.ndarray:
         scaled = cv2.resize(image, (PANEL, PANEL), interpolation=cv2.INTER_CUBIC)
         (width, height), _ = cv2.getTextSize(title, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)

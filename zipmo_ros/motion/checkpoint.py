@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from .config import from_dict, to_dict
+from zipmo_ros.motion.config import from_dict, to_dict
 
 FORMAT = 1
 CONFIG, WEIGHTS, STATS = "config.json", "model.safetensors", "stats.json"

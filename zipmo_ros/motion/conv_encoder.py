@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .config import ImageEncoderConfig
-from .images import to_signed, to_square
-from .pointer import Pointer, Pointing
-from .rope import centers
-from .sentence import SentenceInput
+from zipmo_ros.motion.config import ImageEncoderConfig
+from zipmo_ros.motion.images import to_signed, to_square
+from zipmo_ros.motion.pointer import Pointer, Pointing
+from zipmo_ros.motion.rope import centers
+from zipmo_ros.motion.sentence import SentenceInput
 
 STEM_STRIDE = 4
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from .config import HEAD_WIDTH, ImageEncoderConfig
-from .images import to_signed, to_square
+from zipmo_ros.motion.config import HEAD_WIDTH, ImageEncoderConfig
+from zipmo_ros.motion.images import to_signed, to_square
 
 TRAINED_GRID = 37  # position embeddings are stored for 518 / 14 patches a side
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

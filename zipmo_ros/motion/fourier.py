@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .layers import FeedForward, RMSNorm
+from zipmo_ros.motion.layers import FeedForward, RMSNorm
 
 
 class PointEmbedding(nn.Module):

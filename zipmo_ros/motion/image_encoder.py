@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from .config import ImageEncoderConfig
-from .conv_encoder import ConvEncoder
-from .dinov2 import DinoV2
+from zipmo_ros.motion.config import ImageEncoderConfig
+from zipmo_ros.motion.conv_encoder import ConvEncoder
+from zipmo_ros.motion.dinov2 import DinoV2
 
 
 def make_image_encoder(config: ImageEncoderConfig) -> nn.Module:

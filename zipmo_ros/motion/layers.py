@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .config import HEAD_WIDTH
-from .rope import Rotation, make_rope, rotate
+from zipmo_ros.motion.config import HEAD_WIDTH
+from zipmo_ros.motion.rope import Rotation, make_rope, rotate
 
 EPS = 1e-6
 

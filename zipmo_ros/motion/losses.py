@@ -9,8 +9,8 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from .flow import interpolate
-from .posterior import Posterior
+from zipmo_ros.motion.flow import interpolate
+from zipmo_ros.motion.zipmo.posterior import Posterior
 
 KL_WEIGHT = 1e-7  # the reference's
 

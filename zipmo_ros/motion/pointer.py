@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .rope import centers
+from zipmo_ros.motion.rope import centers
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .config import TextConfig
+from zipmo_ros.motion.config import TextConfig
 
 
 class SentenceInput(nn.Module):

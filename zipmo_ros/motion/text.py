@@ -20,7 +20,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from .checkpoint import sha256
+from zipmo_ros.motion.checkpoint import sha256
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from zipmo_ros.share import share_path, shipped_for
+from zipmo_ros.contract.share import share_path, shipped_for
 
 
 @dataclass(frozen=True)

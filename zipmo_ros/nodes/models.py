@@ -6,11 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
-from zipmo_ros.share import bundle_path
+from zipmo_ros.contract.share import bundle_path
 
 
 class Generator(Protocol):
-    """What plans: zipmo_ros.motion.generator.MotionGenerator, or a stand-in."""
+    """What plans: zipmo_ros.motion.zipmo.generator.MotionGenerator, or a stand-in."""
 
     latent_shape: tuple[int, ...]
 
@@ -30,7 +30,7 @@ def load_generator(checkpoint: str, device: str, threads: int) -> tuple[Generato
     import torch
 
     from zipmo_ros.motion.checkpoint import content_hash
-    from zipmo_ros.motion.generator import MotionGenerator
+    from zipmo_ros.motion.zipmo.generator import MotionGenerator
 
     torch.set_num_threads(threads)
     bundle = bundle_path(checkpoint)

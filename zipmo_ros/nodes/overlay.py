@@ -15,7 +15,10 @@ def draw_plan(generator: Any, z: np.ndarray, images: np.ndarray, instruction: st
 
     z: [V, H, W, C]; images: uint8 [V, H, W, 3]; points: per axis of the grid. Returns uint8 [S H, S V W, 3], S = SCALE.
     """
-    from zipmo_sim.overlay import draw_places, draw_tracks  # needs cv2, which a robot without a viewer need not have
+    from zipmo_ros.nodes.drawing import (  # needs cv2, which a robot without a viewer need not have
+        draw_places,
+        draw_tracks,
+    )
 
     axis = (np.arange(points, dtype=np.float32) + 0.5) / points * 2 - 1
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)

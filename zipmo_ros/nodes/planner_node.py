@@ -12,12 +12,13 @@ import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from zipmo_ros.nodes import convert, topics
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.managed import ManagedNode, run
 from zipmo_ros.nodes.models import Generator, load_generator
 from zipmo_ros.nodes.overlay import draw_plan
 from zipmo_ros.nodes.settings import PlannerParameters
+from zipmo_ros.nodes.wire import messages as convert
+from zipmo_ros.nodes.wire import topics
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.stamps import CONTROL_PERIOD_NS
 from zipmo_ros.runtime.watchdog import Watchdog
@@ -65,9 +66,7 @@ class PlannerNode(ManagedNode):
     def load(self) -> None:
         directory = self.settings.checkpoint
         try:
-            self._generator, self._hash = self._load_generator(
-                directory, self.settings.device, self.settings.threads
-            )
+            self._generator, self._hash = self._load_generator(directory, self.settings.device, self.settings.threads)
             self._warm_up()
         except Exception as error:
             self.unload()

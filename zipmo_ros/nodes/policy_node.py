@@ -13,11 +13,12 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from zipmo_ros.nodes import convert, topics
 from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
 from zipmo_ros.nodes.managed import ManagedNode, run
 from zipmo_ros.nodes.models import Policy, load_policy
 from zipmo_ros.nodes.settings import PolicyParameters
+from zipmo_ros.nodes.wire import messages as convert
+from zipmo_ros.nodes.wire import topics
 from zipmo_ros.runtime.commands import GRIPPER_OPEN, Command, stop_command
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon

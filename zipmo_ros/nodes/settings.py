@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zipmo_ros.nodes.convert import JOINT_NAMES
 from zipmo_ros.nodes.parameters import setting
+from zipmo_ros.nodes.wire.messages import JOINT_NAMES
 
 INIT_STATES = 1000  # at most: room between the numbers of two tasks' episodes, see runtime/stamps.py
 

@@ -16,14 +16,15 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from zipmo_ros.nodes import convert, topics
 from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
 from zipmo_ros.nodes.managed import ManagedNode, run
 from zipmo_ros.nodes.settings import SimParameters
-from zipmo_ros.nodes.simulator import Episode, Observation, Simulator, Suites
+from zipmo_ros.nodes.wire import messages as convert
+from zipmo_ros.nodes.wire import topics
 from zipmo_ros.runtime.commands import CONTROL_PERIOD, GRIPPER_OPEN, Command, stop_command, to_action
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.watchdog import Watchdog
+from zipmo_sim.simulator import Episode, Observation, Simulator, Suites
 
 PROGRESS_EVERY = 20  # steps between two progress messages
 

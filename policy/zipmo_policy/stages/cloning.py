@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zipmo_policy.augmentation import AugmentConfig, augment
 from zipmo_policy.behaviour_cloning import BehaviourCloning, nano
-from zipmo_policy.sentences import Sentences
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
-from zipmo_policy.stages.encoder import load_encoder
-from zipmo_policy.stages.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.losses import discounted_bc_loss
 from zipmo_ros.motion.sentence import set_sentence_statistics
+from zipmo_ros.training.augmentation import AugmentConfig, augment
+from zipmo_ros.training.sentences import Sentences
+from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
+from zipmo_ros.training.stages.encoder import load_encoder
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zipmo_policy.latents import cached, draw_row, sample_plans
-from zipmo_policy.model import HeadConfig, PolicyHead, base, nano
+from zipmo_policy.head import HeadConfig, PolicyHead, base, nano
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
-from zipmo_policy.stages.planner import track_latents
-from zipmo_policy.stages.stage import Stage, common, model_config, options
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.losses import discounted_bc_loss
-from zipmo_ros.motion.planner import MotionPlanner
 from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
+from zipmo_ros.training.latents import cached, draw_row, sample_plans
+from zipmo_ros.training.stage import Stage, common, model_config, options
+from zipmo_ros.training.stages.planner import track_latents
 
 
 @dataclass(frozen=True)

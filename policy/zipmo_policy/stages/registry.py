@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from zipmo_policy.dataset import DemonstrationWindows
-from zipmo_policy.stages.stage import Stage
+from zipmo_ros.data.windows import DemonstrationWindows
+from zipmo_ros.training.stage import Stage
 
 STAGES = {
-    "vae": ("vae", "VaeStage"),
-    "grounding": ("grounding", "GroundingStage"),
-    "bc": ("cloning", "CloningStage"),
-    "planner": ("planner", "PlannerStage"),
-    "policy": ("head", "HeadStage"),
+    "vae": ("zipmo_ros.training.stages.vae", "VaeStage"),
+    "grounding": ("zipmo_ros.training.stages.grounding", "GroundingStage"),
+    "bc": ("zipmo_policy.stages.cloning", "CloningStage"),
+    "planner": ("zipmo_ros.training.stages.planner", "PlannerStage"),
+    "policy": ("zipmo_policy.stages.head", "HeadStage"),
 }
 
 
@@ -21,7 +21,7 @@ def stage_class(name: str) -> type[Stage]:
     if name not in STAGES:
         raise ValueError(f"no stage '{name}'; there are {', '.join(STAGES)}")
     module, attribute = STAGES[name]
-    return getattr(importlib.import_module(f"zipmo_policy.stages.{module}"), attribute)
+    return getattr(importlib.import_module(module), attribute)
 
 
 def make_stage(name: str, windows: DemonstrationWindows, settings: dict[str, Any]) -> Stage:

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from zipmo_sim.experts.core import HOME_YAW, Grasp, PickPlace, body_box, nearest_yaw
 from zipmo_sim.experts.surroundings import TIP, Surroundings
-from zipmo_sim.libero_env import LiberoEnv
+from zipmo_sim.suites.libero.env import LiberoEnv
 
 _WIDEST = 0.072  # m across the fingers' 0.08
 _DEPTH = 0.018  # m from the object's top to the grip site; the palm is only 26 mm above the site

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from zipmo_sim.experts.core import Grasp, PickPlace, body_box, nearest_yaw
 from zipmo_sim.experts.surroundings import Surroundings
-from zipmo_sim.libero_env import LiberoEnv
+from zipmo_sim.suites.libero.env import LiberoEnv
 
 _RIM = 0.048  # m from the bowl's axis to its wall, where the fingers hold it: too wide to be held across
 # Where the rim is tried: directions from the bowl's axis that need no turn of the wrist, and so much beside them; how

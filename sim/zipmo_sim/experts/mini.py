@@ -5,9 +5,9 @@ from scipy.spatial.transform import Rotation
 
 from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.experts.core import HOME_YAW, Expert, Phase, PickPlace, body_box, nearest_yaw
-from zipmo_sim.mini.scenes import BIN_HALF, BLOCK_HALF, LEVER_LENGTH, lever_angle
-from zipmo_sim.mini.suite import goal
-from zipmo_sim.mini.table import TABLE_TOP
+from zipmo_sim.suites.mini.scenes import BIN_HALF, BLOCK_HALF, LEVER_LENGTH, lever_angle
+from zipmo_sim.suites.mini.suite import goal
+from zipmo_sim.suites.mini.table import TABLE_TOP
 
 _TRAVEL = 0.99  # over the milk, the tallest thing
 

@@ -1,0 +1,1 @@
+"""LIBERO: its suites, and what their scenes are made of."""

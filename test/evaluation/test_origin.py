@@ -1,0 +1,69 @@
+"""What result files say of where they come from, and that it is what was asked for."""
+
+import json
+import os
+import platform
+from datetime import datetime
+from pathlib import Path
+
+from zipmo_ros import __version__
+from zipmo_ros.apps import cli, evaluate
+from zipmo_ros.apps.configuration import load
+from zipmo_ros.contract.share import bundle_path
+from zipmo_ros.evaluation.episodes import Outcome
+from zipmo_ros.evaluation.origin import STAND_IN_ASSETS, machine, shown, visuals
+from zipmo_ros.motion.checkpoint import content_hash
+
+
+def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
+    ran = []
+
+    def run(settings, episodes, workers, progress):
+        ran.append(settings)
+        return [Outcome.of(e, success=True, original_success=True, steps=9, plan_ms=20.0) for e in episodes]
+
+    monkeypatch.setattr(evaluate, "run_parallel", run)
+    words = ["tasks=[turn_lever_left]", "via=direct", "episodes=2", "max_steps=600", "nfe=10", f"out={tmp_path}/a.json"]
+    assert cli.main(["eval", *words]) == 0
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert report["result"] == "eval"
+    assert report["command"] == f"zipmo eval 'tasks=[turn_lever_left]' {' '.join(words[1:])}"
+    assert set(report["settings"]) == set(load("eval", []))
+    assert report["settings"]["workers"] == 1
+    assert (ran[0].max_steps, report["max_steps"], report["protocol"]) == (600, 600, "zipmo-mini-v1-600-steps")
+    assert (report["nfe"], report["oracle"]) == (10, "none")
+    assert (report["instruction"], report["states"]) == ("own", "evaluation")
+    assert report["hashes"]["checkpoint"] == content_hash(bundle_path(None))
+    assert report["version"] == __version__
+    assert {"cpu", "cores", "gpu"} <= set(report["machine"])
+    assert datetime.fromisoformat(report["date"]).tzinfo is not None
+    assert "600-steps" in capsys.readouterr().out
+
+
+def test_the_suites_own_limit_is_the_protocol(tmp_path, monkeypatch):
+    def run(settings, episodes, workers, progress):
+        return [Outcome.of(e, success=False, original_success=False, steps=200, failure="timeout") for e in episodes]
+
+    monkeypatch.setattr(evaluate, "run_parallel", run)
+    assert cli.main(["eval", "tasks=[turn_lever_left]", "episodes=1", "via=direct", f"out={tmp_path}/a.json"]) == 0
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert (report["protocol"], report["max_steps"]) == ("zipmo-mini-v1", None)
+
+
+def test_stand_in_visuals_are_named_by_the_assets_hash():
+    assert [visuals(digest) for digest in STAND_IN_ASSETS] == ["stand-in visuals"]
+    assert visuals("0" * 64) is None
+
+
+def test_the_machine_is_a_class_without_a_name():
+    found = machine()
+    assert set(found) == {"cpu", "cores", "gpu", "load_average"}
+    assert found["cores"] == len(os.sched_getaffinity(0))
+    assert platform.node() not in found.values()
+
+
+def test_paths_below_the_working_directory_are_told_from_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shown(tmp_path / "runs/a") == "runs/a"
+    assert shown(Path("runs/a")) == "runs/a"
+    assert shown(tmp_path.parent) == str(tmp_path.parent)

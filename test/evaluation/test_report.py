@@ -1,0 +1,221 @@
+"""`zipmo report`: from files that the commands themselves wrote, to one page."""
+
+import json
+import random
+import shutil
+
+import pytest
+import torch
+from window_stubs import make_windows
+
+from zipmo_ros.apps import cli, evaluate
+from zipmo_ros.data import windows as dataset
+from zipmo_ros.evaluation.episodes import Outcome
+from zipmo_ros.evaluation.origin import STAND_IN_ASSETS
+from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
+from zipmo_ros.motion.zipmo.vae import TrackVAE
+
+CHANCES = {"expert": 1.0, "tracks": 0.9, "plans": 1.0, "none": 0.6, "bc": 0.3}
+
+
+def run(settings, episodes, workers, progress):
+    """Outcomes by lot, worse with every rung."""
+    outcomes = []
+    for episode in episodes:
+        lot = random.Random(f"{settings.oracle} {episode}").random()
+        done = lot < CHANCES[settings.oracle]
+        original = done if episode.task == episode.instructed_task else lot > 0.95
+        plan_ms = 10.0 * settings.nfe if settings.via == "ros" else None
+        error = 0.1 if settings.oracle == "plans" else None
+        outcomes.append(Outcome.of(episode, success=done, original_success=original, steps=50, plan_ms=plan_ms,
+                                   failure=None if done else "timeout", action_error=error))  # fmt: skip
+    return outcomes
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A folder of results of every kind."""
+    folder = tmp_path_factory.mktemp("results")
+    common = ["tasks=[turn_lever_left,turn_lever_right]", "episodes=5"]
+
+    def evaluation(name, *words):
+        assert cli.main(["eval", *common, *words, f"out={folder}/{name}.json"]) == 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "run_parallel", run)
+        patch.setattr(evaluate, "plot_failures", lambda report, path: None)
+        evaluation("mini", "via=ros")
+        evaluation("quick", "via=ros", "nfe=1")
+        evaluation("swap", "via=ros", "instruction=swap")
+        evaluation("paraphrase", "via=ros", "instruction=paraphrase")
+        for oracle in CHANCES:
+            evaluation(f"rung-{oracle}", "via=direct", f"oracle={oracle}")
+        torch.manual_seed(0)
+        bundle = tmp_path_factory.mktemp("bundle")
+        checkpoint.save(bundle / "vae", TrackVAE(vae_nano()), {"points_in": 8})
+        checkpoint.save(bundle / "planner", MotionPlanner(planner_nano()))
+        windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]), moving=torch.ones(4, 2, 24, dtype=torch.bool))
+        patch.setattr(dataset.DemonstrationWindows, "load", lambda folders, max_demos: windows)
+        words = [f"checkpoint={bundle}", "samples=2", "nfe=1", f"out={folder}/motion.json"]
+        assert cli.main(["motion", *words]) == 0
+    assert cli.main(["bench", "plan", "checkpoint=random", "nfe=[1,4]", "repetitions=1", f"out={folder}/bench"]) == 0
+    (folder / "bench/plan.json").rename(folder / "latency.json")
+    for extra in [folder / "motion.png", *(folder / "bench").iterdir(), folder / "bench"]:
+        extra.rmdir() if extra.is_dir() else extra.unlink()
+    return folder
+
+
+@pytest.fixture
+def report(written, tmp_path):
+    """Calls the command on the files; gives the page, or what the command said where it failed."""
+
+    def compose(folder=written, status=0):
+        out = tmp_path / "page/results.md"
+        assert cli.main(["report", f"results={folder}", f"out={out}"]) == status
+        return out
+
+    return compose
+
+
+def rows(text, title):
+    """Cells of the lines of the first table below a title."""
+    below = text.split(f"## {title}", 1)[1].split("\n## ")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in below if line.startswith("|")]
+
+
+def test_every_file_is_told_with_its_command(report, written, capsys):
+    text = report().read_text()
+    for file in written.glob("*.json"):
+        content = json.loads(file.read_text())
+        assert f"`{content['command']}`" in text, file.name
+    assert "11 of 11 result files told" in capsys.readouterr().out
+    assert content["date"][:10] in text
+    assert content["machine"]["cpu"] in text
+    assert f"checkpoint `{json.loads((written / 'mini.json').read_text())['hashes']['checkpoint'][:12]}`" in text
+
+
+def test_success_by_task(report, written):
+    result = json.loads((written / "mini.json").read_text())
+    table = rows(report().read_text(), "Success on mini")
+    done = sum(episode["success"] for episode in result["episodes"])
+    assert table[-1][:2] == ["**all tasks**", f"{done} of 10"]
+    assert table[2][0] == "turn_lever_left"
+    assert table[2][4] == "50"
+    low, high = result["tasks"]["turn_lever_left"]["wilson95"]
+    assert table[2][3] == f"{100 * low:.0f}-{100 * high:.0f}"
+    assert f"{10 - done} timeout" in table[-1][5]
+
+
+def test_the_ladder_is_of_the_same_episodes_and_plans_is_no_success_rate(report):
+    page = report()
+    table = {row[0]: row for row in rows(page.read_text(), "Which part loses episodes: mini")[2:]}
+    assert list(table) == ["expert", "tracks", "plans", "none", "bc"]
+    assert table["expert"][2] == "10 of 10"
+    assert table["plans"][2:] == ["-", "-", "", "0.100"]
+    assert table["none"][5] == "-"
+    assert (page.parent / "results/ladder-rung-none.png").stat().st_size > 5000
+
+
+def test_words_are_side_by_side(report, written):
+    text = report().read_text()
+    header, _, *table = rows(text, "Whether words steer it: mini")
+    assert header == ["task", "its own sentence", "in other words", "told it in another task's set-up"]
+    swap = json.loads((written / "swap.json").read_text())["episodes"]
+    left = [episode["success"] for episode in swap if episode["instructed_task"] == "turn_lever_left"]
+    assert table[0][3] == f"{sum(left)} of {len(left)}"
+    assert f"got done in {sum(e['original_success'] for e in swap)} of 10 episodes" in " ".join(text.split())
+
+
+def test_of_runs_told_alike_the_longest_stands_beside_the_other_words(report, written, tmp_path):
+    shutil.copytree(written, tmp_path / "more")
+    run = json.loads((written / "mini.json").read_text())
+    (tmp_path / "more/short.json").write_text(json.dumps({**run, "episodes": run["episodes"][:2]}))
+    table = rows(report(tmp_path / "more").read_text(), "Whether words steer it: mini")
+    assert table[-2][1].endswith("of 10")
+
+
+def test_euler_steps_have_success_and_latency(report):
+    page = report()
+    table = rows(page.read_text(), "Euler steps of a plan: mini")[2:]
+    assert [row[0] for row in table] == ["1", "4"]
+    assert [row[4] for row in table] == ["10.0", "40.0"]
+    assert all(float(row[5]) > 0 for row in table)
+    assert (page.parent / "results/steps-quick.png").exists()
+
+
+def test_savings_and_motion_have_tables_and_pictures(report):
+    page = report()
+    text = page.read_text()
+    savings = rows(text, "Latency of a plan, and what the savings give: nano")
+    assert savings[0] == ["nano, by Euler steps", "1", "4"]
+    assert any(row[0].startswith("without context") for row in savings)
+    motion = rows(text, "Planner and autoencoder alone: ")
+    assert ["planner, best", "2"] in [row[:2] for row in motion]
+    assert {"nearest neighbour", "constant velocity", "nothing moves"} <= {row[0] for row in motion}
+    for picture in ("motion-motion.png", "savings-latency.png"):
+        assert f"](results/{picture})" in text
+        assert (page.parent / "results" / picture).exists()
+
+
+def test_the_same_files_give_the_same_report(report):
+    page = report()
+    first = {path: path.read_bytes() for path in page.parent.rglob("*") if path.is_file()}
+    assert len(first) == 5
+    assert {path: path.read_bytes() for path in report().parent.rglob("*") if path.is_file()} == first
+
+
+def copy(written, folder, *names, **changes):
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text(json.dumps({**json.loads((written / name).read_text()), **changes}))
+    return folder
+
+
+def test_what_is_missing_is_left_out(report, written, tmp_path, capsys):
+    text = report(copy(written, tmp_path / "few", "mini.json", "rung-bc.json")).read_text()
+    assert "## Success on mini" in text
+    assert "Euler steps of a plan:" not in text
+    assert "Whether words" not in text
+    assert "not told" not in capsys.readouterr().out, "mini.json and rung-bc.json are two rungs"
+    report(copy(written, tmp_path / "one", "rung-bc.json"))
+    assert "not told, for want of others to compare it with: rung-bc.json" in capsys.readouterr().out
+
+
+def test_libero_figures_say_what_their_images_are(report, written, tmp_path):
+    (digest,) = STAND_IN_ASSETS
+    hashes = {**json.loads((written / "mini.json").read_text())["hashes"], "assets": digest}
+    names = ("mini.json", "rung-bc.json", "quick.json", "swap.json")
+    folder = copy(written, tmp_path / "libero", *names, suite="libero_object", hashes=hashes)
+    titles = [line for line in report(folder).read_text().splitlines() if line.startswith("## ")]
+    assert len(titles) == 4
+    assert all(title.endswith("libero_object (stand-in visuals)") for title in titles)
+
+
+def test_a_table_never_mixes_settings(report, written, tmp_path):
+    folder = copy(written, tmp_path / "mixed", "mini.json")
+    longer = copy(written, tmp_path / "longer", "quick.json", max_steps=600, protocol="zipmo-mini-v1-600-steps")
+    (longer / "quick.json").rename(folder / "quick.json")
+    text = report(folder).read_text()
+    assert text.count("## Success on mini") == 2
+    assert "at most 600 steps" in " ".join(text.split())
+    assert "Euler steps of a plan:" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "no *.json"),
+        ("{", "a.json is not JSON"),
+        ('{"benchmark": "plan"}', "a.json does not say which command made it"),
+        ('{"result": "eval", "command": "zipmo eval"}', "a.json lacks settings, date"),
+    ],
+)
+def test_wrong_files_are_named(content, reason, report, tmp_path, capsys):
+    folder = tmp_path / "wrong"
+    folder.mkdir()
+    if content:
+        (folder / "a.json").write_text(content)
+    report(folder, status=2)
+    assert reason in capsys.readouterr().err

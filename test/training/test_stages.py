@@ -1,0 +1,280 @@
+"""Every stage of training on synthetic demonstrations: two steps, checkpoints that load, exact resume, and learning."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from zipmo_policy.policy import Policy
+from zipmo_policy.stages.head import HeadOptions, HeadStage
+from zipmo_ros.apps import train
+from zipmo_ros.data.windows import DemonstrationWindows
+from zipmo_ros.motion.config import image_nano
+from zipmo_ros.motion.conv_encoder import ConvEncoder
+from zipmo_ros.motion.sentence import set_sentence_statistics
+from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
+from zipmo_ros.motion.zipmo.generator import MotionGenerator
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
+from zipmo_ros.motion.zipmo.vae import TrackVAE
+from zipmo_ros.training.loop import TrainConfig, fit
+from zipmo_ros.training.points import TrackErrors, sample_points, take_points
+from zipmo_ros.training.sentences import Sentences
+from zipmo_ros.training.stages.grounding import GroundingOptions, GroundingStage
+from zipmo_ros.training.stages.planner import PlannerOptions, PlannerStage, track_latents
+from zipmo_ros.training.stages.vae import VaeOptions, VaeStage
+
+COMMON = {"validation_states": (23, 24), "seed": 0, "device": "cpu"}
+QUICK = [
+    "train.max_steps=2",
+    "train.warmup_steps=1",
+    "stage.batch_size=4",
+    "stage.validation_windows=4",
+    "train.bf16=false",
+]
+
+
+@pytest.fixture(scope="module")
+def bundle(demonstrations, tmp_path_factory):
+    """vae, grounding, bc, planner (twice) and policy, two steps each, through the command."""
+    root = tmp_path_factory.mktemp("bundle")
+    data, vae = f"data={demonstrations}", f"vae={root}/vae"
+    cache = f"cache={root}/cache"
+
+    def run(stage, out, *keys):
+        assert train.main([stage, data, f"out={root}/{out}", *QUICK, *keys]) == 0
+
+    run("vae", "vae", "stage.statistics_windows=8")
+    run("grounding", "grounding")
+    encoder = f"encoder={root}/grounding"
+    run("bc", "bc", encoder)
+    run("planner", "first", vae, encoder, cache, "stage.point_draws=1", "train.learning_rate=0")
+    more = ("stage.draws=3", "stage.drop_frame=0.5")
+    run("planner", "planner", vae, f"init={root}/first", cache, "stage.point_draws=1", *more)
+    run("policy", "policy", vae, f"planner={root}/planner", cache, "stage.point_draws=1", "stage.sampled_fraction=0.5")
+    return root
+
+
+def test_stages_leave_a_bundle_that_acts(bundle):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 128, 128, 3), dtype=np.uint8)
+    z = MotionGenerator.load(bundle).plan(images, "reach the red block", rng)
+    policy = Policy.load(bundle)
+    actions = policy.act(z, np.zeros(9, np.float32))
+    assert actions.shape == (16, 7)
+    assert actions.dtype == np.float64
+    assert np.abs(policy.act(z * 1e3, np.full(9, 50.0, np.float32))).max() <= 1.0
+
+
+def test_bad_numbers_are_named(bundle):
+    policy = Policy.load(bundle)
+    z, proprio = np.zeros((2, 4, 4, 16), np.float32), np.zeros(9, np.float32)
+    broken = z.copy()
+    broken[0, 0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="motion embedding holds 1 values that are not finite"):
+        policy.act(broken, proprio)
+    with pytest.raises(ValueError, match="proprioception holds"):
+        policy.act(z, proprio + np.inf)
+    with pytest.raises(ValueError, match="shape"):
+        policy.act(z[:1], proprio)
+    with torch.no_grad():
+        policy.head.trunk.policy_out_proj.proj.weight.fill_(torch.nan)
+    with pytest.raises(ValueError, match="predicted action chunk"):
+        policy.act(z, proprio)
+
+
+def test_checkpoints_say_what_they_come_from(bundle, demonstrations):
+    windows = DemonstrationWindows.load(demonstrations, images=False, tracks=False)
+    for stage in ("vae", "grounding", "bc", "planner", "policy"):
+        meta = json.loads((bundle / stage / "config.json").read_text())["meta"]
+        assert meta["stage"] == stage
+        assert meta["step"] == 2
+        assert meta["data_hash"] == windows.data_hash
+        assert meta["training"]["train"]["max_steps"] == 2
+        for name in ("metrics.jsonl", "loss.png", "config.yaml", "resume.pt"):
+            assert (bundle / stage / "run" / name).stat().st_size > 0
+    assert set(meta["sources"]) == {"vae", "planner"}
+    stats = json.loads((bundle / "policy" / "stats.json").read_text())
+    training, _ = windows.split((22, 23, 24))
+    np.testing.assert_allclose(stats["proprio_mean"], windows.proprio_statistics(training)[0], rtol=1e-5)
+    assert len(json.loads((bundle / "vae" / "stats.json").read_text())["latent_std"]) == 16
+
+
+def test_latents_are_kept_file_by_file(bundle, demonstrations, write, tmp_path):
+    """More demonstrations in another folder leave what was computed for the first one as it is."""
+    kept = {path.name: path.stat().st_mtime_ns for path in (bundle / "cache").glob("latents-*")}
+    assert len(kept) == 2  # red and blue
+    other = write(tmp_path / "more", suite="more", demos=1)
+    both = DemonstrationWindows.load([demonstrations, other])
+    first = DemonstrationWindows.load(demonstrations)
+    _, latents = track_latents(bundle / "vae", both, bundle / "cache", 1, 7.0)
+    _, alone = track_latents(bundle / "vae", first, bundle / "cache", 1, 7.0)
+    assert len(latents) == len(both)
+    assert torch.equal(latents[: len(first)], alone)
+    now = {path.name: path.stat().st_mtime_ns for path in (bundle / "cache").glob("latents-*")}
+    assert len(now) == 4
+    assert kept.items() <= now.items()
+
+
+def test_planner_starts_from_the_grounded_encoder_and_trains_it_on(bundle):
+    weights = {stage: load_file(bundle / stage / "model.safetensors") for stage in ("grounding", "first", "planner")}
+    names = list(weights["grounding"])
+    assert "pointer.point.weight" in names
+    same = [torch.equal(weights["grounding"][name], weights["first"][f"image_encoder.{name}"]) for name in names]
+    assert all(same)  # its learning rate was zero
+    assert not all(torch.equal(weights["first"][f"image_encoder.{name}"],
+                               weights["planner"][f"image_encoder.{name}"]) for name in names)  # fmt: skip
+
+
+def test_a_planner_is_taken_to_other_tasks(bundle, demonstrations, tmp_path):
+    """Its encoder learns to point there, then goes back in; the rest of its weights stay, the sentences are new."""
+    still, data = (*QUICK, "train.learning_rate=0"), f"data={demonstrations}"
+    grounding, out = tmp_path / "grounding", tmp_path / "planner"
+    assert train.main(["grounding", data, f"out={grounding}", f"encoder={bundle}/planner", *QUICK]) == 0
+    starts = (f"init={bundle}/planner", f"encoder={grounding}", f"vae={bundle}/vae", f"cache={bundle}/cache")
+    assert train.main(["planner", data, f"out={out}", *starts, "stage.point_draws=1", *still]) == 0
+    old, learned, new = (load_file(path / "model.safetensors") for path in (bundle / "planner", grounding, out))
+    for name, weight in new.items():
+        part, _, inner = name.partition(".")
+        if part != "sentence":
+            assert torch.equal(weight, learned[inner] if part == "image_encoder" else old[name]), name
+    assert not torch.equal(learned["pointer.point.weight"], old["image_encoder.pointer.point.weight"])
+    meta = json.loads((out / "config.json").read_text())["meta"]
+    assert set(meta["sources"]) == {"vae", "encoder", "init"}
+
+
+def test_finished_run_resumes_and_other_data_is_refused(bundle, demonstrations, write, tmp_path, capsys):
+    more = [key.replace("max_steps=2", "max_steps=3") for key in QUICK]
+    out = tmp_path / "bc"
+    assert train.main(["bc", f"data={demonstrations}", f"out={out}", *QUICK]) == 0
+    assert train.main(["bc", f"data={demonstrations}", f"out={out}", *more]) == 0
+    assert json.loads((out / "config.json").read_text())["meta"]["step"] == 3
+    other = write(tmp_path / "other", demos=5, steps=4)
+    assert train.main(["bc", f"data={other}", f"out={out}", *more]) == 2
+    assert "data or options" in capsys.readouterr().err
+    assert train.main(["bc", f"data={other}", f"out={out}", f"init={bundle}/bc", "resume=false", *more]) == 0
+
+
+@pytest.mark.parametrize(
+    "request_", [["nothing"], ["vae", "stage.foo=1"], ["vae", "data=missing"], ["planner", "train.schedule=linear"]]
+)
+def test_wrong_requests_end_with_status_2(request_, capsys):
+    assert train.main(request_) == 2
+    assert capsys.readouterr().err.startswith("zipmo train")
+
+
+def test_help_is_readable(capsys):
+    assert train.main(["--help"]) == 0
+    assert "autoencoder" in capsys.readouterr().out
+
+
+def test_stage_resume_is_bit_equal(demonstrations, tmp_path):
+    """The autoencoder's stage: points, batches, noise and averages all continue."""
+    windows = DemonstrationWindows.load(demonstrations)
+    results = []
+    for folder, budgets in (("whole", [4]), ("parts", [2, 4])):
+        for steps in budgets:
+            torch.manual_seed(0)
+            stage = VaeStage(windows, vae_nano(), VaeOptions(batch_size=4, shift=4), **COMMON)
+            config = TrainConfig(max_steps=steps, schedule="constant", warmup_steps=1)
+            result = fit(stage.model, stage.loss, stage.batches, config, tmp_path / folder)
+        results.append((stage.model.state_dict(), result.model.state_dict()))
+    for whole, parts in zip(*results, strict=True):
+        assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_vae_learns_one_batch(demonstrations, tmp_path):
+    windows = DemonstrationWindows.load(demonstrations, max_demos=1)
+    torch.manual_seed(0)
+    stage = VaeStage(windows, vae_nano(), VaeOptions(batch_size=4), **COMMON)
+    one = next(stage.batches)
+    stage.batches.collate = lambda *_: one
+    with torch.no_grad():
+        still = (one.asked - one.asked[:, :, :1]).abs().mean()
+    result = fit(
+        stage.model, stage.loss, stage.batches, TrainConfig(max_steps=90, warmup_steps=5, ema_decay=0.5), tmp_path
+    )
+    with torch.no_grad():
+        predicted, _ = result.model(one.given, one.asked[:, :, 0], one.images)
+    assert (predicted - one.asked).abs().mean() < 0.5 * still
+
+
+def test_planner_learns_one_batch(demonstrations, tmp_path):
+    """Sign and direction of time: after fitting few windows, integrating from noise finds their latents."""
+    windows = DemonstrationWindows.load(demonstrations, max_demos=1)
+    latents = torch.randn(len(windows), 1, 32, 16, generator=torch.Generator().manual_seed(1)).half()
+    torch.manual_seed(0)
+    stage_options = PlannerOptions(batch_size=2, draws=8, augment=None, drop_text=0.0, pointing_weight=0.0)
+    words = Sentences(windows.sentences, "minilm")
+    model = MotionPlanner(planner_nano())
+    set_sentence_statistics(model, words.vectors)
+    stage = PlannerStage(windows, model, TrackVAE(vae_nano()), latents, words, stage_options, **COMMON)
+    stage.batches.indices = torch.tensor([0, 12])  # another image and another sentence
+    config = TrainConfig(max_steps=130, warmup_steps=5, learning_rate=3e-3, ema_decay=0.8, bf16=True)
+    result = fit(stage.model, stage.loss, stage.batches, config, tmp_path)
+    stage.validation = stage.batches.indices
+    with torch.no_grad():
+        assert stage.validate(result.model)["latent_mse_nfe4"] < 0.3
+
+
+def test_encoder_learns_to_point_where_the_sentence_says(demonstrations, tmp_path):
+    """Images of one scene, two sentences: the same image has to give two places."""
+    windows = DemonstrationWindows.load(demonstrations, tracks=False, max_demos=1)
+    words = Sentences(windows.sentences, "minilm")
+    torch.manual_seed(0)
+    model = ConvEncoder(image_nano())
+    set_sentence_statistics(model, words.vectors)
+    stage = GroundingStage(windows, model, words, GroundingOptions(batch_size=8, augment=None), **COMMON)
+    config = TrainConfig(max_steps=160, warmup_steps=5, learning_rate=1e-3, ema_decay=0.8)
+    result = fit(stage.model, stage.loss, stage.batches, config, tmp_path)
+    stage.validation = stage.training
+    with torch.no_grad():
+        assert stage.validate(result.model)["agentview_thing_near"] > 0.9
+
+
+def test_head_reads_plans_when_asked(demonstrations):
+    from zipmo_policy.head import PolicyHead, nano
+
+    windows = DemonstrationWindows.load(demonstrations, images=False, tracks=False)
+    zeros, ones = torch.zeros(len(windows), 1, 32, 16).half(), torch.ones(len(windows), 2, 32, 16).half()
+    make = lambda fraction: HeadStage(  # noqa: E731
+        windows,
+        PolicyHead(nano()),
+        zeros,
+        ones,
+        HeadOptions(latent_noise=0.0, sampled_fraction=fraction, batch_size=200),
+        **COMMON,
+    )
+    share = next(make(0.25).batches).latents.mean()
+    assert 0.15 < share < 0.35
+    assert not next(make(0.0).batches).latents.any()
+    with torch.no_grad():
+        metrics = make(0.25).validate(PolicyHead(nano()).eval())
+    assert {"l1", "plan_l1"} <= set(metrics)
+
+
+def test_points_prefer_motion_and_do_not_repeat():
+    moving = torch.zeros(200, 160, dtype=torch.bool)
+    moving[:, :40] = True
+    points = sample_points(moving, 40, 7.0, torch.Generator().manual_seed(0))
+    assert all(len(set(row.tolist())) == 40 for row in points)
+    share = take_points(moving, points).float().mean()
+    assert 0.5 < share < 0.7
+    with pytest.raises(ValueError, match="161 points"):
+        sample_points(moving, 161, 7.0, torch.Generator())
+
+
+def test_track_errors_in_pixels():
+    target = torch.zeros(1, 2, 16, 2)
+    target[:, 1, 1:, 0] = 8 / 64
+    predicted = target.clone()
+    predicted[:, 0] += 3 / 64
+    errors = TrackErrors()
+    errors.add(predicted, target, torch.tensor([[False, True]]))
+    means = errors.means()
+    assert means["epe"] == pytest.approx(3 * 2**0.5 / 2)
+    assert means["epe_moving"] == 0
+    assert means["still_epe_moving"] == pytest.approx(8 * 15 / 16)
+    assert means["mse"] == pytest.approx(9 / 2)
+    assert means["pck4"] == 0.5

@@ -1,0 +1,1 @@
+"""Episodes, agents, outcomes, collection, and the runners."""

@@ -1,0 +1,182 @@
+"""One demonstration: the expert rolls out without images; if it succeeds, its states are rendered and tracked."""
+
+import json
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from einops import rearrange
+from scipy.spatial.transform import Rotation
+
+from zipmo_ros.data.demos import Demo, Identity
+from zipmo_sim.env import CAMERAS, ManipulationEnv
+from zipmo_sim.experts import make_expert
+
+if TYPE_CHECKING:
+    from zipmo_ros.evaluation.leading import Leader  # imports torch, which collecting alone does not need
+
+NOISE = (0.0, 0.1, 0.2)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How demonstrations are made.
+
+    noise: levels to draw from, standard deviation of the disturbance in units of action. render_every: steps between
+    stored frames. recovery: share of demonstrations that start from a wrong place.
+    after_success: steps for which an episode goes on, so that its end is in the data.
+    led: share of demonstrations that start where a leader has got to, if there is one (see leading.py).
+    """
+
+    noise: tuple[float, ...] = NOISE
+    render_every: int = 2
+    recovery: float = 0.25
+    after_success: int = 8
+    led: float = 0.8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an attempt. status: kept, failed (no success), error (an exception), died (its process).
+
+    seconds: of "rollout", "render", "tracks" and "write", as far as they were reached. detail: what went wrong.
+    """
+
+    task: str
+    identity: Identity
+    status: str
+    steps: int = 0
+    seconds: dict[str, float] | None = None
+    detail: str = ""
+
+
+def make_demo(
+    env: ManipulationEnv,
+    identity: Identity,
+    settings: Settings,
+    leader: "Leader | None" = None,
+) -> tuple[Demo | None, Outcome]:
+    """Attempt one demonstration (None if it fails) in an environment made with image_every=0.
+
+    leader: model that may take the episode some steps on before the expert begins.
+    """
+    init_state, seed = identity
+    rng = np.random.default_rng([seed, env.task.index, init_state])
+    noise = float(rng.choice(settings.noise))
+    recovery = bool(rng.random() < settings.recovery)
+    clock = _Clock()
+    env.reset(seed=seed, options={"init_state": init_state})
+    led = leader.lead(env, rng) if leader and rng.random() < settings.led else 0
+    steps = _roll_out(env, make_expert(env, rng, noise, recovery and not led), settings.after_success)
+    clock.lap("rollout")
+    if steps is None:
+        return None, Outcome(
+            env.task.name, identity, "failed", env.task.max_steps, clock.laps, "the expert did not succeed"
+        )
+    total = len(steps["states"])
+    rendered = np.arange(0, total, settings.render_every, dtype=np.int32)
+    frames, depths, landmarks = _render(env, steps["states"], rendered)
+    clock.lap("render")
+    tracks = _track(env, steps["states"], rendered, depths, landmarks, rng)
+    clock.lap("tracks")
+    attrs = {
+        "init_state": init_state,
+        "seed": seed,
+        "noise": noise,
+        "recovery": recovery and not led,
+        "led": led,
+        "leader": leader.name if led else "",
+        "num_samples": total,
+        "success": True,
+        "orientation": "upright",
+        "fixture_poses": json.dumps(
+            {name: [pos.tolist(), quat.tolist()] for name, (pos, quat) in env.fixture_poses().items()}
+        ),
+    }
+    demo = Demo(steps | frames | tracks | {"render_steps": rendered}, attrs)
+    return demo, Outcome(env.task.name, identity, "kept", total, clock.laps)
+
+
+def _roll_out(env: ManipulationEnv, expert, after_success: int) -> dict[str, np.ndarray] | None:
+    """Arrays over steps of an episode that ends solved, or None."""
+    rows: dict[str, list] = {name: [] for name in ("states", "actions", "executed_actions", "proprio", "pos", "ori")}
+    solved: list[bool] = []
+    while True:
+        position, rotation = env.eef_pose()
+        clean = np.clip(expert.act(), -1.0, 1.0)
+        executed = expert.disturb(clean)
+        values = (env.get_state(), clean, executed, env.proprio(), position, Rotation.from_matrix(rotation).as_rotvec())
+        for column, value in zip(rows.values(), values, strict=True):
+            column.append(value)
+        _, _, success, truncated, _ = env.step(executed)
+        solved.append(success)
+        if success and sum(solved) > after_success:
+            break
+        if truncated:
+            return None
+    arrays = {name: np.array(column) for name, column in rows.items()}
+    proprio, pos, ori = (arrays.pop(name).astype(np.float32) for name in ("proprio", "pos", "ori"))
+    rewards = np.array(solved, np.uint8)
+    dones = np.zeros_like(rewards)
+    dones[-1] = 1
+    return arrays | {
+        "robot_states": proprio,
+        "rewards": rewards,
+        "dones": dones,
+        "obs/joint_states": proprio[:, :7],
+        "obs/gripper_states": proprio[:, 7:],
+        "obs/ee_pos": pos,
+        "obs/ee_ori": ori,
+        "obs/ee_states": np.concatenate([pos, ori], axis=1),
+    }
+
+
+def _render(
+    env: ManipulationEnv, states: np.ndarray, rendered: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, dict[int, np.ndarray]], np.ndarray]:
+    """Of states: frames {"obs/<view>_rgb": [R, H, W, 3]}, depths {view: {step: [H, W]}}, landmarks [K, 2, R, 3] (m)."""
+    frames: dict[str, list[np.ndarray]] = {view: [] for view in CAMERAS}
+    depths: dict[str, dict[int, np.ndarray]] = {view: {} for view in CAMERAS}
+    landmarks = []
+    for step in rendered.tolist():
+        env.set_state(states[step])
+        landmarks.append(np.reshape(list(env.landmarks().values()), (-1, 2, 3)))
+        images, ranges = env.render_views_and_depths()
+        for view in CAMERAS:
+            frames[view].append(images[view])
+            depths[view][step] = ranges[view]
+    return {f"obs/{view}_rgb": np.stack(frames[view]) for view in CAMERAS}, depths, np.stack(landmarks, axis=2)
+
+
+def _track(
+    env: ManipulationEnv,
+    states: np.ndarray,
+    rendered: np.ndarray,
+    depths: dict[str, dict[int, np.ndarray]],
+    landmarks: np.ndarray,
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    from zipmo_sim.tracks import LIMIT, Tracker  # imports mujoco, which must find its backend chosen
+
+    tracker = Tracker(env.sim.model._model, states, CAMERAS)
+    arrays = {}
+    for view in CAMERAS:
+        windows = [tracker.window(view, step, rng, depths=depths[view]) for step in rendered.tolist()]
+        arrays[f"tracks/{view}"] = np.stack([window.tracks for window in windows]).astype(np.float16)
+        arrays[f"tracks/{view}_visible"] = np.stack([window.visible for window in windows])
+        arrays[f"tracks/{view}_moving"] = np.stack([window.moving for window in windows])
+        seen = tracker.locate(view, rearrange(landmarks, "k two r w -> (k two) r w"), rendered)
+        places = rearrange(seen, "(k two) r yx -> r k two yx", two=2).clip(-LIMIT, LIMIT)
+        arrays[f"landmarks/{view}"] = places.astype(np.float16)
+    return arrays
+
+
+class _Clock:
+    def __init__(self):
+        self.laps: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = perf_counter()
+        self.laps[name], self._last = now - self._last, now

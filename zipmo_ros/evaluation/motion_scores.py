@@ -1,0 +1,199 @@
+"""How good planner and autoencoder are by themselves, on windows of demonstrations: no simulator, no policy.
+
+Every figure is of points that were drawn uniformly in the image (the second half of those stored). Symbols: B windows,
+V views, K plans of a window, N points, T samples, L latent tokens of all views, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from zipmo_ros.data.windows import VIEWS, DemonstrationWindows
+from zipmo_ros.evaluation.motion_baselines import chosen_windows, constant_velocity, nearest_windows
+from zipmo_ros.motion.metrics import average_displacement, endpoint_error, final_displacement, mse
+from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
+from zipmo_ros.motion.zipmo.vae import TrackVAE
+from zipmo_ros.training.latents import per_draw, sample_plans
+from zipmo_ros.training.points import TrackErrors, sample_points, take_points
+
+BATCH = 32
+POOLED = "both"
+METRICS = {"mse": mse, "ade": average_displacement, "fde": final_displacement}
+# Who predicts, in the order of tables. `reconstruction` has seen the future: what the autoencoder lets through.
+PREDICTORS = ("planner", "reconstruction", "neighbour", "velocity", "still")
+
+
+class PlanErrors:
+    """Errors of predicted tracks, window by window and view by view.
+
+    A row is a predictor, its number of predictions k, a view (`both`: the windows of both views as one set) and a set
+    of points (all, or moving: those that move in the window). min_<metric> is the smallest over the k predictions,
+    mean_<metric> their mean; then the mean over windows is taken. Metrics: those of zipmo_ros.motion.metrics, in px^2
+    and px at 128 px.
+    """
+
+    def __init__(self) -> None:
+        self._errors: dict[tuple[str, str, str], dict[str, list[Tensor]]] = {}
+        self._growth: dict[tuple[str, str], list[Tensor]] = {}
+
+    def add(self, predictor: str, view: str, predicted: Tensor, target: Tensor, moving: Tensor) -> None:
+        """predicted [B, K, N, T, 2], target [B, N, T, 2], moving: bool [B, N]."""
+        target, moving = target[:, None], moving[:, None]
+        for points, counted in (("all", torch.ones_like(moving)), ("moving", moving)):
+            for name, metric in METRICS.items():
+                errors = metric(predicted, target, counted)
+                for place in (view, POOLED):
+                    metrics = self._errors.setdefault((predictor, place, points), {})
+                    metrics.setdefault(name, []).append(errors)
+        distance = endpoint_error(predicted, target).mean(dim=1)
+        self._growth.setdefault((predictor, view), []).append(distance[moving[:, 0]])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """See the class."""
+        return [
+            {"predictor": predictor, "k": k, "view": view, "points": points, **_over_plans(errors, k)}
+            for (predictor, view, points), metrics in self._errors.items()
+            for errors in [{name: torch.cat(parts) for name, parts in metrics.items()}]
+            for k in sorted({1, errors["mse"].shape[1]})
+        ]
+
+    def growth(self) -> dict[str, dict[str, list[float]]]:
+        """Mean distance of moving points in px at each of the T samples, by predictor and view."""
+        result: dict[str, dict[str, list[float]]] = {}
+        for (predictor, view), parts in self._growth.items():
+            result.setdefault(predictor, {})[view] = [round(float(x), 3) for x in torch.cat(parts).mean(dim=0)]
+        return result
+
+
+def _over_plans(errors: dict[str, Tensor], k: int) -> dict[str, float | None]:
+    """Errors [windows, K] of each metric; windows without a point that counts are left out."""
+    figures = {}
+    for name, values in errors.items():
+        values = values[~values.isnan().any(dim=1), :k].double()
+        for kind, over in (("min", values.amin), ("mean", values.mean)):
+            figures[f"{kind}_{name}"] = round(float(over(dim=1).mean()), 4) if len(values) else None
+    return figures
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A planner and the autoencoder that it plans for. points: tracks a view that the autoencoder is given to encode,
+    drawn as in its training, a moving one moving_weight times as likely as another.
+    """
+
+    vae: TrackVAE
+    planner: MotionPlanner
+    points: int
+    moving_weight: float = 7.0
+
+    @property
+    def device(self) -> torch.device:
+        return self.planner.latent_pos.device
+
+    @torch.no_grad()
+    def encode(self, windows: DemonstrationWindows, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Normalised latents [B, L, C] of true tracks, and which points they were encoded from: bool [B, V, P]."""
+        tracks = rearrange(windows.tracks, "b v p t yx -> (b v) p t yx")
+        moving = rearrange(windows.moving, "b v p -> (b v) p")
+        chosen = sample_points(moving, self.points, self.moving_weight, generator)
+        images = rearrange(windows.images, "b v h w c -> (b v) h w c").to(self.device)
+        mean = self.vae.encode(take_points(tracks, chosen).float().to(self.device), images).mean
+        given = torch.zeros_like(moving).scatter_(1, chosen, value=True)
+        latents = rearrange(self.vae.normalise(mean), "(b v) l c -> b (v l) c", b=len(windows))
+        return latents, given.reshape(windows.moving.shape)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor, windows: DemonstrationWindows, queries: Tensor) -> Tensor:
+        """Normalised latents [B, K, L, C] at queries [B, V, N, 2] at the windows' starts -> [B, K, V, N, T, 2]."""
+        draws, views = latents.shape[1], queries.shape[1]
+        tracks = []
+        for view, part in enumerate(latents.chunk(views, dim=2)):
+            tokens = self.vae.image_tokens(windows.images[:, view].to(self.device))
+            tracks.append(
+                self.vae.decode(
+                    self.vae.denormalise(rearrange(part, "b k l c -> (b k) l c").float().to(self.device)),
+                    per_draw(queries[:, view].to(self.device), draws),
+                    image_tokens=None if tokens is None else per_draw(tokens, draws),
+                    steps=windows.tracks.shape[-2],
+                ).cpu()
+            )
+        return rearrange(torch.stack(tracks), "v (b k) n t yx -> b k v n t yx", k=draws)
+
+
+def measure(
+    subject: Subject,
+    windows: DemonstrationWindows,
+    chosen: Tensor,
+    training: Tensor,
+    *,
+    draws: int,
+    steps: int,
+    seed: int,
+    progress: Callable[[int], Any] = lambda done: None,
+) -> dict[str, Any]:
+    """Figures of the windows `chosen`; neighbours are looked for in `training`. Repeatable by seed.
+
+    draws: plans a window. steps: Euler steps a plan. progress: told the number of windows done by each batch.
+
+    Returns predictions (PlanErrors.rows), growth (PlanErrors.growth), autoencoder ({encoded, held_out: {view:
+    TrackErrors.means}}) and without_past, the number of windows at the first frame of a demonstration.
+    Raises ValueError for a planner that takes no sentence, and see nearest_windows.
+    """
+    if subject.planner.config.text is None:
+        raise ValueError("this planner takes pokes, not sentences: it can't be told what the demonstrations were told")
+    text = embed_sentences(list(windows.sentences), subject.planner.config.text.encoder)
+    neighbours = nearest_windows(windows, chosen, training)
+    generator = torch.Generator().manual_seed(seed)
+    uniform = slice(windows.tracks.shape[2] // 2, None)
+    errors, reconstruction = PlanErrors(), {"encoded": TrackErrors(), "held_out": TrackErrors()}
+    for number, (own, near) in enumerate(zip(chosen.split(BATCH), neighbours.split(BATCH), strict=True)):
+        batch = chosen_windows(windows, own)
+        target, moving = batch.tracks[:, :, uniform].float(), batch.moving[:, :, uniform]
+        queries = target[:, :, :, 0]
+        true, given = subject.encode(batch, generator)
+        similar, _ = subject.encode(chosen_windows(windows, near), generator)
+        plans = sample_plans(subject.planner, batch, text, draws, steps, seed + number)
+        past = torch.stack([constant_velocity(windows, int(i), q) for i, q in zip(own, queries, strict=True)])
+        predictions = {
+            "planner": subject.decode(plans, batch, queries),
+            "reconstruction": subject.decode(true[:, None], batch, queries),
+            "neighbour": subject.decode(similar[:, None], batch, queries),
+            "velocity": past[:, None],
+            "still": queries[:, None, :, :, None].expand_as(target[:, None]),
+        }
+        for view, name in enumerate(VIEWS):
+            for predictor in PREDICTORS:
+                tracks = predictions[predictor][:, :, view]
+                errors.add(predictor, name, tracks, target[:, view], moving[:, view])
+            for kind, part in (("encoded", given), ("held_out", ~given)):
+                part = part[:, view, uniform]
+                tracks = predictions["reconstruction"][:, 0, view]
+                for place in (name, POOLED):
+                    values = (tracks[part][None], target[:, view][part][None], moving[:, view][part][None])
+                    reconstruction[kind].add(*values, prefix=f"{place}_")
+        progress(len(own))
+    return {
+        "predictions": errors.rows(),
+        "growth": errors.growth(),
+        "autoencoder": {kind: _by_view(part.means()) for kind, part in reconstruction.items()},
+        "without_past": int((windows.step[chosen] == 0).sum()),
+    }
+
+
+def _by_view(means: dict[str, float]) -> dict[str, dict[str, float]]:
+    """{"agentview_epe": 1.2, ...} -> {"agentview": {"epe": 1.2}, ...}."""
+    return {
+        place: {
+            name.removeprefix(f"{place}_"): round(value, 4)
+            for name, value in means.items()
+            if name.startswith(f"{place}_")
+        }
+        for place in (*VIEWS, POOLED)
+    }

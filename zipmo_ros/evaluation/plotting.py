@@ -1,0 +1,149 @@
+"""What the commands find, as PNGs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    """Without pyplot, which would look for a display and keep every figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path, dpi: int = 100) -> None:
+    """Without matplotlib's version in it: the same figure, the same file."""
+    figure.savefig(path, dpi=dpi, metadata={"Software": None})
+
+
+def plot_metrics(lines: list[dict[str, float]], path: Path) -> None:
+    """One panel for the loss, one for every validation figure; `lines` as MetricsLog.read returns them."""
+    names = ["loss", *sorted({name for line in lines for name in line if name.startswith("validation/")})]
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = _figure(4 * columns, 2.6 * rows)
+    for number, name in enumerate(names):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        points = [(line["step"], line[name]) for line in lines if name in line]
+        axes.plot(*zip(*points, strict=True), marker="." if len(points) < 30 else None, linewidth=1) if points else None
+        if name == "loss" and points and min(value for _, value in points) > 0:
+            axes.set_yscale("log")
+        axes.set_title(name.removeprefix("validation/"), fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+    _save(figure, path, dpi=90)
+
+
+def plot_bench(report: dict, path: Path) -> None:
+    """A row a size: latency of a plan by its steps, and what undoing each saving costs; `zipmo bench`'s report."""
+    sizes, host = report["sizes"], report["machine"]
+    which = "cpu_ratio" if host["device"] == "cpu" else "ratio"  # the steadier one, where the work is the CPU's
+    figure = _figure(11, 3.4 * len(sizes))
+    panels = figure.subplots(len(sizes), 2, squeeze=False)
+    for (size, result), (latency, ratio) in zip(sizes.items(), panels, strict=True):
+        variants = list(dict.fromkeys(row["variant"] for row in result["plans"]))
+        steps = list(dict.fromkeys(row["nfe"] for row in result["plans"]))
+        cell = {(row["variant"], row["nfe"]): row for row in result["plans"]}
+        for variant, colour in ((variants[0], "tab:blue"), (variants[-1], "tab:gray")):
+            p50, p95 = ([cell[variant, n][key] for n in steps] for key in ("p50_ms", "p95_ms"))
+            latency.plot(steps, p50, marker="o", color=colour, label=f"{variant}, p50")
+            latency.plot(steps, p95, marker="_", color=colour, linestyle=":", label=f"{variant}, p95")
+        latency.set(title=f"{size}: a plan", xlabel="network evaluations", ylabel="ms", ylim=(0, None))
+        latency.legend(fontsize=7)
+        height = 0.8 / len(steps)
+        for i, n in enumerate(steps):
+            places = [j + (i - (len(steps) - 1) / 2) * height for j in range(1, len(variants))]
+            ratio.barh(places, [cell[v, n][which] for v in variants[1:]], height, label=f"{n} evaluations")
+        ratio.axvline(1, color="black", linewidth=0.8)
+        ratio.set_yticks(range(1, len(variants)), variants[1:], fontsize=8)
+        ratio.set(title=f"{size}: {'CPU ' if which == 'cpu_ratio' else ''}time relative to full", xlim=(0.9, None))
+        ratio.invert_yaxis()
+        ratio.legend(fontsize=7)
+    for axes in panels.flat:
+        axes.grid(alpha=0.3)
+    title = f"{host['cpu']}, {host['threads']} threads, load {host['load_average']}, {report['date'][:10]}"
+    figure.suptitle(title, fontsize=8)
+    _save(figure, path)
+
+
+def plot_failures(report: dict, path: Path) -> None:
+    """A bar a task: shares of its episodes by how they ended; `report` as zipmo eval writes it."""
+    plot_endings({task: [e for e in report["episodes"] if e["task"] == task] for task in report["tasks"]}, path)
+
+
+def plot_endings(groups: dict[str, list[dict]], path: Path, title: str = "") -> None:
+    """A bar a group of episodes: shares by how they ended; episodes as in the files of zipmo eval."""
+    from zipmo_sim.failures import CATEGORIES
+
+    bars = dict(zip(CATEGORIES, ("0.35", "tab:red", "tab:orange", "gold", "tab:blue"), strict=True))
+    # "failure": of a suite that does not tell them apart
+    bars = {"success": "tab:green", **bars, "failure": "0.6", "crash": "black"}
+    figure = _figure(8, 1.2 + 0.35 * len(groups))
+    axes = figure.add_subplot()
+    ends = {
+        name: ["crash" if e["error"] else "success" if e["success"] else e["failure"] or "failure" for e in episodes]
+        for name, episodes in groups.items()
+    }
+    left = dict.fromkeys(groups, 0.0)
+    for label, colour in bars.items():
+        shares = [ends[name].count(label) / len(ends[name]) for name in groups]
+        if any(shares):
+            axes.barh(list(groups), shares, left=list(left.values()), color=colour, label=label.replace("_", " "))
+        left = {name: start + share for (name, start), share in zip(left.items(), shares, strict=True)}
+    axes.set(xlim=(0, 1), xlabel="share of episodes")
+    axes.set_title(title, fontsize=9)
+    axes.invert_yaxis()
+    axes.tick_params(labelsize=8)
+    figure.legend(loc="outside upper center", ncols=4, fontsize=8)
+    _save(figure, path)
+
+
+def plot_motion(report: dict, path: Path) -> None:
+    """A panel a view: how far off moving points are, by control steps ahead; `report` as zipmo motion writes it."""
+    looks = {
+        "planner": ("tab:blue", "-"), "reconstruction": ("tab:green", "--"), "neighbour": ("tab:orange", "-"),
+        "velocity": ("tab:red", "-"), "still": ("0.5", ":"),
+    }  # fmt: skip
+    growth = report["growth"]
+    views = list(growth["planner"])
+    figure = _figure(4.5 * len(views), 3.4)
+    for axes, view in zip(figure.subplots(1, len(views), squeeze=False)[0], views, strict=True):
+        for predictor, (colour, line) in looks.items():
+            axes.plot(growth[predictor][view], color=colour, linestyle=line, marker=".", label=predictor)
+        axes.set(title=view.replace("_", " "), xlabel="control steps ahead", ylabel="px of 128", ylim=(0, None))
+        axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+    drawn = f"{report['nfe']} Euler steps, mean of {report['samples']} samples"
+    figure.suptitle(f"moving points, {report['windows']} windows, {drawn}", fontsize=8)
+    _save(figure, path)
+
+
+def plot_steps(runs: list[tuple[int, list[dict], float | None]], path: Path, title: str) -> None:
+    """Success with its 95 % interval, and latency where known; runs: (Euler steps, episodes, ms a plan)."""
+    from zipmo_ros.evaluation.episodes import wilson_interval
+
+    figure = _figure(8, 3.2)
+    success, latency = figure.subplots(1, 2)
+    for steps, episodes, _ in runs:
+        ended = [episode["success"] for episode in episodes if episode["error"] is None]
+        low, high = wilson_interval(sum(ended), len(ended))
+        success.plot([steps, steps], [100 * low, 100 * high], color="tab:blue", linewidth=2)
+        if ended:
+            success.plot(steps, 100 * sum(ended) / len(ended), marker="o", color="tab:blue")
+    success.set(xlabel="Euler steps of a plan", ylabel="success, % (95 % interval)", ylim=(0, 103))
+    known = [(steps, ms) for steps, _, ms in runs if ms is not None]
+    latency.plot([steps for steps, _ in known], [ms for _, ms in known], marker="o", color="tab:orange")
+    latency.set(xlabel="Euler steps of a plan", ylabel="median of a plan, ms", ylim=(0, None))
+    for axes in (success, latency):
+        axes.set_xlim(0, max(steps for steps, _, _ in runs) + 1)
+        axes.grid(alpha=0.3)
+    figure.suptitle(title, fontsize=9)
+    _save(figure, path)

@@ -1,0 +1,277 @@
+"""The sections of docs/results.md. Each takes the result files, and gives a section wherever its files are there."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps.motion import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows
+from zipmo_ros.evaluation.episodes import STATES
+from zipmo_ros.evaluation.plotting import plot_bench, plot_endings, plot_motion, plot_steps
+from zipmo_ros.evaluation.results import (
+    Result,
+    count,
+    endings,
+    finished,
+    grouped,
+    interval,
+    markdown,
+    share,
+    sources,
+    suite_title,
+)
+
+RUNGS = {
+    "expert": "the scripted expert",
+    "tracks": "the policy, on embeddings of the expert's own future",
+    "plans": "the expert; the policy on the planner's embeddings is compared",
+    "none": "planner and policy",
+    "bc": "behaviour cloning, without a motion plan",
+}
+METRICS = (
+    "A cell is MSE / ADE / FDE: squared error (px^2, mean over points, steps and both coordinates), mean distance over "
+    "the steps, distance at the last one. With k plans a window: the mean over them, and the best of them."
+)
+PREDICTIONS = (
+    "`reconstruction` is the true motion through the autoencoder: what a perfect plan would give. `nearest neighbour`: "
+    "the motion of the training window that looks most alike and was told the same sentence. `constant velocity`: "
+    "every point goes on as the nearest one whose past is known. The paper's figures of this kind are of other data, "
+    "tracks and thresholds."
+)
+SAID = {"own": "its own sentence", "paraphrase": "in other words", "swap": "told it in another task's set-up"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """body: Markdown without the title. used: the files that it tells."""
+
+    title: str
+    body: str
+    used: tuple[Result, ...]
+
+
+def _setting(result: Result) -> tuple:
+    """What two evaluations must share to be compared in one table, besides what the table is about."""
+    keys = ("suite", "states", "seed", "max_steps", "replan_every", "ensemble")
+    return (*(result[key] for key in keys), result["hashes"]["assets"])
+
+
+def _whole(results: list[Result]) -> list[Result]:
+    """Evaluations of planner and policy, told their own sentence."""
+    return [result for result in results if (result["oracle"], result["instruction"]) == ("none", "own")]
+
+
+def _unusual(result: Result) -> int:
+    """How many of the settings that a figure depends on are not the command's own."""
+    usual = load("eval", [])
+    return sum(result[key] != usual[key] for key in ("nfe", "replan_every", "ensemble", "seed"))
+
+
+def _episodes(result: Result) -> frozenset:
+    return frozenset((episode["task"], episode["init_state"], episode["seed"]) for episode in result["episodes"])
+
+
+def _states(result: Result) -> str:
+    numbers = STATES[result["states"]]
+    span = f"initial states {numbers[0]}-{numbers[-1]}"
+    if result["states"] == "evaluation":
+        return f"{span}, which no demonstration used"
+    return f"{span}, for choosing settings: held out of training, not the figures to quote"
+
+
+def suites(results: list[Result], folder: Path) -> Iterator[Section]:
+    """Success by task: of each suite, protocol and checkpoint one evaluation.
+
+    The one with the command's own settings, then the one with most episodes, then over ROS.
+    """
+    chosen = [result for result in _whole(results) if result["states"] == "evaluation"]
+    for group in grouped(chosen, lambda r: (r["protocol"], r["hashes"]["checkpoint"], r["hashes"]["assets"])):
+        result = min(group, key=lambda r: (_unusual(r), -len(r["episodes"]), r["via"] != "ros", r.name))
+        rows = []
+        for name, task in result["tasks"].items():
+            mine = [episode for episode in result["episodes"] if episode["task"] == name]
+            rows.append([name, count(mine), share(mine), interval(mine), str(task["median_steps"]), endings(mine)])
+        every = result["episodes"]
+        rows.append(["**all tasks**", count(every), share(every), interval(every), "", endings(every)])
+        limit = f"{result['max_steps']} steps" if result["max_steps"] else "the suite's own number of steps"
+        how = "through the ROS graph in lockstep" if result["via"] == "ros" else "in lockstep without ROS"
+        often = "step" if result["replan_every"] == 1 else f"{result['replan_every']} steps"
+        about = (
+            f"Planner and policy, told each task's own sentence, {how}; {_states(result)}; at most {limit}. "
+            f"{result['nfe']} Euler steps a plan, a new plan every {often}, "
+            f"ensembling {result['ensemble']}, seed {result['seed']}."
+        )
+        columns = ["task", "done", "success", "95 % interval", "median steps", "failures"]
+        body = f"{about}\n\n{markdown(columns, rows)}\n\n{sources(result)}"
+        yield Section(f"Success on {suite_title(result)}", body, (result,))
+
+
+def words(results: list[Result], folder: Path) -> Iterator[Section]:
+    """The same tasks, told in other words or in the set-up of another task."""
+    told = [result for result in results if result["oracle"] == "none"]
+    for group in grouped(told, lambda r: (*_setting(r), r["hashes"]["checkpoint"], r["nfe"], r["via"])):
+        # Of runs that were told alike, the one with most episodes.
+        said = {result["instruction"]: result for result in sorted(group, key=lambda r: len(r["episodes"]))}
+        if len(said) < 2:
+            continue
+        said = {name: said[name] for name in SAID if name in said}
+        first = next(iter(said.values()))
+        tasks = list(dict.fromkeys(name for result in said.values() for name in result["tasks"]))
+        rows = [
+            [name, *(count([e for e in r["episodes"] if e["instructed_task"] == name]) for r in said.values())]
+            for name in tasks
+        ]
+        rows.append(["**all tasks**", *(count(r["episodes"]) for r in said.values())])
+        rows.append(["95 % interval", *(interval(r["episodes"]) for r in said.values())])
+        about = (
+            f"The sentence is all that tells a task from its neighbours in the same scene. Done: what the sentence "
+            f"names; {_states(first)}."
+        )
+        if "swap" in said:
+            about += (
+                f" Where the scene is set up for one task and the sentence names another, the task of the set-up got "
+                f"done in {count(said['swap']['episodes'], 'original_success')} episodes."
+            )
+        table = markdown(["task", *(SAID[name] for name in said)], rows)
+        yield Section(f"Whether words steer it: {suite_title(first)}",
+                      f"{about}\n\n{table}\n\n{sources(*said.values())}", tuple(said.values()))  # fmt: skip
+
+
+def ladders(results: list[Result], folder: Path) -> Iterator[Section]:
+    """Parts replaced by the truth, on the same episodes."""
+    own = [result for result in results if result["instruction"] == "own"]
+    for group in grouped(own, lambda r: (*_setting(r), _episodes(r))):
+        experts = [result for result in group if result["oracle"] == "expert"]
+        others = [result for result in group if result["oracle"] != "expert"]
+        for rungs in grouped(others, lambda r: (r["hashes"]["checkpoint"], r["nfe"])):
+            # Of runs that differ in `via` alone, the direct one: as the other rungs.
+            found = {r["oracle"]: r for r in sorted([*experts, *rungs], key=lambda r: r["via"] == "direct")}
+            if len(found) < 2:
+                continue
+            if set(found) == {"expert", "none"} and _unusual(found["none"]):
+                continue  # of a sweep over settings: the expert is no rung of each
+            yield _ladder({name: found[name] for name in RUNGS if name in found}, folder)
+
+
+def _ladder(rungs: dict[str, Result], folder: Path) -> Section:
+    first = next(iter(rungs.values()))
+    rows = []
+    for name, result in rungs.items():
+        acts, error = name != "plans", result.content.get("action_error")
+        figures = [f(result["episodes"]) for f in (count, interval, endings)] if acts else ["-", "-", ""]
+        rows.append([name, RUNGS[name], *figures, "-" if error is None else f"{error:.3f}"])
+    title = f"Which part loses episodes: {suite_title(first)}"
+    picture = folder / f"ladder-{rungs.get('none', first).name}.png"
+    plot_endings({name: r["episodes"] for name, r in rungs.items() if name != "plans"}, picture, title)
+    about = (
+        f"Parts replaced by what the simulator knows, each rung on the same {len(first['episodes'])} episodes; "
+        f"{_states(first)}. `plans` executes the expert's actions, so its figure is no success rate but how far the "
+        "policy's action, on the planner's embedding, is from the expert's (mean L1, in units of action)."
+    )
+    columns = ["rung", "who acts", "done", "95 % interval", "failures", "action error"]
+    body = f"{about}\n\n{markdown(columns, rows)}\n\n{_image(picture, title)}\n\n{sources(*rungs.values())}"
+    return Section(title, body, tuple(rungs.values()))
+
+
+def euler_steps(results: list[Result], benches: list[Result], folder: Path) -> Iterator[Section]:
+    """Success and latency by the Euler steps of a plan."""
+    latencies = [(row["nfe"], row["p50_ms"], bench) for bench in benches if "nano" in bench["sizes"]
+                 for row in bench["sizes"]["nano"]["plans"] if row["variant"] == "full"]  # fmt: skip
+    # Of several measurements the quickest: something else ran beside the others.
+    measured = {nfe: (ms, bench) for nfe, ms, bench in sorted(latencies, key=lambda row: row[1], reverse=True)}
+    for group in grouped(_whole(results), lambda r: (*_setting(r), r["hashes"]["checkpoint"], r["via"], _episodes(r))):
+        runs = {result["nfe"]: result for result in sorted(group, key=lambda r: r["nfe"])}
+        if len(runs) < 2:
+            continue
+        first = next(iter(runs.values()))
+        rows, points = [], []
+        for nfe, result in runs.items():
+            took = [e["plan_ms"] for e in finished(result["episodes"]) if e["plan_ms"] is not None]
+            loop = statistics.median(took) if took else None
+            alone = measured[nfe][0] if nfe in measured else None
+            cells = ("-" if ms is None else f"{ms:.1f}" for ms in (loop, alone))
+            rows.append([str(nfe), *(tell(result["episodes"]) for tell in (count, share, interval)), *cells])
+            points.append((nfe, result["episodes"], loop if alone is None else alone))
+        title = f"Euler steps of a plan: {suite_title(first)}"
+        picture = folder / f"steps-{first.name}.png"
+        plot_steps(points, picture, title)
+        benched = tuple({bench.name: bench for nfe, (_, bench) in measured.items() if nfe in runs}.values())
+        about = (
+            f"More steps follow the flow more exactly and take longer. The same {len(first['episodes'])} episodes for "
+            f"each; {_states(first)}. Latency: median time of a plan in the loop, with whatever else ran beside it, "
+            "and by itself (`zipmo bench plan`)."
+        )
+        columns = ["Euler steps", "done", "success", "95 % interval", "a plan in the loop, ms", "by itself, ms"]
+        used = (*runs.values(), *benched)
+        body = f"{about}\n\n{markdown(columns, rows)}\n\n{_image(picture, title)}\n\n{sources(*used)}"
+        yield Section(title, body, used)
+
+
+def savings(benches: list[Result], folder: Path) -> Iterator[Section]:
+    """Latency of a plan, and what undoing each saving costs, as ratios."""
+    for bench in benches:
+        parts = [
+            "Latency of one plan, batch 1. Each thing that is computed once, in place of at every step, is undone by "
+            "itself and then all together; the ratio is its time over the time with all savings, the median over "
+            "repetitions taken in turn (in brackets: of CPU time)."
+        ]
+        for size, result in bench["sizes"].items():
+            steps = list(dict.fromkeys(row["nfe"] for row in result["plans"]))
+            cells = {(row["variant"], row["nfe"]): row for row in result["plans"]}
+            variants = list(dict.fromkeys(row["variant"] for row in result["plans"]))
+            rows = [["a plan, median ms", *(f"{cells['full', n]['p50_ms']:.1f}" for n in steps)],
+                    ["a plan, 95th percentile ms", *(f"{cells['full', n]['p95_ms']:.1f}" for n in steps)]]  # fmt: skip
+            for variant in variants[1:]:
+                what = result["savings"].get(variant.removeprefix("without "))
+                name = "without any: x" if variant == "plain" else f"{variant} ({what}): x"
+                ratios = ((cells[variant, n]["ratio"], cells[variant, n]["cpu_ratio"]) for n in steps)
+                rows.append([name, *(f"{wall:.2f} ({cpu:.2f})" for wall, cpu in ratios)])
+            weights = f"checkpoint `{result['hash'][:12]}`" if result["hash"] else "random weights"
+            about = f"{size}: {result['parameters'] / 1e6:.1f} M parameters, {weights}"
+            table = markdown([f"{size}, by Euler steps", *map(str, steps)], rows)
+            parts += [f"{about}, {result['repetitions']} repetitions.", table]
+        host = bench["machine"]
+        picture = folder / f"savings-{bench.name}.png"
+        plot_bench(bench.content, picture)
+        parts += [
+            _image(picture, "latency of a plan and the savings"),
+            f"{host['device']}, torch {host['torch']}, {host['threads']} threads, load average {host['load_average']}.",
+            sources(bench),
+        ]
+        title = f"Latency of a plan, and what the savings give: {', '.join(bench['sizes'])}"
+        yield Section(title, "\n\n".join(parts), (bench,))
+
+
+def motions(results: list[Result], folder: Path) -> Iterator[Section]:
+    """Planner and autoencoder by themselves."""
+    for result in results:
+        report = result.content
+        which = "windows of demonstrations held out of training" if report["held_out"] else "**training** windows"
+        parts = [
+            f"Errors over the 16 control steps of {report['windows']} {which}, in pixels of the 128 px frames, on "
+            f"{report['points']['drawn']} points a view that were drawn uniformly; {report['nfe']} Euler steps.",
+            METRICS,
+            PREDICTIONS,
+        ]
+        views = ("agentview", "eye_in_hand", "both")
+        for points in ("moving", "all"):
+            tables = [prediction_rows(report, view, points) for view in views]
+            rows = [[*lines[0][:2], *(" / ".join(line[2:]) for line in lines)] for lines in zip(*tables, strict=True)]
+            parts.append(markdown([f"{points} points", "k", *(view.replace("_", " ") for view in views)], rows))
+        picture = folder / f"motion-{result.name}.png"
+        plot_motion(report, picture)
+        parts += [
+            _image(picture, "errors by control steps ahead"),
+            f"The autoencoder: {report['points']['encoded']} tracks a view in; error (mean distance) at those points "
+            "and at others.",
+            markdown(AUTOENCODER_COLUMNS, autoencoder_rows(report)),
+            sources(result),
+        ]
+        yield Section(f"Planner and autoencoder alone: {', '.join(report['suites'])}", "\n\n".join(parts), (result,))
+
+
+def _image(path: Path, title: str) -> str:
+    return f"![{title}]({path.parent.name}/{path.name})"

@@ -1,0 +1,137 @@
+"""Result files of `zipmo eval`, `motion` and `bench plan`, and how they are told in Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from zipmo_ros.evaluation.episodes import wilson_interval
+from zipmo_ros.evaluation.origin import visuals
+from zipmo_ros.motion.checkpoint import write_atomically
+
+Item = TypeVar("Item")
+
+# What a file must hold to be told; older versions wrote less.
+_EVERY = ("command", "settings", "date", "machine")
+NEEDED = {
+    "eval": (*_EVERY, "protocol", "suite", "via", "instruction", "oracle", "states", "seed", "max_steps", "nfe",
+             "replan_every", "ensemble", "hashes", "tasks", "episodes"),
+    "motion": (*_EVERY, "protocol", "hashes", "predictions", "growth", "autoencoder", "held_out"),
+    "bench plan": (*_EVERY, "sizes"),
+}  # fmt: skip
+
+WORDS = ("who acts", "failures", "points")  # columns of tables
+
+
+class Result(NamedTuple):
+    """One file. name: without its suffix."""
+
+    name: str
+    content: dict[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+
+def write_json(path: Path, report: dict) -> None:
+    """Write a report so that the file is either whole or absent."""
+    content = (json.dumps(report, indent=1) + "\n").encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+
+
+def read_results(folder: Path) -> dict[str, list[Result]]:
+    """The result files of a folder by kind (see NEEDED), each kind in order of names.
+
+    Raises FileNotFoundError without any, ValueError naming a file that is none.
+    """
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise FileNotFoundError(f"no *.json in '{folder}': write some there with zipmo eval, motion or bench plan")
+    found: dict[str, list[Result]] = {kind: [] for kind in NEEDED}
+    for path in files:
+        try:
+            content = json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{path} is not JSON: {error}") from error
+        kind = content.get("result") if isinstance(content, dict) else None
+        if kind not in NEEDED:
+            kinds = ", ".join(NEEDED)
+            raise ValueError(f"{path} does not say which command made it ({kinds}): run that again, or move the file")
+        if lacking := [key for key in NEEDED[kind] if key not in content]:
+            raise ValueError(f"{path} lacks {', '.join(lacking)}: written by another version; run its command again")
+        found[kind].append(Result(path.stem, content))
+    return found
+
+
+def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
+    """Items of equal key together, in the order in which keys first come."""
+    groups: dict[Hashable, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
+
+
+def markdown(columns: list[str], rows: Iterable[list[str]]) -> str:
+    """A table: words to the left, figures to the right."""
+    sides = ["---" if i == 0 or name in WORDS else "---:" for i, name in enumerate(columns)]
+    lines = [columns, sides, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def machine_class(machine: dict[str, Any]) -> str:
+    return f"{machine['cpu']}, {machine['cores']} cores, {machine['gpu'] or 'no GPU'}"
+
+
+def sources(*results: Result) -> str:
+    """A bullet a file: its command, day, machine and checkpoint."""
+    lines = []
+    for result in results:
+        content = result.content
+        facts = [content["date"][:10], machine_class(content["machine"])]
+        if digest := content.get("hashes", {}).get("checkpoint"):
+            facts.append(f"checkpoint `{digest[:12]}`")
+        if "protocol" in content:
+            facts.append(content["protocol"])
+        lines.append(f"- `{content['command']}`: {', '.join(facts)} (`{result.name}.json`)")
+    return "\n".join(lines)
+
+
+def suite_title(result: Result) -> str:
+    """The suite, and what has to be said of its images."""
+    note = visuals(result["hashes"]["assets"])
+    return f"{result['suite']} ({note})" if note else result["suite"]
+
+
+def finished(episodes: list[dict]) -> list[dict]:
+    """Those that did not crash."""
+    return [episode for episode in episodes if episode["error"] is None]
+
+
+def count(episodes: list[dict], key: str = "success") -> str:
+    """ "13 of 20"."""
+    ended = finished(episodes)
+    return f"{sum(episode[key] for episode in ended)} of {len(ended)}"
+
+
+def share(episodes: list[dict]) -> str:
+    """ "65 %"; a dash without episodes."""
+    ended = finished(episodes)
+    return f"{100 * sum(episode['success'] for episode in ended) / len(ended):.0f} %" if ended else "-"
+
+
+def interval(episodes: list[dict]) -> str:
+    """Wilson 95 % interval in percent: "52-66"."""
+    ended = finished(episodes)
+    low, high = wilson_interval(sum(episode["success"] for episode in ended), len(ended))
+    return f"{100 * low:.0f}-{100 * high:.0f}"
+
+
+def endings(episodes: list[dict]) -> str:
+    """Why episodes failed, the commonest first: "5 timeout, 2 slipped"."""
+    names = ["crashed" if e["error"] else e["failure"] or "failed" for e in episodes if e["error"] or not e["success"]]
+    counts = {name: names.count(name) for name in sorted(set(names))}
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in ordered)

@@ -1,0 +1,193 @@
+"""Two ways to run the same episodes: directly in this process, or through a graph of ROS nodes in lockstep."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING
+
+from zipmo_ros.evaluation.episodes import Episode, Outcome
+
+if TYPE_CHECKING:
+    from zipmo_ros.evaluation.rollout import Agent, MakeAgent
+    from zipmo_sim.env import ManipulationEnv
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an evaluation runs with; the meaning of its figures."""
+
+    suite: str
+    checkpoint: Path
+    via: str
+    seed: int
+    replan_every: int
+    nfe: int
+    ensemble: str
+    libero_assets: Path | None = None
+    oracle: str = "none"  # of AGENTS; only without ROS
+    max_steps: int | None = None  # control steps of an episode; None: the suite's own limit
+
+
+def build_agent(settings: Settings) -> MakeAgent:
+    """What makes the agent of an environment; the models are loaded once."""
+    import torch
+
+    torch.set_num_threads(1)  # sums in one order, the nodes' too: equal actions, to the bit
+    return AGENTS[settings.oracle](settings)
+
+
+def _receding(settings: Settings, plan: Callable, act: Callable) -> Agent:
+    from zipmo_ros.runtime.agent import RecedingHorizonAgent
+    from zipmo_ros.runtime.ensembling import TemporalEnsemble
+    from zipmo_ros.runtime.horizon import Horizon
+
+    horizon = Horizon(TemporalEnsemble(mode=settings.ensemble), settings.replan_every)
+    return RecedingHorizonAgent(plan, act, horizon)
+
+
+def _whole(settings: Settings) -> MakeAgent:
+    """Planner and policy of the checkpoint."""
+    from zipmo_policy.policy import Policy
+    from zipmo_ros.motion.flow import plan_noise
+    from zipmo_ros.motion.zipmo.generator import MotionGenerator
+
+    generator = MotionGenerator.load(settings.checkpoint)
+    policy = Policy.load(settings.checkpoint)
+
+    def plan(images, instruction, stamp_ns):
+        noise = plan_noise(settings.seed, stamp_ns, generator.latent_shape)
+        return generator.plan(images, instruction, noise, steps=settings.nfe)
+
+    return lambda env: _receding(settings, plan, policy.act)
+
+
+def _expert(settings: Settings) -> MakeAgent:
+    from zipmo_ros.evaluation.oracles import ExpertAgent
+
+    return lambda env: ExpertAgent(env, settings.seed)
+
+
+def _tracks(settings: Settings) -> MakeAgent:
+    from zipmo_policy.policy import Policy
+    from zipmo_ros.evaluation.oracles import ExpertAgent, Guided, TrackPlanner
+    from zipmo_ros.motion.checkpoint import read_description
+    from zipmo_ros.motion.zipmo.generator import MotionGenerator
+
+    generator = MotionGenerator.load(settings.checkpoint)
+    policy = Policy.load(settings.checkpoint)
+    points = read_description(settings.checkpoint / "vae")["meta"].get("points_in", 40)
+
+    def make(env: ManipulationEnv) -> Agent:
+        expert = ExpertAgent(env, settings.seed)
+        return Guided(expert, _receding(settings, TrackPlanner(expert, generator, points), policy.act))
+
+    return make
+
+
+def _plans(settings: Settings) -> MakeAgent:
+    from zipmo_ros.evaluation.oracles import Beside, ExpertAgent
+
+    watcher = _whole(settings)
+    return lambda env: Beside(ExpertAgent(env, settings.seed), watcher(env))
+
+
+def _cloned(settings: Settings) -> MakeAgent:
+    from zipmo_policy.behaviour_cloning import BehaviourCloning
+    from zipmo_ros.evaluation.oracles import cloned
+    from zipmo_ros.motion import checkpoint
+
+    plan, act = cloned(checkpoint.load(settings.checkpoint / "bc", BehaviourCloning))
+    return lambda env: _receding(settings, plan, act)
+
+
+# Who acts, by oracle=...; see zipmo_ros.evaluation.oracles.
+AGENTS: dict[str, Callable[[Settings], MakeAgent]] = {
+    "none": _whole, "expert": _expert, "tracks": _tracks, "plans": _plans, "bc": _cloned,
+}  # fmt: skip
+EXPERT_ORACLES = ("expert", "tracks", "plans")
+
+
+def run_direct(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]:
+    """The loop without ROS."""
+    from zipmo_ros.evaluation.rollout import run_episodes
+    from zipmo_sim.rendering import select_backend
+
+    select_backend()  # before an oracle imports mujoco
+    options = {"max_steps": settings.max_steps}
+    if settings.libero_assets is not None:
+        options["assets"] = settings.libero_assets
+    yield from run_episodes(
+        settings.suite, episodes, build_agent(settings), image_every=settings.replan_every, **options
+    )
+
+
+def run_ros(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]:
+    """The loop through planner, policy and simulator nodes, each a process of its own."""
+    from zipmo_ros.nodes.client import GraphDriver
+
+    with GraphDriver(settings) as graph:
+        for episode in episodes:
+            yield graph.run_episode(episode)
+
+
+GRACE = 10.0  # s, for workers to end their graphs after Ctrl-C
+
+RUNNERS: dict[str, Callable[[Settings, list[Episode]], Iterator[Outcome]]] = {"direct": run_direct, "ros": run_ros}
+
+
+def _work(settings: Settings, episodes: list[Episode], results: multiprocessing.Queue) -> None:
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C comes to all; the parent says what it means
+        for outcome in RUNNERS[settings.via](settings, episodes):
+            results.put(outcome)
+
+
+def _lost(episode: Episode, why: str) -> Outcome:
+    error = f"{why} before this episode was done"
+    return Outcome.of(episode, success=False, original_success=False, steps=0, error=error)
+
+
+def run_parallel(
+    settings: Settings, episodes: list[Episode], workers: int, progress: Callable[[Outcome], None]
+) -> list[Outcome]:
+    """Spread episodes over worker processes; the outcomes come back in the order of `episodes`.
+
+    An episode whose worker died, or that Ctrl-C came before, has an error of its own; the others are not lost.
+    """
+    context = multiprocessing.get_context("spawn")
+    results: multiprocessing.Queue = context.Queue()
+    shares = [share for share in (episodes[i::workers] for i in range(workers)) if share]
+    processes = [context.Process(target=_work, args=(settings, share, results)) for share in shares]
+    for process in processes:
+        process.start()
+    done: dict[int, Outcome] = {}
+
+    def take(timeout: float) -> bool:
+        try:
+            outcome = results.get(timeout=timeout)
+        except Empty:
+            return False
+        done[outcome.number] = outcome
+        progress(outcome)
+        return True
+
+    why = None
+    try:
+        while any(process.is_alive() for process in processes):
+            take(timeout=0.5)
+        while take(timeout=0.5):
+            pass
+    except KeyboardInterrupt:
+        why = "interrupted"
+    finally:
+        for process in processes:
+            process.join(GRACE if why else 0)
+            if process.is_alive():
+                process.terminate()
+            process.join()
+    why = why or f"the worker ended with exit status {max(abs(process.exitcode or 0) for process in processes)}"
+    return [done.get(episode.number) or _lost(episode, why) for episode in episodes]

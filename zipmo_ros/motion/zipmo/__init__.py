@@ -1,0 +1,1 @@
+"""ZipMo: autoencoder of tracks, flow-matching planner, released layouts and golden cases."""

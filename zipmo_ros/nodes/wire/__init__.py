@@ -1,0 +1,1 @@
+"""What travels: names, QoS, and messages to and from arrays."""

@@ -1,0 +1,32 @@
+"""Names, types and QoS of what travels between the nodes (all names are relative and remappable)."""
+
+from __future__ import annotations
+
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+VIEWS = ("agentview", "eye_in_hand")
+IMAGES = {view: f"{view}/image_raw" for view in VIEWS}
+JOINT_STATES = "joint_states"
+INSTRUCTION = "instruction"
+INSTRUCTION_IN_USE = "instruction_in_use"  # below the planner's own name
+MOTION_EMBEDDING = "motion_embedding"
+OVERLAY = "motion_plan/overlay"
+TWIST = "command/twist"
+GRIPPER = "command/gripper"
+EPISODE = "episode"
+DIAGNOSTICS = "/diagnostics"
+CLOCK = "/clock"
+
+
+def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, **more) -> QoSProfile:
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability, durability=durability, **more)
+
+
+SENSOR = _profile(ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+COMMAND = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+LATCHED = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+# The planner promises a plan a second. The policy asks for no deadline of its own, so that plans from a bag or from a
+# planner that promises nothing are heard too; its watchdog on a steady clock is the stricter guard.
+PLAN_OFFERED = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, deadline=Duration(seconds=1))
+PLAN_REQUESTED = COMMAND

@@ -1,0 +1,109 @@
+"""What the training loop needs of a stage."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from zipmo_ros.data.windows import DemonstrationWindows, WindowBatches
+from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.config import from_dict, to_dict
+from zipmo_ros.training.rephrasing import Rephrasing
+from zipmo_ros.training.sentences import Sentences
+
+
+class Stage(ABC):
+    """A model and how it is trained; `fit` of zipmo_ros.training.loop does the rest.
+
+    needs_images, needs_tracks: what of the demonstrations must be in memory. builds_on: settings that name checkpoints
+    whose weights or outputs it uses. headline: the validation figures worth a line on the screen.
+    """
+
+    needs_images: ClassVar[bool] = True
+    needs_tracks: ClassVar[bool] = True
+    builds_on: ClassVar[tuple[str, ...]] = ("init",)
+    headline: ClassVar[tuple[str, ...]] = ()
+    model: nn.Module
+    batches: WindowBatches
+
+    def __init__(
+        self, windows: DemonstrationWindows, validation_states: tuple[int, ...], seed: int, device: str
+    ) -> None:
+        self.windows, self.seed, self.device = windows, seed, torch.device(device)
+        self.training, self.validation = windows.split(validation_states)
+
+    def make_batches(self, batch_size: int, collate, indices: Tensor | None = None) -> WindowBatches:
+        return WindowBatches(self.training if indices is None else indices, batch_size, self.seed, collate)
+
+    def validation_indices(self, count: int) -> Tensor:
+        """Evenly spread validation windows, at most `count`."""
+        stride = max(1, -(-len(self.validation) // count))
+        return self.validation[::stride]
+
+    @classmethod
+    @abstractmethod
+    def create(cls, windows: DemonstrationWindows, settings: dict[str, Any]) -> Stage:
+        """From the resolved settings of config/hydra/train.yaml."""
+
+    def start_from(self, directory: Path | str | None) -> Stage:
+        """Take the weights of a checkpoint of this stage's model; None: keep the new ones."""
+        if directory:
+            self.model.load_state_dict(checkpoint.load(directory, type(self.model)).state_dict())
+        return self
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scalar to minimise, and scalars to log."""
+
+    @abstractmethod
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Figures on held-out initial states; repeatable."""
+
+    @abstractmethod
+    def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
+        """Write the checkpoint with whatever else inference needs (normalisation statistics)."""
+
+
+def common(settings: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that every stage takes."""
+    return {
+        "validation_states": tuple(settings["validation_states"]),
+        "seed": settings["seed"],
+        "device": settings["device"],
+    }
+
+
+def sentences(windows: DemonstrationWindows, encoder: str, settings: dict[str, Any]) -> Sentences:
+    """The demonstrations' sentences, with the other words of the file `rephrasings` where that is given."""
+    rephrasing = Rephrasing.load(settings["rephrasings"]) if settings["rephrasings"] else None
+    return Sentences(windows.sentences, encoder, rephrasing, settings["cache"])
+
+
+def options(option_class: type, settings: dict[str, Any]) -> Any:
+    """`settings["stage"]` without its name as the stage's dataclass; ValueError for unknown keys."""
+    return from_dict(option_class, {key: value for key, value in settings["stage"].items() if key != "name"})
+
+
+def model_config(presets: dict[str, Callable[[], Any]], settings: dict[str, Any], part: str) -> Any:
+    """The preset that settings["model"] names, with the fields replaced that it gives for `part`.
+
+    Nested dictionaries reach into nested configurations. Raises ValueError for a size that this stage lacks.
+    """
+    named = settings["model"]["preset"]
+    if named not in presets:
+        stage, sizes = settings["stage"]["name"], ", ".join(presets)
+        raise ValueError(f"stage {stage} has the sizes {sizes}, not model.preset={named}")
+    preset = presets[named]()
+
+    def merge(base: dict, changes: dict) -> dict:
+        nested = {
+            key: merge(base[key], value) for key, value in changes.items() if isinstance(value, dict) and base.get(key)
+        }
+        return {**base, **changes, **nested}
+
+    return from_dict(type(preset), merge(to_dict(preset), settings["model"][part]))

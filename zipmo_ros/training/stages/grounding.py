@@ -1,0 +1,115 @@
+"""Training the image encoder to point: at what a sentence says to take, and at where that is to go.
+
+Every frame teaches all sentences of its scene, so what tells them apart is learned from much more than the
+demonstrations: a frame says where the milk, the can and the bread are, though one of them is being carried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zipmo_ros.data.windows import VIEWS
+from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.config import image_nano
+from zipmo_ros.motion.conv_encoder import ConvEncoder
+from zipmo_ros.motion.pointer import Pointing, pointing_loss
+from zipmo_ros.motion.sentence import set_sentence_statistics
+from zipmo_ros.training.augmentation import AugmentConfig, augment
+from zipmo_ros.training.sentences import Sentences
+from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
+from zipmo_ros.training.stages.encoder import load_encoder
+
+LANDMARKS = ("thing", "goal")
+NEAR = 6.0  # px of a 128 px frame: about half of the smallest thing
+
+
+@dataclass(frozen=True)
+class GroundingOptions:
+    """See config/hydra/stage/grounding.yaml."""
+
+    batch_size: int = 48
+    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
+    validation_windows: int = 512
+
+
+@dataclass(frozen=True)
+class PointingBatch:
+    """images [B, V, H, W, 3], text [B, D], places [B, V, 2, 2]: (y, x) of thing and goal in each view."""
+
+    images: Tensor
+    text: Tensor
+    places: Tensor
+
+
+class GroundingStage(Stage):
+    needs_tracks = False
+    builds_on = ("encoder", "init")
+    headline = tuple(f"{view}_{name}_near" for view in VIEWS for name in LANDMARKS)
+
+    def __init__(self, windows, model: ConvEncoder, sentences: Sentences, options: GroundingOptions, **common) -> None:
+        super().__init__(windows, **common)
+        if not windows.landmarks.shape[1]:
+            raise ValueError("these demonstrations do not say where their sentences point: collect them anew")
+        self.options, self.sentences = options, sentences
+        self.model = model.to(self.device)
+        self.batches = self.make_batches(options.batch_size, self.collate)
+
+    @classmethod
+    def create(cls, windows, settings: dict[str, Any]) -> GroundingStage:
+        config = model_config({"nano": image_nano}, settings, "image")
+        stage_options = options(GroundingOptions, settings)
+        model = load_encoder(settings["encoder"]) if settings["encoder"] else ConvEncoder(config)
+        words = sentences(windows, model.config.text.encoder, settings)
+        set_sentence_statistics(model, words.vectors)
+        return cls(windows, model, words, stage_options, **common(settings)).start_from(settings["init"])
+
+    def collate(self, indices: Tensor, generator: torch.Generator) -> PointingBatch:
+        told = self.windows.told[indices]
+        column = (torch.rand(told.shape, generator=generator) * (told >= 0)).argmax(1)
+        images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
+        places = self.windows.landmarks[indices, column].float() + shifts[:, :, None]
+        text = self.sentences.draw(told.gather(1, column[:, None])[:, 0], generator)
+        return PointingBatch(*(part.to(self.device) for part in (images, text, places)))
+
+    def loss(
+        self, model: nn.Module, batch: PointingBatch, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        _, pointing = model.look(batch.images, batch.text)
+        return pointing_loss(pointing, batch.places, model.config.grid), {}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Share of landmarks found within NEAR, by view, and the median distance in px; all sentences of each frame."""
+        distances = []
+        for chosen in self.validation_indices(self.options.validation_windows).split(64):
+            rows, columns = (self.windows.told[chosen] >= 0).nonzero(as_tuple=True)
+            images = self.windows.images[chosen].to(self.device)[rows]
+            text = self.sentences.own(self.windows.told[chosen][rows, columns]).to(self.device)
+            _, pointing = model.look(images, text)
+            places = self.windows.landmarks[chosen][rows, columns].float().to(self.device)
+            distances.append(pixels_off(pointing, places))
+        return pointing_errors(torch.cat(distances))
+
+    def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
+        checkpoint.save(directory, model, meta)
+
+
+def pixels_off(pointing: Pointing, places: Tensor) -> Tensor:
+    """Distances [B, V, K] in px at 128 px; NaN for what is not in the frame."""
+    inside = (places.abs() <= 1).all(-1)
+    return torch.where(inside, (pointing.best() - places).norm(dim=-1) * 64, torch.nan)
+
+
+def pointing_errors(distances: Tensor) -> dict[str, float]:
+    """[B, V, K] -> <view>_<landmark>_near (share within NEAR) and _px (median)."""
+    errors = {}
+    for v, view in enumerate(VIEWS):
+        for k, landmark in enumerate(LANDMARKS):
+            seen = distances[:, v, k][~distances[:, v, k].isnan()]
+            errors[f"{view}_{landmark}_near"] = float((seen < NEAR).float().mean())
+            errors[f"{view}_{landmark}_px"] = float(seen.median()) if len(seen) else float("nan")
+    return errors

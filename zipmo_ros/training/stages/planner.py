@@ -1,0 +1,218 @@
+"""Training the planner: flow matching to the latents of the true tracks, given images and sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zipmo_ros.data.windows import VIEWS
+from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.flow import euler, logit_normal_times
+from zipmo_ros.motion.losses import flow_matching_loss
+from zipmo_ros.motion.pointer import pointing_loss
+from zipmo_ros.motion.sentence import set_sentence_statistics
+from zipmo_ros.motion.zipmo.config import PlannerConfig, planner_base_libero, planner_nano
+from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
+from zipmo_ros.motion.zipmo.vae import TrackVAE
+from zipmo_ros.training.augmentation import AugmentConfig, augment
+from zipmo_ros.training.latents import cached, draw_row, encode_tracks
+from zipmo_ros.training.points import TrackErrors
+from zipmo_ros.training.sentences import Sentences
+from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
+from zipmo_ros.training.stages.encoder import load_encoder
+from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
+
+VALIDATION_STEPS = (1, 4, 10)
+TRACK_STEPS = 4
+# The per-view errors are of plans with TRACK_STEPS evaluations; these are the ones on the screen.
+HEADLINE = (
+    "latent_mse_nfe1",
+    "latent_mse_nfe4",
+    *(f"{view}_{name}" for view in VIEWS for name in ("mse", "still_mse", "floor_mse")),
+    "agentview_thing_near",
+)
+
+
+@dataclass(frozen=True)
+class PlannerOptions:
+    """See config/hydra/stage/planner.yaml."""
+
+    batch_size: int = 24
+    draws: int = 2
+    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
+    time_mean: float = 1.0
+    time_std: float = 1.2
+    drop_text: float = 0.1
+    drop_frame: float = 0.0
+    pointing_weight: float = 0.1
+    point_draws: int = 2
+    moving_weight: float = 7.0
+    validation_windows: int = 256
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.drop_text < 1 and 0 <= self.drop_frame < 1):
+            raise ValueError(f"drop_text and drop_frame are probabilities, got {self.drop_text} and {self.drop_frame}")
+
+
+@dataclass(frozen=True)
+class PlanBatch:
+    """images [B, V, H, W, 3]; text [B, D]; places [B, V, 2, 2] that the sentence points at; latents [B, L, C],
+    normalised; dropped text and frame [B] bool.
+    """
+
+    images: Tensor
+    text: Tensor
+    places: Tensor
+    latents: Tensor
+    drop_text: Tensor
+    drop_frame: Tensor | None
+
+
+def track_latents(
+    vae_dir: Path | str, windows, cache: Path | str | None, draws: int, moving_weight: float
+) -> tuple[TrackVAE, Tensor]:
+    """The trained autoencoder, and its latents of all windows [W, draws, L, C]; see `encode_tracks`.
+
+    They are kept file by file, so that more demonstrations cost no more than themselves.
+    """
+    vae = checkpoint.load(vae_dir, TrackVAE)
+    points = checkpoint.read_description(vae_dir)["meta"].get("points_in", 40)
+    model = checkpoint.content_hash(vae_dir)[:12]
+    latents = [
+        cached(
+            cache,
+            f"latents-{model}-{data[:12]}-{draws}x{points}-{moving_weight:g}",
+            lambda rows=rows: encode_tracks(vae, windows, rows, points, draws, moving_weight, seed=0),
+        )
+        for data, rows in windows.parts
+    ]
+    return vae, torch.cat(latents)
+
+
+class PlannerStage(Stage):
+    headline = HEADLINE
+    builds_on = ("vae", "encoder", "init")
+
+    def __init__(
+        self,
+        windows,
+        model: MotionPlanner,
+        vae: TrackVAE,
+        latents: Tensor,
+        sentences: Sentences,
+        options: PlannerOptions,
+        **common,
+    ):
+        super().__init__(windows, **common)
+        self.options, self.latents, self.sentences = options, latents, sentences
+        self.model, self.vae = model.to(self.device), vae.to(self.device)
+        self.batches = self.make_batches(options.batch_size, self.collate)
+
+    @classmethod
+    def create(cls, windows, settings: dict[str, Any]) -> PlannerStage:
+        stage_options: PlannerOptions = options(PlannerOptions, settings)
+        model = initial_planner(settings)
+        vae, latents = track_latents(
+            settings["vae"], windows, settings["cache"], stage_options.point_draws, stage_options.moving_weight
+        )
+        if latents.shape[2:] != (model.config.latent_tokens, model.config.latent_channels):
+            expected = [model.config.latent_tokens, model.config.latent_channels]
+            raise ValueError(
+                f"the planner makes latents {expected}, but {settings['vae']} has {list(latents.shape[2:])}"
+            )
+        words = sentences(windows, model.config.text.encoder, settings)
+        if settings["encoder"] or not settings["init"]:
+            set_sentence_statistics(model, words.vectors)
+        return cls(windows, model, vae, latents, words, stage_options, **common(settings))
+
+    def collate(self, indices: Tensor, generator: torch.Generator) -> PlanBatch:
+        images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
+        count, options = len(indices), self.options
+        drop_text = torch.rand(count, generator=generator) < options.drop_text
+        drop_frame = torch.rand(count, generator=generator) < options.drop_frame if options.drop_frame else None
+        return PlanBatch(
+            images=images.to(self.device),
+            text=self.sentences.draw(self.windows.sentence[indices], generator).to(self.device),
+            places=(self.windows.own_landmarks(indices) + shifts[:, :, None]).to(self.device),
+            latents=draw_row(self.latents, indices, generator).to(self.device),
+            drop_text=drop_text.to(self.device),
+            drop_frame=None if drop_frame is None else drop_frame.to(self.device),
+        )
+
+    def loss(self, model: nn.Module, batch: PlanBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        seen_text = model.sentence.hide(batch.text, batch.drop_text)
+        tokens, pointing = model.image_encoder.look(batch.images, seen_text)
+        conditioning = model.condition(
+            text=batch.text, image_tokens=tokens, drop_text=batch.drop_text, drop_frame=batch.drop_frame
+        )
+        count = len(batch.latents) * self.options.draws
+        noise = torch.randn(count, *batch.latents.shape[1:], generator=generator, device=generator.device)
+        t = logit_normal_times(
+            count, generator, generator.device, mean=self.options.time_mean, std=self.options.time_std
+        )
+        flow = flow_matching_loss(lambda z, t: model.velocity(z, t, conditioning).float(), batch.latents, noise, t)
+        if pointing is None:
+            return flow, {}
+        places = batch.places.masked_fill(batch.drop_text[:, None, None, None], torch.nan)  # nothing was named
+        pointed = pointing_loss(pointing, places, model.config.image.grid)
+        return flow + self.options.pointing_weight * pointed, {"flow": flow.detach(), "pointing": pointed.detach()}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Latent error for several numbers of evaluations; track errors of the plans, of "nothing moves" and of the
+        autoencoder; where the image encoder points, if it does.
+        """
+        generator, errors, distances = torch.Generator().manual_seed(self.seed), TrackErrors(), []
+        squares = {steps: [] for steps in VALIDATION_STEPS}
+        for chosen in self.validation_indices(self.options.validation_windows).split(64):
+            target = self.latents[chosen, 0].float().to(self.device)
+            noise = torch.randn(target.shape, generator=generator).to(self.device)
+            text = self.sentences.own(self.windows.sentence[chosen]).to(self.device)
+            tokens, pointing = model.image_encoder.look(self.windows.images[chosen].to(self.device), text)
+            conditioning = model.condition(text=text, image_tokens=tokens)
+            if pointing is not None:
+                distances.append(pixels_off(pointing, self.windows.own_landmarks(chosen).to(self.device)))
+
+            def velocity(z: Tensor, t: float, conditioning: Conditioning = conditioning) -> Tensor:
+                return model.velocity(z, torch.full((len(z),), t, device=z.device), conditioning)
+
+            for steps in VALIDATION_STEPS:
+                plan = euler(velocity, noise, steps)
+                squares[steps].append((plan - target).square().mean(dim=(1, 2)))
+                if steps == TRACK_STEPS:
+                    self.add_track_errors(errors, chosen, plan, "")
+            self.add_track_errors(errors, chosen, target, "floor_")
+        latent = {f"latent_mse_nfe{steps}": float(torch.cat(values).mean()) for steps, values in squares.items()}
+        tracks = {name: value for name, value in errors.means().items() if "floor_still" not in name}
+        return {**latent, **tracks, **(pointing_errors(torch.cat(distances)) if distances else {})}
+
+    def add_track_errors(self, errors: TrackErrors, chosen: Tensor, plan: Tensor, prefix: str) -> None:
+        """Over the points that were drawn uniformly in the image (the second half of those stored), view by view."""
+        points = slice(self.windows.tracks.shape[2] // 2, None)
+        for number, (view, latents) in enumerate(zip(VIEWS, plan.chunk(len(VIEWS), dim=1), strict=True)):
+            tracks = self.windows.tracks[chosen, number, points].float().to(self.device)
+            images = self.windows.images[chosen, number].to(self.device)
+            predicted = self.vae.decode(self.vae.denormalise(latents), tracks[:, :, 0], images)
+            moving = self.windows.moving[chosen, number, points].to(self.device)
+            errors.add(predicted, tracks, moving, prefix=f"{view}_{prefix}")
+
+    def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
+        checkpoint.save(directory, model, meta)
+
+
+def initial_planner(settings: dict[str, Any]) -> MotionPlanner:
+    """The weights of `init=DIR`, or a new planner; with the image encoder of `encoder=DIR` if that is given."""
+    encoder = load_encoder(settings["encoder"]) if settings["encoder"] else None
+    if settings["init"]:
+        model = checkpoint.load(settings["init"], MotionPlanner)
+    else:
+        presets = {"nano": planner_nano, "base": planner_base_libero}
+        config: PlannerConfig = model_config(presets, settings, "planner")
+        model = MotionPlanner(dataclasses.replace(config, image=encoder.config) if encoder else config)
+    if encoder:
+        checkpoint.load_strictly(model.image_encoder, encoder.state_dict(), settings["encoder"])
+    return model
