@@ -1,0 +1,121 @@
+"""What a planner, a policy, a reader of demonstrations and a tracker of points have to offer.
+
+Nothing else of the system knows which one it is. Where they run (device, threads) and how (steps of a sampler, dtype)
+belongs to the instance, not to the calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from zipmo_ros.contract.camera import IMAGE_SIZE
+from zipmo_ros.contract.goal import Goal
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.plan import MotionPlan, PlanSpec
+
+
+@dataclass(frozen=True)
+class PlannerSpec:
+    """name: for people. plan: what it makes. views: whose images it looks at, image_size pixels a side."""
+
+    name: str
+    plan: PlanSpec
+    views: tuple[str, ...]
+    image_size: int = IMAGE_SIZE
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """name: for people. chunk: control steps of actions at a time. plan: what it takes; None: it needs no plan.
+
+    views: whose images it looks at at every plan, image_size pixels a side; empty: none. proprio: how many numbers of
+    proprioception it reads.
+    """
+
+    name: str
+    chunk: int
+    plan: PlanSpec | None
+    views: tuple[str, ...] = ()
+    image_size: int = IMAGE_SIZE
+    proprio: int = 0
+
+
+class Planner(Protocol):
+    """Turns what is seen and what is wanted into a plan of motion."""
+
+    spec: PlannerSpec
+
+    def reset(self) -> None:
+        """Forget the episode."""
+        ...
+
+    def observe(self, observation: Observation) -> None:
+        """See an observation that is not planned for; for those that keep state."""
+        ...
+
+    def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
+        """`samples` futures from the observation on. The same observation, goal and seed give the same plan."""
+        ...
+
+
+@runtime_checkable
+class Visible(Protocol):
+    """A planner whose plans can be drawn."""
+
+    def show(self, plan: MotionPlan, observation: Observation, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tracks [V, Q, T, 2] of queries [V, Q, 2] in the first future, and places [V, K, 2] that the goal is about
+        (NaN where it is not sure of one; K may be 0). All (y, x) in [-1, 1].
+        """
+        ...
+
+
+class Policy(Protocol):
+    """Turns a plan and what is seen into actions."""
+
+    spec: PolicySpec
+
+    def reset(self) -> None:
+        """Forget the episode."""
+        ...
+
+    def act(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> np.ndarray:
+        """Actions float64 [chunk, 7] in [-1, 1] for the control steps from the observation on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """An episode as a reader gives it, T control steps. images: {view: uint8 RGB [R, H, W, 3]}, upright, of the steps
+    image_steps [R]. proprio float32 [T, n], actions float64 [T, 7]; observation k is what action k was chosen at.
+    """
+
+    name: str
+    instruction: str
+    images: dict[str, np.ndarray]
+    image_steps: np.ndarray
+    proprio: np.ndarray
+    actions: np.ndarray
+    attributes: dict[str, Any]
+
+
+class Reader(Protocol):
+    """One format of demonstrations."""
+
+    def episodes(self, folder: Path) -> Iterator[Demonstration]:
+        """Every episode below a folder, in a fixed order. Raises ValueError for files that break the format."""
+        ...
+
+
+class Tracker(Protocol):
+    """Follows points through frames."""
+
+    def track(self, frames: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """frames uint8 [T, H, W, 3], queries [N, 2] in the first of them -> tracks float32 [N, T, 2], visible bool
+        [N, T]. Points are (y, x) in [-1, 1].
+        """
+        ...
