@@ -34,7 +34,7 @@ def start_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             output="screen",
             emulate_tty=True,
         )
-        for node in GRAPH.nodes
+        for node in GRAPH.started(values)
     ]
 
 

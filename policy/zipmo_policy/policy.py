@@ -1,52 +1,117 @@
-"""The trained head behind numpy: a motion embedding and proprioception in, a chunk of actions out."""
+"""Trained policies behind the contract: a plan (or images and a sentence) and proprioception in, actions out."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from zipmo_policy.behaviour_cloning import BehaviourCloning
 from zipmo_policy.head import PolicyHead
+from zipmo_ros.contract.goal import Goal, Sentence
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.plan import MotionPlan, PlanSpec
+from zipmo_ros.contract.protocols import Execution, PolicySpec
+from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.zipmo.adapter import encode_tracks
+from zipmo_ros.motion.zipmo.vae import TrackVAE
 
 
-class Policy:
-    """Inverse dynamics of a bundle. Proprioception is standardised by the statistics in the checkpoint."""
+class InverseDynamics:
+    """A Policy (contract.protocols) that reads a plan. Plans of tracks alone it encodes with its bundle's autoencoder.
 
-    def __init__(self, head: PolicyHead) -> None:
-        self.head = head.eval()
+    bundle: where that is. Proprioception is standardised by the statistics in the checkpoint.
+    """
+
+    def __init__(self, head: PolicyHead, robot: RobotSpec, bundle: Path) -> None:
+        self.head, self._views, self._bundle = head.eval(), robot.views, bundle
         config = head.config
-        self.embedding_shape = (config.views, config.latent_grid, config.latent_grid, config.latent_channels)
+        shape = (config.views, config.latent_grid, config.latent_grid, config.latent_channels)
+        plan = PlanSpec("latents", shape, config.horizon, robot.period_ns)
+        self.spec = PolicySpec("inverse dynamics", config.horizon, plan, proprio=config.proprio_width)
 
     @classmethod
-    def load(cls, bundle: str | Path, device: str = "cpu") -> Policy:
-        """From <bundle>/policy. Raises CheckpointError (a ValueError) when it is missing or does not fit."""
-        return cls(checkpoint.load(Path(bundle) / "policy", PolicyHead, device))
+    def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution) -> InverseDynamics:
+        """From BUNDLE/policy. Raises CheckpointError (a ValueError) when it is missing or does not fit."""
+        bundle = Path(bundle)
+        return cls(checkpoint.load(bundle / "policy", PolicyHead, execution.device), robot, bundle)
+
+    def reset(self) -> None:
+        """Nothing is kept."""
 
     @torch.no_grad()
-    def act(self, z: np.ndarray, proprio: np.ndarray) -> np.ndarray:
-        """Chunk for the 16 control steps from the observation on: float64 [16, 7] in [-1, 1] (OSC_POSE; gripper -1
-        open, +1 close).
-
-        z: normalised motion embedding [V, H, W, C]. proprio: [9], 7 joint angles (rad) and 2 finger positions (m).
-
-        Raises ValueError for a wrong shape, and when an input or the output is not finite (naming which).
+    def act(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> np.ndarray:
+        """See contract.protocols.Policy. Raises ValueError for a plan or proprioception that does not fit, and for
+        numbers that are not finite (naming which).
         """
-        z, proprio = np.asarray(z, np.float32), np.asarray(proprio, np.float32)
-        width = self.head.config.proprio_width
-        if z.shape != self.embedding_shape:
-            raise ValueError(f"the motion embedding has shape {z.shape}, this policy takes {self.embedding_shape}")
-        if width and proprio.shape != (width,):
-            raise ValueError(f"the proprioception has shape {proprio.shape}, this policy takes ({width},)")
-        _check_finite("motion embedding", z)
-        _check_finite("proprioception", proprio)
+        if plan is None:
+            raise ValueError("this policy acts on a plan, and there is none")
+        proprio = checked_proprio(observation, self.head.config.proprio_width)
         device = self.head.latent_pos.device
-        latents = torch.from_numpy(z.reshape(1, -1, z.shape[-1])).to(device)
-        chunk = self.head(latents, torch.from_numpy(proprio)[None].to(device) if width else None)[0]
-        actions = chunk.double().cpu().numpy()
-        _check_finite("predicted action chunk", actions)
-        return actions.clip(-1.0, 1.0)
+        latents = torch.from_numpy(np.ascontiguousarray(self._latents(observation, plan))).to(device)
+        given = torch.from_numpy(proprio)[None].to(device) if len(proprio) else None
+        return checked_chunk(self.head(latents.reshape(1, -1, latents.shape[-1]), given))
+
+    def _latents(self, observation: Observation, plan: MotionPlan) -> np.ndarray:
+        if plan.spec.kind == "tracks":
+            return encode_tracks(self._vae, plan.tracks[0], observation.stacked(self._views))
+        if problem := self.spec.plan.misfit(plan.spec):
+            raise ValueError(f"this policy can't act on that plan: {problem}")
+        return plan.embedding
+
+    @cached_property
+    def _vae(self) -> TrackVAE:
+        return checkpoint.load(self._bundle / "vae", TrackVAE, self.head.latent_pos.device)
+
+
+class ClonedBehaviour:
+    """A Policy (contract.protocols) without a plan: behaviour cloning from images, sentence and proprioception."""
+
+    def __init__(self, model: BehaviourCloning, robot: RobotSpec) -> None:
+        self.model = model.eval()
+        config = model.config
+        self.spec = PolicySpec(
+            "behaviour cloning", config.horizon, None, robot.views, config.image.image_size, config.proprio_width
+        )
+
+    @classmethod
+    def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution) -> ClonedBehaviour:
+        """From BUNDLE/bc. Raises CheckpointError (a ValueError) when it is missing or does not fit."""
+        return cls(checkpoint.load(Path(bundle) / "bc", BehaviourCloning, execution.device), robot)
+
+    def reset(self) -> None:
+        """Nothing is kept."""
+
+    @torch.no_grad()
+    def act(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> np.ndarray:
+        """See contract.protocols.Policy; a plan is not read."""
+        if not isinstance(goal, Sentence):
+            raise ValueError(f"behaviour cloning follows a sentence, got {goal}")
+        device = self.model.positions.device
+        images = torch.from_numpy(observation.stacked(self.spec.views))[None].to(device)
+        text = embed_sentences([goal.text], self.model.config.image.text.encoder).to(device)
+        proprio = torch.from_numpy(checked_proprio(observation, self.spec.proprio))[None].to(device)
+        return checked_chunk(self.model(images, text, proprio))
+
+
+def checked_proprio(observation: Observation, width: int) -> np.ndarray:
+    """Proprioception float32 [width] of the observation, empty for width 0. Raises ValueError."""
+    proprio = np.asarray(observation.proprio, np.float32)
+    if width and proprio.shape != (width,):
+        raise ValueError(f"the proprioception has shape {proprio.shape}, this policy takes ({width},)")
+    _check_finite("proprioception", proprio)
+    return proprio[:width]
+
+
+def checked_chunk(chunk: torch.Tensor) -> np.ndarray:
+    """[1, T, 7] of a model -> float64 [T, 7] in [-1, 1] (OSC_POSE; gripper -1 open, +1 close). Raises ValueError."""
+    actions = chunk[0].double().cpu().numpy()
+    _check_finite("predicted action chunk", actions)
+    return actions.clip(-1.0, 1.0)
 
 
 def _check_finite(name: str, values: np.ndarray) -> None:

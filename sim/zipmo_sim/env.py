@@ -1,32 +1,51 @@
-"""A gymnasium environment around any single-arm robosuite 1.4 scene with OSC_POSE control at 20 Hz."""
+"""A gymnasium environment around any single-arm robosuite 1.4 scene with OSC_POSE control."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
 
+from zipmo_ros.contract.robot import load_robot
 from zipmo_sim.rendering import RenderSettings, ViewRenderer, select_backend
 from zipmo_sim.task import INIT_STATES, Task
 
-if TYPE_CHECKING:
-    from zipmo_sim.failures import FailureMonitor
-
-VIEWS = ("agentview", "eye_in_hand")
-CAMERAS = {"agentview": "agentview", "eye_in_hand": "robot0_eye_in_hand"}
-CONTROL_HZ = 20
 SETTLE_STEPS = 10
-# What ManipulationEnv needs of the robosuite environments that are built for it.
-ROBOSUITE_OPTIONS = {
-    "use_camera_obs": False,
-    "has_renderer": False,
-    "has_offscreen_renderer": False,
-    "control_freq": CONTROL_HZ,
-    "ignore_done": True,
-    "hard_reset": False,
-}
 _IDLE = np.array([0, 0, 0, 0, 0, 0, -1.0])
+
+
+def robosuite_options() -> dict[str, Any]:
+    """What ManipulationEnv needs of the robosuite environments that are built for it."""
+    return {
+        "use_camera_obs": False,
+        "has_renderer": False,
+        "has_offscreen_renderer": False,
+        "control_freq": load_robot().rate_hz,
+        "ignore_done": True,
+        "hard_reset": False,
+    }
+
+
+def cameras() -> dict[str, str]:
+    """{view: name of its camera in MuJoCo}."""
+    return {camera.view: camera.simulated for camera in load_robot().cameras}
+
+
+class FailureMonitor(Protocol):
+    """Watches every step of an episode, to say why it failed; see failures.py."""
+
+    def begin(self) -> None:
+        """The environment's present state is step 0."""
+        ...
+
+    def watch(self, action: np.ndarray) -> None:
+        """Look at the state that the action [7] has led to."""
+        ...
+
+    def verdicts(self) -> dict[str, str]:
+        """For each task of the scene, the category of its failure if the episode ended now unsolved."""
+        ...
 
 
 @contextlib.contextmanager
@@ -43,14 +62,14 @@ def _global_numpy_seed(seed: int) -> Iterator[None]:
 class ManipulationEnv(gymnasium.Env):
     """One task of one suite.
 
-    Observation: {"agentview", "eye_in_hand": uint8 [size, size, 3] upright RGB, "proprio": float32 [9] = 7 joint
+    Observation: {view: uint8 [size, size, 3] upright RGB, ..., "proprio": float32 [9] = 7 joint
     angles (rad) ++ 2 finger positions (m)}. Action: [7] in [-1, 1] = xyz (x 0.05 m), axis-angle (x 0.5 rad), both in
     the world frame, gripper (-1 open, +1 close). Reward 1 and termination on success, truncation at task.max_steps.
 
     reset(options={"init_state": i}) starts from initial state i; without it, the seed draws one of the first 50.
     Two runs of the same actions from the same initial state are bit-equal in state and images.
 
-    task: what to do. build: () -> robosuite environment (OSC_POSE, with ROBOSUITE_OPTIONS).
+    task: what to do. build: () -> robosuite environment (OSC_POSE, with robosuite_options()).
     place: (robosuite environment, i) -> None, puts initial state i in place, after robosuite's own reset.
     success: (robosuite environment) -> bool. image_every: images are rendered at steps 0, n, 2n, ... and repeated in
     between; 0 never renders and gives black images. render: what images look like. scene_success: predicates of all
@@ -60,8 +79,6 @@ class ManipulationEnv(gymnasium.Env):
     (robosuite environment) -> [2, 3] m: what the task's sentence is about, see landmarks().
     One environment per process; create, step and close it in one thread (OpenGL contexts are per thread).
     """
-
-    metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # noqa: RUF012 (gymnasium's own convention)
 
     def __init__(
         self,
@@ -80,6 +97,8 @@ class ManipulationEnv(gymnasium.Env):
             raise ValueError(f"image_every must be 0 (never) or positive, got {image_every}")
         select_backend()
         self.task = task
+        self.robot = load_robot()
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": self.robot.rate_hz}
         self.image_every = image_every
         self.render_settings = render or RenderSettings()
         self.render_mode = render_mode
@@ -94,10 +113,11 @@ class ManipulationEnv(gymnasium.Env):
         size = self.render_settings.size
         image = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.observation_space = gymnasium.spaces.Dict(
-            dict.fromkeys(VIEWS, image) | {"proprio": gymnasium.spaces.Box(-np.inf, np.inf, (9,), np.float32)}
+            dict.fromkeys(self.robot.views, image)
+            | {"proprio": gymnasium.spaces.Box(-np.inf, np.inf, (len(self.robot.proprio_names),), np.float32)}
         )
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (7,), np.float32)
-        self._images = {view: np.zeros((size, size, 3), np.uint8) for view in VIEWS}
+        self._images = {view: np.zeros((size, size, 3), np.uint8) for view in self.robot.views}
         self._step = self._image_step = self._init_state = 0
         self._failures = failures(self) if failures else None
 
@@ -291,7 +311,7 @@ class ManipulationEnv(gymnasium.Env):
     def _view_renderer(self) -> ViewRenderer:
         if self._renderer is None:
             model, data = self.sim.model._model, self.sim.data._data
-            self._renderer = ViewRenderer(model, data, CAMERAS, self.render_settings)
+            self._renderer = ViewRenderer(model, data, cameras(), self.render_settings)
         return self._renderer
 
     def _look(self) -> None:

@@ -24,7 +24,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Protocol
 
 import numpy as np
 
@@ -36,22 +35,6 @@ LIFT = 0.02  # m
 MOVED = 0.02  # m
 TURNED = 0.15  # rad
 _FINGERS = ("gripper0_leftfinger", "gripper0_rightfinger")
-
-
-class FailureMonitor(Protocol):
-    """Watches every step of an episode."""
-
-    def begin(self) -> None:
-        """The environment's present state is step 0."""
-        ...
-
-    def watch(self, action: np.ndarray) -> None:
-        """Look at the state that the action [7] has led to."""
-        ...
-
-    def verdicts(self) -> dict[str, str]:
-        """For each task of the scene, the category of its failure if the episode ended now unsolved."""
-        ...
 
 
 @dataclass(frozen=True)

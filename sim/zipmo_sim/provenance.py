@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from zipmo_sim import suites
-from zipmo_sim.env import CAMERAS
+from zipmo_sim.env import cameras
 from zipmo_sim.rendering import RenderSettings, select_backend
 
 # The files of robosuite's wheel that `mini` is made from; each names its meshes and textures.
@@ -29,7 +29,7 @@ def render_hash(suite: str, settings: RenderSettings | None = None) -> str:
     Raises: ValueError for an unknown suite.
     """
     settings = settings or suites.render_settings(suite)
-    described = {"settings": asdict(settings), "cameras": CAMERAS, "backend": select_backend()}
+    described = {"settings": asdict(settings), "cameras": cameras(), "backend": select_backend()}
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
@@ -40,9 +40,7 @@ def asset_hash(suite: str, libero_assets: str | Path | None = None) -> str:
 
     Raises: ValueError for an unknown suite; FileNotFoundError where they are not installed.
     """
-    if suite not in suites.suites():
-        raise ValueError(f"unknown suite {suite!r}; choose one of {', '.join(suites.suites())}")
-    if suite != "mini":
+    if suites.suite_entry(suite).libero:
         from zipmo_sim.suites.libero.assets import asset_hash
 
         return asset_hash(libero_assets)

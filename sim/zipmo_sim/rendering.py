@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zipmo_ros.contract.camera import IMAGE_SIZE
+
 # A frame that shows anything at all has far more contrast; a lost context gives a constant or nearly black one.
 _LEAST_CONTRAST = 8.0
 
@@ -47,7 +49,7 @@ class RenderSettings:
     size: height and width in pixels. samples: multisampling of edges (0 = off). reflections, shadows: on or off.
     """
 
-    size: int = 128
+    size: int = IMAGE_SIZE
     samples: int = 0
     reflections: bool = False
     shadows: bool = True

@@ -1,4 +1,7 @@
-"""Episodes of an environment, for one thread. Knows no ROS."""
+"""Episodes of a suite's environment: what is set up, what is seen, what got done. For one thread.
+
+The one bookkeeping of episodes, for the loop without ROS and for the simulator node alike.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from zipmo_ros.nodes.wire.topics import VIEWS
-from zipmo_ros.runtime.stamps import episode_number, observation_stamp
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.robot import RobotSpec, load_robot
+from zipmo_ros.contract.stamps import episode_number, observation_stamp
 
 
 class Suites(Protocol):
@@ -24,8 +28,11 @@ ANY = "any"  # as a goal: the first of the scene's tasks that gets done
 
 
 @dataclass(frozen=True)
-class Episode:
-    """One episode: the scene of `task` at `init_state`; it is over when task `goal` is done, or ANY of them."""
+class Setup:
+    """What an episode starts from: the scene of `task` at `init_state`; over when `goal` is done, or ANY of the tasks.
+
+    number: of the episode, which sets its clock. next_state: the initial state whose turn it is afterwards.
+    """
 
     suite: str
     task: str
@@ -35,27 +42,21 @@ class Episode:
     seed: int
     number: int
     image_every: int
-    next_state: int  # the initial state whose turn it is afterwards
-
-    def stamp_ns(self, step: int) -> int:
-        """Simulated time of the observation before action `step`."""
-        return observation_stamp(self.number, step)
+    next_state: int
 
     def achieved(self, done_tasks: Collection[str]) -> bool:
         return bool(done_tasks) if self.goal == ANY else self.goal in done_tasks
 
 
 @dataclass(frozen=True)
-class Observation:
-    """What the sensors show at a step: images {view: uint8 [H, W, 3]} where they are new, proprio float32 [9].
+class Moment:
+    """An observation, with images where they are new, and what only the simulator knows.
 
     done_tasks: tasks of the scene that were done after any step so far. last: no step can follow. failure: what went
     wrong, if the episode is over without success and the suite can tell.
     """
 
-    step: int
-    images: dict[str, np.ndarray] | None
-    proprio: np.ndarray
+    observation: Observation
     done_tasks: tuple[str, ...]
     last: bool
     failure: str | None = None
@@ -68,15 +69,15 @@ class Simulator:
     would spoil the first one's images.
     """
 
-    def __init__(self, suites: Suites, env_options: dict[str, Any]):
-        self._suites = suites
-        self._options = env_options
-        self._env: Any = None
+    def __init__(self, suites: Suites, env_options: dict[str, Any], robot: RobotSpec | None = None):
+        self.robot = robot or load_robot()
+        self.env: Any = None
+        self._suites, self._options = suites, env_options
         self._made: tuple[str, str] | None = None
         self._done: set[str] = set()
 
     def describe(self, suite: str, task: str, goal: str, init_state: int, seed: int, number: int,
-                 image_every: int) -> Episode:  # fmt: skip
+                 image_every: int) -> Setup:  # fmt: skip
         """The episode of these parameters; an empty task is the suite's first, an empty goal the task itself, and a
         negative number stands for the usual one. Raises ValueError for unknown names and initial states."""
         chosen = self._suites.task(suite, task) if task else self._suites.tasks(suite)[0]
@@ -88,38 +89,43 @@ class Simulator:
         number = number if number >= 0 else episode_number(chosen.index, init_state)
         goal = ANY if goal == ANY else goal_task.name
         following = (init_state + 1) % chosen.init_states
-        return Episode(suite, chosen.name, goal_task.language, goal, init_state, seed, number, image_every, following)
+        return Setup(suite, chosen.name, goal_task.language, goal, init_state, seed, number, image_every, following)
+
+    def stamp_ns(self, setup: Setup, step: int) -> int:
+        """Simulated time of the observation before action `step`."""
+        return observation_stamp(setup.number, step, self.robot.period_ns)
 
     def prepare(self, suite: str, task: str) -> None:
         """Have the environment of a task ready."""
         if self._made != (suite, task):
             self.close()
-            self._env = self._suites.make_env(suite, task, **self._options)
+            self.env = self._suites.make_env(suite, task, **self._options)
             self._made = suite, task
 
-    def begin(self, episode: Episode) -> Observation:
+    def begin(self, setup: Setup) -> Moment:
         """Start the episode; its observation 0."""
-        self.prepare(episode.suite, episode.task)
-        self._env.image_every = episode.image_every
-        observation, info = self._env.reset(seed=episode.seed, options={"init_state": episode.init_state})
+        self.prepare(setup.suite, setup.task)
+        self.env.image_every = setup.image_every
+        seen, info = self.env.reset(seed=setup.seed, options={"init_state": setup.init_state})
         self._done = set()
-        return self._observe(observation, info, last=False)
+        return self._moment(setup, seen, info, last=False)
 
-    def step(self, episode: Episode, action: np.ndarray) -> Observation:
+    def step(self, setup: Setup, action: np.ndarray) -> Moment:
         """Execute the action [7]."""
-        observation, _, _, truncated, info = self._env.step(action)
+        seen, _, _, truncated, info = self.env.step(action)
         self._done |= set(info["done_tasks"])
-        achieved = episode.achieved(self._done)
-        failure = info.get("failures", {}).get(episode.goal) if truncated and not achieved else None
-        return self._observe(observation, info, last=truncated or achieved, failure=failure)
+        achieved = setup.achieved(self._done)
+        failure = info.get("failures", {}).get(setup.goal) if truncated and not achieved else None
+        return self._moment(setup, seen, info, last=truncated or achieved, failure=failure)
 
     def close(self) -> None:
         """Close the environment."""
-        if self._env is not None:
-            self._env.close()
-        self._env = self._made = None
+        if self.env is not None:
+            self.env.close()
+        self.env = self._made = None
 
-    def _observe(self, observation: dict, info: dict, last: bool, failure: str | None = None) -> Observation:
-        fresh = info["image_step"] == info["step"]
-        images = {view: observation[view] for view in VIEWS} if fresh else None
-        return Observation(info["step"], images, observation["proprio"], tuple(sorted(self._done)), last, failure)
+    def _moment(self, setup: Setup, seen: dict, info: dict, last: bool, failure: str | None = None) -> Moment:
+        step = info["step"]
+        images = {view: seen[view] for view in self.robot.views} if info["image_step"] == step else {}
+        observation = Observation(self.stamp_ns(setup, step), step, images, seen["proprio"])
+        return Moment(observation, tuple(sorted(self._done)), last, failure)

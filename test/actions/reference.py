@@ -16,12 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from zipmo_ros.contract.share import bundle_path
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.evaluation.agents import build_agent
 from zipmo_ros.evaluation.episodes import Episode, draw_episodes
 from zipmo_ros.evaluation.origin import machine
+from zipmo_ros.evaluation.over_ros import GraphLoop
 from zipmo_ros.evaluation.rollout import run_episodes
-from zipmo_ros.evaluation.runners import Settings, build_agent
-from zipmo_ros.nodes.client import GraphDriver
+from zipmo_ros.evaluation.runners import Settings
+from zipmo_ros.models import bundle_path
 from zipmo_sim.provenance import asset_hash
 from zipmo_sim.suites import tasks
 
@@ -51,7 +53,7 @@ def directly(bundle: str, suite: str, episodes: list[Episode]) -> dict[str, np.n
     actions: dict[str, list[np.ndarray]] = {}
     chosen = settings(bundle, suite, "direct")
 
-    def keep(episode: Episode, step: int, observation: dict, action: np.ndarray) -> None:
+    def keep(episode: Episode, observation: Observation, action: np.ndarray) -> None:
         actions.setdefault(name(bundle, suite, episode), []).append(action)
 
     for outcome in run_episodes(suite, episodes, build_agent(chosen), image_every=REPLAN_EVERY, observer=keep):
@@ -63,7 +65,7 @@ def directly(bundle: str, suite: str, episodes: list[Episode]) -> dict[str, np.n
 def over_ros(bundle: str, suite: str, episodes: list[Episode]) -> dict[str, np.ndarray]:
     """The same through the nodes."""
     actions = {}
-    with GraphDriver(settings(bundle, suite, "ros")) as graph:
+    with GraphLoop(settings(bundle, suite, "ros")) as graph:
         for episode in episodes:
             outcome = graph.run_episode(episode)
             if outcome.error:

@@ -21,7 +21,7 @@ from zipmo_ros.nodes.wire import topics
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
-from zipmo_ros.runtime.stamps import episode_number, observation_stamp
+from zipmo_ros.contract.stamps import episode_number, observation_stamp
 
 pytestmark = pytest.mark.ros
 

@@ -4,7 +4,7 @@ import graph_stubs
 import pytest
 
 from zipmo_ros.nodes.settings import INIT_STATES
-from zipmo_ros.runtime.stamps import episode_number
+from zipmo_ros.contract.stamps import episode_number
 from zipmo_sim import suites
 from zipmo_sim.simulator import Simulator
 

@@ -15,7 +15,7 @@ from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
-from zipmo_ros.runtime.stamps import episode_number
+from zipmo_ros.contract.stamps import episode_number
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
 from zipmo_ros.runtime.commands import to_action
 from zipmo_ros.runtime.horizon import Horizon
-from zipmo_ros.runtime.stamps import CONTROL_PERIOD_NS, EPISODE_GAP_NS, episode_number, observation_stamp
+from zipmo_ros.contract.stamps import CONTROL_PERIOD_NS, EPISODE_GAP_NS, episode_number, observation_stamp
 
 LENGTH = 16
 

@@ -16,11 +16,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.contract.share import bundle_path
 from zipmo_ros.evaluation.origin import machine, origin, request, shown
 from zipmo_ros.evaluation.plan_variants import applicable, plan, plan_without
 from zipmo_ros.evaluation.plotting import plot_bench
 from zipmo_ros.evaluation.results import write_json
+from zipmo_ros.models import bundle_path
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.flow import plan_noise
 from zipmo_ros.motion.text import embed_sentences

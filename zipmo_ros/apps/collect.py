@@ -11,12 +11,12 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.contract.share import bundle_path
 from zipmo_ros.data.demos import DemoError
 from zipmo_ros.evaluation import runners
 from zipmo_ros.evaluation.collection import collect, count_attempts, summary_table
 from zipmo_ros.evaluation.demonstrate import Outcome, Settings
 from zipmo_ros.evaluation.pool import WorkerError
+from zipmo_ros.models import bundle_path
 from zipmo_sim.suites.libero.assets import ASSETS_VARIABLE, AssetsNotFoundError, LiberoNotInstalledError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.evaluate import choose_tasks, identity, settings_of
 from zipmo_ros.apps.video import compose, write_gif, write_mp4
 from zipmo_ros.evaluation.episodes import Episode, Outcome, draw_episodes, summarise, table
+from zipmo_ros.evaluation.over_ros import GraphLoop
 from zipmo_ros.evaluation.results import write_json
-from zipmo_ros.nodes.client import GraphDriver
 from zipmo_sim.simulator import ANY
 from zipmo_sim.suites import Task, tasks
 from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
@@ -119,7 +119,7 @@ def main(argv: list[str]) -> int:
     outcomes, videos, shown = [], [], []
     film = Film()
     print("starting planner, policy and simulator nodes ...", flush=True)
-    with GraphDriver(settings, image_every=1, on_frames=lambda *frames: film.take(*frames)) as graph:
+    with GraphLoop(settings, image_every=1, on_frames=lambda *frames: film.take(*frames)) as graph:
         for episode in tqdm(episodes, unit="episode"):
             film = Film()
             outcome = graph.run_episode(episode)

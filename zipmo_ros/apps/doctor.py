@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from zipmo_ros.contract.share import bundle_path
+from zipmo_ros.models import bundle_path
 
 Check = Callable[[argparse.Namespace], str]  # what was found; raises with what is wrong and what to do
 
@@ -99,13 +99,14 @@ def check_text(_: argparse.Namespace) -> str:
 
 
 def check_checkpoint(options: argparse.Namespace) -> str:
-    from zipmo_policy.policy import Policy
+    from zipmo_ros.contract.protocols import Execution
+    from zipmo_ros.contract.robot import load_robot
+    from zipmo_ros.models import load_planner, load_policy
     from zipmo_ros.motion.checkpoint import content_hash
-    from zipmo_ros.motion.zipmo.generator import MotionGenerator
 
     bundle = bundle_path(options.checkpoint)
-    MotionGenerator.load(bundle)
-    Policy.load(bundle)
+    for load in (load_planner, load_policy):
+        load(None, bundle, load_robot(), Execution())
     return f"{bundle} loads, content {content_hash(bundle)[:12]}"
 
 

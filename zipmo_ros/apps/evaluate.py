@@ -12,7 +12,7 @@ import yaml
 from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.contract.share import bundle_path, share_path
+from zipmo_ros.contract.share import share_path
 from zipmo_ros.evaluation.episodes import (
     STATES,
     Episode,
@@ -29,6 +29,7 @@ from zipmo_ros.evaluation.origin import origin, request, shown, visuals
 from zipmo_ros.evaluation.plotting import plot_failures
 from zipmo_ros.evaluation.results import write_json
 from zipmo_ros.evaluation.runners import AGENTS, EXPERT_ORACLES, RUNNERS, Settings, run_parallel
+from zipmo_ros.models import bundle_path
 from zipmo_ros.motion.checkpoint import content_hash
 from zipmo_ros.runtime.ensembling import Mode
 from zipmo_sim.suites import Task, tasks

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.contract.share import bundle_path
 from zipmo_ros.evaluation.origin import origin, request, shown
 from zipmo_ros.evaluation.results import write_json
+from zipmo_ros.models import bundle_path
 
 # v1: validation states, windows of 16 control steps, uniformly drawn points; Min, Mean: mean over points, steps and
 # coordinates of a view's window, then over the samples, then over windows.
@@ -29,20 +29,22 @@ def motion(config: Any) -> dict:
     from zipmo_ros.data.windows import VALIDATION_STATES, DemonstrationWindows
     from zipmo_ros.evaluation.motion_scores import Subject, measure
     from zipmo_ros.motion import checkpoint
-    from zipmo_ros.motion.zipmo.generator import MotionGenerator
+    from zipmo_ros.motion.zipmo.planner import MotionPlanner
+    from zipmo_ros.motion.zipmo.vae import TrackVAE
 
     for key in ("windows", "samples", "nfe"):
         if config[key] < 1:
             raise ValueError(f"{key} must be at least 1, got {config[key]}")
     bundle = bundle_path(config.checkpoint)
-    generator = MotionGenerator.load(bundle, config.device)
+    vae = checkpoint.load(bundle / "vae", TrackVAE, config.device)
+    planner = checkpoint.load(bundle / "planner", MotionPlanner, config.device)
     points = checkpoint.read_description(bundle / "vae")["meta"].get("points_in", 40)
     data = OmegaConf.to_object(config.data) if OmegaConf.is_list(config.data) else config.data
     windows = DemonstrationWindows.load(data, max_demos=config.max_demos)
     training, validation = windows.split()
     chosen = validation[:: max(1, -(-len(validation) // config.windows))]
     with tqdm(total=len(chosen), unit="window", desc="motion") as bar:
-        figures = measure(Subject(generator.vae, generator.planner, points), windows, chosen, training,
+        figures = measure(Subject(vae, planner, points), windows, chosen, training,
                           draws=config.samples, steps=config.nfe, seed=config.seed, progress=bar.update)  # fmt: skip
     return {
         "protocol": PROTOCOL,

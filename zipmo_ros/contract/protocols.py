@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, get_type_hints, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +17,25 @@ from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan, PlanSpec
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How an instance computes. device: of torch. threads: on the CPU; with 1, results repeat on every machine.
+
+    steps: of a sampler (network evaluations a plan); None: as the checkpoint says. dtype: of the arithmetic.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    steps: int | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        if self.threads < 1 or (self.steps is not None and self.steps < 1):
+            raise ValueError(f"threads and steps are at least 1, got {self.threads} and {self.steps}")
+        if self.dtype not in get_args(get_type_hints(Execution)["dtype"]):
+            raise ValueError(f"dtype is float32 or bfloat16, got '{self.dtype}'")
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ import numpy as np
 from zipmo_ros.data.demos import FORMAT_VERSION, Identity, known, merge, write_failure, write_part
 from zipmo_ros.evaluation.demonstrate import Outcome, Settings, make_demo
 from zipmo_ros.evaluation.pool import Died, run_jobs
-from zipmo_sim import experts, suites
-from zipmo_sim.env import CONTROL_HZ, ManipulationEnv
+from zipmo_sim import suites
+from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.provenance import asset_hash, model_hash, render_hash
 from zipmo_sim.rendering import select_backend
 from zipmo_sim.task import DEVELOPMENT_STATES, EVALUATION_STATES
@@ -165,7 +165,7 @@ def _shared(env: ManipulationEnv, settings: Settings) -> dict[str, object]:
         "language": task.language,
         "landmark_sentences": json.dumps([suites.task(task.suite, name).language for name in env.landmarks()]),
         "env_args": json.dumps(
-            {"env_name": task.scene, "suite": task.suite, "task": task.name, "control_freq": CONTROL_HZ}
+            {"env_name": task.scene, "suite": task.suite, "task": task.name, "control_freq": env.robot.rate_hz}
         ),
         "problem_info": json.dumps({"problem_name": task.scene, "language_instruction": task.language}),
         "macros_image_convention": "upright",
@@ -207,8 +207,7 @@ def _checked_states(suite: str, states: Sequence[int]) -> list[int]:
 
 
 def _checked_tasks(suite: str, names: Sequence[str] | None) -> list[str]:
-    if suite in suites.suites() and suite not in experts.SUITES:
-        raise ValueError(f"no scripted expert for {suite}, only for {', '.join(experts.SUITES)}")
+    suites.expert_maker(suite)
     if names is None:
         return [task.name for task in suites.tasks(suite)]
     return [suites.task(suite, name).name for name in names]

@@ -10,7 +10,7 @@ from einops import rearrange
 from scipy.spatial.transform import Rotation
 
 from zipmo_ros.data.demos import Demo, Identity
-from zipmo_sim.env import CAMERAS, ManipulationEnv
+from zipmo_sim.env import ManipulationEnv, cameras
 from zipmo_sim.experts import make_expert
 
 if TYPE_CHECKING:
@@ -136,17 +136,17 @@ def _render(
     env: ManipulationEnv, states: np.ndarray, rendered: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[int, np.ndarray]], np.ndarray]:
     """Of states: frames {"obs/<view>_rgb": [R, H, W, 3]}, depths {view: {step: [H, W]}}, landmarks [K, 2, R, 3] (m)."""
-    frames: dict[str, list[np.ndarray]] = {view: [] for view in CAMERAS}
-    depths: dict[str, dict[int, np.ndarray]] = {view: {} for view in CAMERAS}
+    frames: dict[str, list[np.ndarray]] = {view: [] for view in env.robot.views}
+    depths: dict[str, dict[int, np.ndarray]] = {view: {} for view in env.robot.views}
     landmarks = []
     for step in rendered.tolist():
         env.set_state(states[step])
         landmarks.append(np.reshape(list(env.landmarks().values()), (-1, 2, 3)))
         images, ranges = env.render_views_and_depths()
-        for view in CAMERAS:
+        for view in env.robot.views:
             frames[view].append(images[view])
             depths[view][step] = ranges[view]
-    return {f"obs/{view}_rgb": np.stack(frames[view]) for view in CAMERAS}, depths, np.stack(landmarks, axis=2)
+    return {f"obs/{view}_rgb": np.stack(frames[view]) for view in env.robot.views}, depths, np.stack(landmarks, axis=2)
 
 
 def _track(
@@ -159,9 +159,9 @@ def _track(
 ) -> dict[str, np.ndarray]:
     from zipmo_sim.tracks import LIMIT, Tracker  # imports mujoco, which must find its backend chosen
 
-    tracker = Tracker(env.sim.model._model, states, CAMERAS)
+    tracker = Tracker(env.sim.model._model, states, cameras())
     arrays = {}
-    for view in CAMERAS:
+    for view in env.robot.views:
         windows = [tracker.window(view, step, rng, depths=depths[view]) for step in rendered.tolist()]
         arrays[f"tracks/{view}"] = np.stack([window.tracks for window in windows]).astype(np.float16)
         arrays[f"tracks/{view}_visible"] = np.stack([window.visible for window in windows])

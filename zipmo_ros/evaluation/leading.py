@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zipmo_ros.contract.goal import Sentence
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.stamps import observation_stamp
 from zipmo_ros.evaluation.rollout import MakeAgent
-from zipmo_ros.runtime.stamps import observation_stamp
-from zipmo_sim.env import VIEWS, ManipulationEnv
+from zipmo_sim.env import ManipulationEnv
 
 LEAST, MOST = 10, 120  # control steps for which a model leads
 
@@ -28,11 +30,11 @@ class Leader:
         agent = self.make_agent(env)
         agent.reset()
         most, number = int(rng.integers(LEAST, MOST)), int(rng.integers(2**20))  # the number is of its noise
+        goal = Sentence(env.task.language)
         for step in range(most):
-            if step % self.image_every == 0:
-                views = env.render_views()
-                images = np.stack([views[view] for view in VIEWS])
-            action = agent.act(observation_stamp(number, step), images, env.proprio(), env.task.language)
+            images = env.render_views() if step % self.image_every == 0 else {}
+            stamp_ns = observation_stamp(number, step, env.robot.period_ns)
+            action = agent.act(Observation(stamp_ns, step, images, env.proprio()), goal)
             if env.step(action)[2]:
                 break
         env.begin()

@@ -7,7 +7,6 @@ A ladder, each rung with less help than the one above, all run by zipmo_ros.eval
 | expert | the scripted expert: the ceiling of the task                                             |
 | tracks | the policy, on embeddings of what the expert's future would look like from this very state |
 | plans  | the expert; the policy, on the planner's embeddings for the expert's states, is compared  |
-| bc     | behaviour cloning on the same images, without a motion plan between                       |
 
 `plans` is not a success rate: as soon as the policy's own actions were executed, the states would be the policy's and
 the rung the whole agent. Its figure is Outcome.action_error.
@@ -16,18 +15,19 @@ the rung the whole agent. Its figure is Outcome.action_error.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
 import numpy as np
 import torch
-from einops import rearrange
 
-from zipmo_policy.behaviour_cloning import BehaviourCloning
+from zipmo_ros.contract.goal import Goal
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.plan import HORIZON, MotionPlan, PlanSpec
+from zipmo_ros.contract.protocols import PlannerSpec
 from zipmo_ros.evaluation.rollout import Agent
-from zipmo_ros.motion.text import embed_sentences
-from zipmo_ros.motion.zipmo.generator import MotionGenerator
+from zipmo_ros.motion.zipmo.adapter import encode_tracks
+from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.points import sample_points
-from zipmo_sim.env import CAMERAS, ManipulationEnv
+from zipmo_sim.env import ManipulationEnv, cameras
 from zipmo_sim.experts import make_expert
 from zipmo_sim.tracks import SAMPLES, Tracker
 
@@ -43,7 +43,7 @@ class ExpertAgent:
     def reset(self) -> None:
         self._expert = make_expert(self.env, np.random.default_rng([self._seed, self.env.init_state]))
 
-    def act(self, stamp_ns: int, images: np.ndarray, proprio: np.ndarray, instruction: str) -> np.ndarray:
+    def act(self, observation: Observation, goal: Goal) -> np.ndarray:
         return np.clip(self._expert.act(), -1.0, 1.0)
 
     def foresee(self) -> np.ndarray:
@@ -52,27 +52,38 @@ class ExpertAgent:
 
 
 class TrackPlanner:
-    """Plans by looking: embeddings of the exact tracks of the expert's future, in place of the planner.
+    """A Planner (contract.protocols) that looks: latents of the exact tracks of the expert's future.
 
     points: tracks a view that the autoencoder is given, drawn as in its training.
     """
 
-    def __init__(self, expert: ExpertAgent, generator: MotionGenerator, points: int):
-        self._expert, self._generator, self._points = expert, generator, points
+    def __init__(self, expert: ExpertAgent, vae: TrackVAE, points: int):
+        self._expert, self._vae, self._points = expert, vae, points
+        robot, config = expert.env.robot, vae.config
+        shape = (len(robot.views), config.latent_grid, config.latent_grid, config.latent_channels)
+        self.spec = PlannerSpec("exact tracks", PlanSpec("latents", shape, HORIZON, robot.period_ns), robot.views)
+
+    def reset(self) -> None:
+        """Nothing is kept."""
+
+    def observe(self, observation: Observation) -> None:
+        """Nothing is kept."""
 
     def tracks(self, stamp_ns: int) -> np.ndarray:
         """Tracks float32 [V, N, 16, 2] of the expert's future; which points are followed is drawn by the stamp."""
         rng = np.random.default_rng([self._points, stamp_ns])
-        tracker = Tracker(self._expert.env.sim.model._model, self._expert.foresee(), CAMERAS)
-        windows = [tracker.window(view, 0, rng) for view in CAMERAS]
+        tracker = Tracker(self._expert.env.sim.model._model, self._expert.foresee(), cameras())
+        windows = [tracker.window(view, 0, rng) for view in self.spec.views]
         moving = torch.from_numpy(np.stack([window.moving for window in windows]))
         draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
         chosen = sample_points(moving, self._points, MOVING_WEIGHT, draw).numpy()
         return np.stack([window.tracks[rows] for window, rows in zip(windows, chosen, strict=True)])
 
-    def __call__(self, images: np.ndarray, instruction: str, stamp_ns: int) -> np.ndarray:
-        """Embedding [V, H, W, C]; the sentence is not read, the expert knows its task."""
-        return self._generator.encode(self.tracks(stamp_ns), images)
+    def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
+        """The one future that there is; the goal is not read, the expert knows its task."""
+        images = observation.stacked(self.spec.views)
+        latents = encode_tracks(self._vae, self.tracks(observation.stamp_ns), images)
+        return MotionPlan(observation.stamp_ns, goal, self.spec.plan, np.stack([latents] * samples))
 
 
 class Beside:
@@ -86,9 +97,9 @@ class Beside:
         self._watcher.reset()
         self._errors: list[float] = []
 
-    def act(self, stamp_ns: int, images: np.ndarray, proprio: np.ndarray, instruction: str) -> np.ndarray:
-        action = self._guide.act(stamp_ns, images, proprio, instruction)
-        self._errors.append(float(np.abs(action - self._watcher.act(stamp_ns, images, proprio, instruction)).mean()))
+    def act(self, observation: Observation, goal: Goal) -> np.ndarray:
+        action = self._guide.act(observation, goal)
+        self._errors.append(float(np.abs(action - self._watcher.act(observation, goal)).mean()))
         return action
 
     @property
@@ -107,21 +118,6 @@ class Guided:
         self._expert.reset()
         self._agent.reset()
 
-    def act(self, stamp_ns: int, images: np.ndarray, proprio: np.ndarray, instruction: str) -> np.ndarray:
-        self._expert.act(stamp_ns, images, proprio, instruction)
-        return self._agent.act(stamp_ns, images, proprio, instruction)
-
-
-def cloned(model: BehaviourCloning) -> tuple[Callable, Callable]:
-    """Behaviour cloning as (plan, act) of a RecedingHorizonAgent: its plan is what it has seen and been told."""
-    config = model.config
-
-    def plan(images: np.ndarray, instruction: str, stamp_ns: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.from_numpy(images)[None], embed_sentences([instruction], config.image.text.encoder)
-
-    @torch.no_grad()
-    def act(seen: tuple[torch.Tensor, torch.Tensor], proprio: np.ndarray) -> np.ndarray:
-        chunk = model(*seen, torch.from_numpy(proprio)[None])
-        return rearrange(chunk, "1 t a -> t a").double().numpy().clip(-1.0, 1.0)
-
-    return plan, act
+    def act(self, observation: Observation, goal: Goal) -> np.ndarray:
+        self._expert.act(observation, goal)
+        return self._agent.act(observation, goal)

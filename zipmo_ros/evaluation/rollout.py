@@ -1,26 +1,28 @@
-"""The closed loop without ROS: an environment, an agent, and what comes of them."""
+"""The closed loop without ROS: a simulator, an agent, and what comes of them."""
 
 from __future__ import annotations
 
 import logging
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from zipmo_ros.contract.goal import Goal, Sentence
+from zipmo_ros.contract.observation import Observation
 from zipmo_ros.evaluation.episodes import Episode, Outcome
-from zipmo_ros.runtime.stamps import observation_stamp
-from zipmo_sim.env import VIEWS, ManipulationEnv
-from zipmo_sim.suites import make_env
+from zipmo_sim import suites
+from zipmo_sim.env import ManipulationEnv
+from zipmo_sim.simulator import Simulator
 
 _log = logging.getLogger(__name__)
 
-Observer = Callable[[Episode, int, dict, np.ndarray], None]  # episode, step, observation, action
+Observer = Callable[[Episode, Observation, np.ndarray], None]  # episode, observation, the action that it led to
 
 
 class Agent(Protocol):
-    """Anything that acts: the planner with the policy (RecedingHorizonAgent), an expert, behaviour cloning.
+    """Anything that acts: a planner with a policy (RecedingHorizonAgent), an expert, behaviour cloning.
 
     One that also knows what it should have done says so in `action_error`, a float, when the episode has ended.
     """
@@ -29,49 +31,50 @@ class Agent(Protocol):
         """Begin an episode."""
         ...
 
-    def act(self, stamp_ns: int, images: np.ndarray, proprio: np.ndarray, instruction: str) -> np.ndarray:
-        """Action float64 [7] in [-1, 1] for the observation made at `stamp_ns` of simulated time.
-
-        images uint8 [2, H, W, 3] (agentview, eye in hand), proprio float32 [9].
-        """
+    def act(self, observation: Observation, goal: Goal) -> np.ndarray:
+        """Action float64 [7] in [-1, 1]. The observation has images where they are new."""
         ...
 
 
 MakeAgent = Callable[[ManipulationEnv], Agent]  # agents with eyes only leave the environment alone
 
 
-def run_episode(env: ManipulationEnv, agent: Agent, episode: Episode, observer: Observer | None = None) -> Outcome:
+def run_episode(
+    simulator: Simulator,
+    agent: Agent,
+    episode: Episode,
+    suite: str,
+    image_every: int,
+    observer: Observer | None = None,
+) -> Outcome:
     """Run until the instructed task is done or the step limit is reached. A crash becomes Outcome.error."""
-    done: set[str] = set()
-    info: dict = {}
-    step = 0
-    error = None
+    done: tuple[str, ...] = ()
+    step, error, failure, success = 0, None, None, False
     try:
-        observation, info = env.reset(seed=episode.seed, options={"init_state": episode.init_state})
+        setup = simulator.describe(
+            suite, episode.task, episode.instructed_task, episode.init_state, episode.seed, episode.number, image_every
+        )
+        goal = Sentence(episode.instruction)
+        moment = simulator.begin(setup)
         agent.reset()
-        finished = False
-        while not finished:
-            images = np.stack([observation[view] for view in VIEWS])
-            stamp = observation_stamp(episode.number, step)
-            action = agent.act(stamp, images, observation["proprio"], episode.instruction)
+        while not moment.last:
+            action = agent.act(moment.observation, goal)
             if observer is not None:
-                observer(episode, step, observation, action)
-            observation, _, _, truncated, info = env.step(action)
-            step += 1
-            done |= set(info["done_tasks"])
-            finished = truncated or episode.instructed_task in done
+                observer(episode, moment.observation, action)
+            moment = simulator.step(setup, action)
+            step, done, failure = moment.observation.step, moment.done_tasks, moment.failure
+        success = setup.achieved(done)
     except Exception as crash:  # an exception is an error, never a failed episode
         _log.error("episode %d (%s) crashed:\n%s", episode.number, episode.task, traceback.format_exc())
         error = f"{type(crash).__name__}: {crash}"
-    success = episode.instructed_task in done
     return Outcome.of(
         episode,
         success=success,
         original_success=episode.task in done,
         steps=step,
         error=error,
-        done_tasks=tuple(sorted(done)),
-        failure=None if success or error else info["failures"].get(episode.instructed_task),
+        done_tasks=done,
+        failure=failure,
         action_error=getattr(agent, "action_error", None),
     )
 
@@ -82,18 +85,16 @@ def run_episodes(
     make_agent: MakeAgent,
     image_every: int,
     observer: Observer | None = None,
-    **env_options,
+    **env_options: Any,
 ) -> Iterator[Outcome]:
     """Run episodes one after another, with one environment and one agent a task; yields as they end."""
-    env, agent, current = None, None, None
+    simulator = Simulator(suites, env_options)
+    agent, current = None, None
     try:
         for episode in episodes:
             if episode.task != current:
-                if env is not None:
-                    env.close()
-                env, current = make_env(suite, episode.task, image_every=image_every, **env_options), episode.task
-                agent = make_agent(env)
-            yield run_episode(env, agent, episode, observer)
+                simulator.prepare(suite, episode.task)
+                agent, current = make_agent(simulator.env), episode.task
+            yield run_episode(simulator, agent, episode, suite, image_every, observer)
     finally:
-        if env is not None:
-            env.close()
+        simulator.close()

@@ -8,13 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
-from typing import TYPE_CHECKING
 
 from zipmo_ros.evaluation.episodes import Episode, Outcome
-
-if TYPE_CHECKING:
-    from zipmo_ros.evaluation.rollout import Agent, MakeAgent
-    from zipmo_sim.env import ManipulationEnv
 
 
 @dataclass(frozen=True)
@@ -26,94 +21,18 @@ class Settings:
     via: str
     seed: int
     replan_every: int
-    nfe: int
+    nfe: int | None  # Euler steps of a plan; None: as the checkpoint says
     ensemble: str
     libero_assets: Path | None = None
-    oracle: str = "none"  # of AGENTS; only without ROS
+    planner: str | None = None  # see models.load_planner; None: the bundle's
+    policy: str | None = None  # see models.load_policy; None: the bundle's
+    oracle: str = "none"  # of agents.AGENTS; only without ROS
     max_steps: int | None = None  # control steps of an episode; None: the suite's own limit
-
-
-def build_agent(settings: Settings) -> MakeAgent:
-    """What makes the agent of an environment; the models are loaded once."""
-    import torch
-
-    torch.set_num_threads(1)  # sums in one order, the nodes' too: equal actions, to the bit
-    return AGENTS[settings.oracle](settings)
-
-
-def _receding(settings: Settings, plan: Callable, act: Callable) -> Agent:
-    from zipmo_ros.runtime.agent import RecedingHorizonAgent
-    from zipmo_ros.runtime.ensembling import TemporalEnsemble
-    from zipmo_ros.runtime.horizon import Horizon
-
-    horizon = Horizon(TemporalEnsemble(mode=settings.ensemble), settings.replan_every)
-    return RecedingHorizonAgent(plan, act, horizon)
-
-
-def _whole(settings: Settings) -> MakeAgent:
-    """Planner and policy of the checkpoint."""
-    from zipmo_policy.policy import Policy
-    from zipmo_ros.motion.flow import plan_noise
-    from zipmo_ros.motion.zipmo.generator import MotionGenerator
-
-    generator = MotionGenerator.load(settings.checkpoint)
-    policy = Policy.load(settings.checkpoint)
-
-    def plan(images, instruction, stamp_ns):
-        noise = plan_noise(settings.seed, stamp_ns, generator.latent_shape)
-        return generator.plan(images, instruction, noise, steps=settings.nfe)
-
-    return lambda env: _receding(settings, plan, policy.act)
-
-
-def _expert(settings: Settings) -> MakeAgent:
-    from zipmo_ros.evaluation.oracles import ExpertAgent
-
-    return lambda env: ExpertAgent(env, settings.seed)
-
-
-def _tracks(settings: Settings) -> MakeAgent:
-    from zipmo_policy.policy import Policy
-    from zipmo_ros.evaluation.oracles import ExpertAgent, Guided, TrackPlanner
-    from zipmo_ros.motion.checkpoint import read_description
-    from zipmo_ros.motion.zipmo.generator import MotionGenerator
-
-    generator = MotionGenerator.load(settings.checkpoint)
-    policy = Policy.load(settings.checkpoint)
-    points = read_description(settings.checkpoint / "vae")["meta"].get("points_in", 40)
-
-    def make(env: ManipulationEnv) -> Agent:
-        expert = ExpertAgent(env, settings.seed)
-        return Guided(expert, _receding(settings, TrackPlanner(expert, generator, points), policy.act))
-
-    return make
-
-
-def _plans(settings: Settings) -> MakeAgent:
-    from zipmo_ros.evaluation.oracles import Beside, ExpertAgent
-
-    watcher = _whole(settings)
-    return lambda env: Beside(ExpertAgent(env, settings.seed), watcher(env))
-
-
-def _cloned(settings: Settings) -> MakeAgent:
-    from zipmo_policy.behaviour_cloning import BehaviourCloning
-    from zipmo_ros.evaluation.oracles import cloned
-    from zipmo_ros.motion import checkpoint
-
-    plan, act = cloned(checkpoint.load(settings.checkpoint / "bc", BehaviourCloning))
-    return lambda env: _receding(settings, plan, act)
-
-
-# Who acts, by oracle=...; see zipmo_ros.evaluation.oracles.
-AGENTS: dict[str, Callable[[Settings], MakeAgent]] = {
-    "none": _whole, "expert": _expert, "tracks": _tracks, "plans": _plans, "bc": _cloned,
-}  # fmt: skip
-EXPERT_ORACLES = ("expert", "tracks", "plans")
 
 
 def run_direct(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]:
     """The loop without ROS."""
+    from zipmo_ros.evaluation.agents import build_agent
     from zipmo_ros.evaluation.rollout import run_episodes
     from zipmo_sim.rendering import select_backend
 
@@ -128,11 +47,11 @@ def run_direct(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]
 
 def run_ros(settings: Settings, episodes: list[Episode]) -> Iterator[Outcome]:
     """The loop through planner, policy and simulator nodes, each a process of its own."""
-    from zipmo_ros.nodes.client import GraphDriver
+    from zipmo_ros.evaluation.over_ros import GraphLoop
 
-    with GraphDriver(settings) as graph:
+    with GraphLoop(settings) as loop:
         for episode in episodes:
-            yield graph.run_episode(episode)
+            yield loop.run_episode(episode)
 
 
 GRACE = 10.0  # s, for workers to end their graphs after Ctrl-C

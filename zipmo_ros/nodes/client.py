@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from zipmo_ros.evaluation.episodes import Episode, Outcome
-from zipmo_ros.nodes.graph import GRAPHS, Graph
+from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.contract.stamps import observation_stamp
+from zipmo_ros.nodes.graph import GRAPHS, PLANNER, POLICY, Graph
 from zipmo_ros.nodes.processes import GraphProcesses
 from zipmo_ros.runtime.commands import Command, to_action
-from zipmo_ros.runtime.stamps import observation_stamp
+from zipmo_ros.runtime.pairing import Pairing
 
 _log = logging.getLogger(__name__)
 
@@ -57,29 +58,16 @@ class Recording:
 class GraphDriver:
     """A graph of its own, in a ROS domain of its own, that runs episodes one after another.
 
-    settings: suite, checkpoint, seed, replan_every, nfe, ensemble, max_steps, libero_assets: see runners. on_frames:
-    gets every pair of images with its overlay, for videos. image_every: control steps between two pairs of images
-    (None: replan_every). domain: ROS_DOMAIN_ID (None: one by process id).
+    given: arguments of the graph, see nodes/graph.py. on_frames: gets all images with their overlay, for videos.
+    domain: ROS_DOMAIN_ID (None: one by process id).
     Use it as a context manager; `start` may also be called alone. A graph of which a node died is started afresh.
     """
 
-    def __init__(self, settings: Any, mode: str = "lockstep", on_frames: OnFrames | None = None,
-                 image_every: int | None = None, graph: Graph = GRAPHS["sim"], domain: int | None = None):  # fmt: skip
-        given = {
-            "checkpoint": str(settings.checkpoint),
-            "suite": settings.suite,
-            "seed": str(settings.seed),
-            "replan_every": str(settings.replan_every),
-            "image_every": str(image_every or ""),
-            "max_steps": str(settings.max_steps or ""),
-            "nfe": str(settings.nfe or 0),
-            "ensemble": settings.ensemble,
-            "libero_assets": str(settings.libero_assets or ""),
-            "mode": mode,
-            "autoreset": "false",
-            "announce_instruction": "false",
-        }
-        self._graph, self._values = graph, graph.values(given)
+    def __init__(self, given: Mapping[str, str], on_frames: OnFrames | None = None, graph: Graph = GRAPHS["sim"],
+                 domain: int | None = None):  # fmt: skip
+        fixed = {"autoreset": "false", "announce_instruction": "false"}
+        self._graph, self._values = graph, graph.values({**given, **fixed})
+        self._robot = load_robot()
         self._domain = 1 + os.getpid() % 100 if domain is None else domain
         self._on_frames = on_frames
         self._processes: GraphProcesses | None = None
@@ -107,7 +95,7 @@ class GraphDriver:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._listen()
-        nodes = {node.name for node in self._graph.nodes}
+        nodes = {node.name for node in self._graph.started(self._values)}
         self._until(lambda: nodes <= {name for name, values in self._status.items() if values["state"] == "active"},
                     START_PATIENCE, "the nodes are not active")  # fmt: skip
         for client in self._clients:
@@ -140,22 +128,25 @@ class GraphDriver:
         self._convert = convert
         self._status: dict[str, dict[str, str]] = {}
         self._report: dict[str, Any] = {}
-        self._in_use: str | None = None
+        self._in_use: dict[str, str] = {}  # by node
         self._span = 0, 0  # stamps of the running episode
-        self._halves: dict[int, dict[str, Any]] = {}
-        self._pair: dict[str, tuple[int, np.ndarray]] = {}
+        self._halves = Pairing(("twist", "gripper"), depth=100)
+        self._pair = Pairing(self._robot.views)
         self._frames: dict[int, dict[str, np.ndarray]] = {}  # stamp -> views whose overlay is still to come, in order
         self._emitted_ns = -1
         reliable = QoSProfile(depth=100)  # the simulator waits for no listener: keep what comes meanwhile
         node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, 10)
         node.create_subscription(String, topics.EPISODE, self._on_episode, topics.LATCHED)
-        node.create_subscription(String, f"planner/{topics.INSTRUCTION_IN_USE}", self._on_in_use, topics.LATCHED)
+        for name in self._followers():
+            topic = f"{name}/{topics.INSTRUCTION_IN_USE}"
+            node.create_subscription(String, topic, lambda m, name=name: self._on_in_use(name, m), topics.LATCHED)
         node.create_subscription(TwistStamped, topics.TWIST, self._on_twist, reliable)
         node.create_subscription(JointTrajectory, topics.GRIPPER, self._on_gripper, reliable)
         node.create_subscription(Image, topics.MOTION_EMBEDDING, self._on_plan, reliable)
         if self._on_frames is not None:
             sensor = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-            for view, topic in topics.IMAGES.items():
+            for view in self._robot.views:
+                topic = topics.image_topic(view)
                 node.create_subscription(Image, topic, lambda m, view=view: self._on_image(view, m), sensor)
             node.create_subscription(Image, topics.OVERLAY, self._on_overlay, reliable)
         self._instruction = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
@@ -163,41 +154,41 @@ class GraphDriver:
         self._reset = node.create_client(Trigger, "sim/reset")
         self._clients = (self._set_parameters, self._reset)
 
-    def run_episode(self, episode: Episode) -> Outcome:
-        """Run one episode to its end; what breaks becomes the outcome's error. What was heard is in `recording`."""
+    def run_episode(self, task: str, goal: str, init_state: int, seed: int, number: int, instruction: str) -> dict:
+        """Run one episode to its end, and return what the simulator says of it (the message on `episode`).
+
+        task, goal, init_state, seed, number: parameters of the simulator. What was heard is in `recording`. Raises
+        RuntimeError for what breaks; the graph is started afresh for the next one.
+        """
         self.recording = Recording()
         try:
             if self._processes is not None and self._processes.ended():
                 self.stop()
             if self._processes is None:
-                self.start(episode.task)
-            report = self._run(episode)
-        except RuntimeError as crash:
-            _log.error("episode %d (%s): %s", episode.number, episode.task, crash)
+                self.start(task)
+            self._say(instruction)
+            self._configure({"task": task, "goal": goal, "init_state": init_state, "seed": seed, "episode": number})
+            return self._run(number)
+        except RuntimeError:
             self.stop()  # whatever state it is in
-            return Outcome.of(episode, success=False, original_success=False,
-                              steps=len(self.recording.actions), error=str(crash))  # fmt: skip
-        ages = self.recording.plan_ages(self._values["mode"])
-        done = report["done_tasks"]
-        return Outcome.of(
-            episode,
-            success=report["state"] == "success",
-            original_success=episode.task in done,
-            steps=report["step"],
-            error=report["reason"] if report["state"] == "error" else None,
-            failure=report.get("failure"),
-            done_tasks=tuple(done),
-            plan_ms=_number(self._status.get("planner", {}).get("inference_ms_p50")),
-            plan_age_ms=statistics.median(ages) if ages else None,
-        )
+            raise
 
-    def _run(self, episode: Episode) -> dict[str, Any]:
-        self._say(episode.instruction)
-        self._configure({"task": episode.task, "goal": episode.instructed_task, "init_state": episode.init_state,
-                         "seed": episode.seed, "episode": episode.number})  # fmt: skip
+    def plan_ms(self) -> float | None:
+        """Median time of one plan, or of one chunk of a policy that needs no plan."""
+        planner = self._status.get("planner", self._status.get("policy", {}))
+        text = planner.get("inference_ms_p50")
+        return None if text in (None, "-") else float(text)
+
+    def plan_age_ms(self) -> float | None:
+        """Median age of the plan at use in the last episode, in simulated time."""
+        ages = self.recording.plan_ages(self._values["mode"])
+        return statistics.median(ages) if ages else None
+
+    def _run(self, number: int) -> dict[str, Any]:
         self._report, self._emitted_ns = {}, -1
         self._frames.clear()
-        self._span = observation_stamp(episode.number, 0), observation_stamp(episode.number + 1, 0)
+        period_ns = self._robot.period_ns
+        self._span = observation_stamp(number, 0, period_ns), observation_stamp(number + 1, 0, period_ns)
         from std_srvs.srv import Trigger
 
         answer = self._ask(self._reset, Trigger.Request())
@@ -219,12 +210,17 @@ class GraphDriver:
         return report
 
     def _say(self, sentence: str) -> None:
-        """Have the planner use the sentence, before the first image of the episode exists."""
+        """Have planner and policy use the sentence, before the first image of the episode exists."""
         from std_msgs.msg import String
 
-        self._in_use = None
+        self._in_use.clear()
         self._instruction.publish(String(data=sentence))
-        self._until(lambda: self._in_use == sentence, 20.0, f"the planner does not take the instruction '{sentence}'")
+        self._until(lambda: self._in_use == dict.fromkeys(self._followers(), sentence), 20.0,
+                    f"the instruction '{sentence}' is not taken")  # fmt: skip
+
+    def _followers(self) -> list[str]:
+        """Names of the nodes that follow an instruction."""
+        return [node.name for node in self._graph.started(self._values) if node in (PLANNER, POLICY)]
 
     def _configure(self, parameters: Mapping[str, Any]) -> None:
         from rcl_interfaces.srv import SetParametersAtomically
@@ -267,8 +263,8 @@ class GraphDriver:
     def _on_episode(self, message: Any) -> None:
         self._report = json.loads(message.data)
 
-    def _on_in_use(self, message: Any) -> None:
-        self._in_use = message.data
+    def _on_in_use(self, name: str, message: Any) -> None:
+        self._in_use[name] = message.data
 
     def _on_plan(self, message: Any) -> None:
         stamp_ns = self._convert.to_ns(message.header.stamp)
@@ -279,36 +275,28 @@ class GraphDriver:
         self._take(message.header.stamp, "twist", self._convert.read_twist(message))
 
     def _on_gripper(self, message: Any) -> None:
-        self._take(message.header.stamp, "gripper", self._convert.read_gripper(message))
+        self._take(message.header.stamp, "gripper", self._convert.read_gripper(message, self._robot))
 
     def _take(self, stamp: Any, half: str, value: Any) -> None:
         stamp_ns = self._convert.to_ns(stamp)
         if not self._span[0] <= stamp_ns < self._span[1]:
             return
-        halves = self._halves.setdefault(stamp_ns, {})
-        halves[half] = value
-        if len(halves) == 2:
-            del self._halves[stamp_ns]
-            self.recording.actions[stamp_ns] = to_action(Command(*halves["twist"], halves["gripper"]))
+        halves = self._halves.add(half, stamp_ns, value)
+        if halves is not None:
+            self.recording.actions[stamp_ns] = to_action(Command(*halves["twist"], halves["gripper"]), self._robot)
             self.recording.plans_before[stamp_ns] = len(self.recording.plans)
 
     def _on_image(self, view: str, message: Any) -> None:
         stamp_ns = self._convert.to_ns(message.header.stamp)
-        self._pair[view] = stamp_ns, self._convert.read_image(message)
-        stamps = {stamp for stamp, _ in self._pair.values()}
-        new = self._span[0] <= stamp_ns < self._span[1] and stamp_ns > self._emitted_ns
-        if new and len(self._pair) == 2 and stamps == {stamp_ns}:
-            self._frames[stamp_ns] = {name: image for name, (_, image) in self._pair.items()}
+        images = self._pair.add(view, stamp_ns, self._convert.read_image(message))
+        if images is not None and max(self._span[0], self._emitted_ns + 1) <= stamp_ns < self._span[1]:
+            self._frames[stamp_ns] = images
 
     def _on_overlay(self, message: Any) -> None:
-        self._emit_frames(self._convert.to_ns(message.header.stamp), self._convert.read_image(message, size=None))
+        self._emit_frames(self._convert.to_ns(message.header.stamp), self._convert.read_image(message))
 
     def _emit_frames(self, until_ns: int, overlay: np.ndarray | None) -> None:
         """Hand out the frames up to a stamp; the overlay belongs to the last of them, those before it had none."""
         for stamp_ns in [stamp for stamp in self._frames if stamp <= until_ns]:
             self._emitted_ns = stamp_ns
             self._on_frames(self._frames.pop(stamp_ns), overlay if stamp_ns == until_ns else None)
-
-
-def _number(text: str | None) -> float | None:
-    return None if text in (None, "-") else float(text)

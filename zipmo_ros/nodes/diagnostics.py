@@ -14,7 +14,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 _REPEAT_AFTER = 5.0  # s until the same event is logged again
 
 
-class Report:
+class StatusReport:
     """Standing problems (set and cleared by key), events (counted, the last one kept) and numbers of a node.
 
     values: () -> dict of what to publish besides; None is published as "-".

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from zipmo_ros.contract.share import share_path, shipped_for
+from zipmo_ros.contract.share import share_path
+from zipmo_ros.models import shipped_for
+from zipmo_sim.suites import SUITES
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,15 @@ class NodeEntry:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes and arguments. `namespace` is an argument of every graph."""
+    """Nodes and arguments. `namespace` is an argument of every graph.
+
+    without: values -> names of the nodes that these leave out.
+    """
 
     description: str
     nodes: tuple[NodeEntry, ...]
     arguments: tuple[Argument, ...]
+    without: Callable[[Mapping[str, str]], tuple[str, ...]] = lambda values: ()
 
     def values(self, given: Mapping[str, str]) -> dict[str, str]:
         """All arguments with the values given or their defaults. Raises ValueError for a wrong name or choice."""
@@ -55,6 +61,10 @@ class Graph:
                 raise ValueError(f"{name} must be one of {', '.join(known[name].choices)}, got '{value}'")
         values = {name: given.get(name, argument.default) for name, argument in known.items()}
         return {name: value or known[name].otherwise(values) for name, value in values.items()}
+
+    def started(self, values: Mapping[str, str]) -> list[NodeEntry]:
+        """The nodes that these argument values start."""
+        return [node for node in self.nodes if node.name not in self.without(values)]
 
     def parameters(self, node: NodeEntry, values: Mapping[str, str]) -> dict[str, str]:
         """The parameters of one node that these argument values set."""
@@ -75,9 +85,7 @@ PLANNER = NodeEntry("planner", "planner_node", "zipmo_ros.nodes.planner_node", "
 POLICY = NodeEntry("policy", "policy_node", "zipmo_ros.nodes.policy_node", "policy.yaml")
 SIM = NodeEntry("sim", "sim_node", "zipmo_ros.nodes.sim_node", "sim.yaml")
 _ALL = (PLANNER.name, POLICY.name, SIM.name)
-_SUITES = (
-    "mini", "libero_object_mixed", "libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90",
-)  # fmt: skip
+NO_PLANNER = "none"
 _SWITCH = ("true", "false")
 
 
@@ -93,12 +101,17 @@ GRAPHS = {
             Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: by suite",
                      _everywhere("checkpoint", ("planner", "policy")),
                      otherwise=lambda values: shipped_for(values["suite"])),
+            Argument("planner", "", "folder of the bundle, module:callable, or another package's by name; empty: the "
+                     f"bundle's; {NO_PLANNER}: the policy needs none", (("planner", "planner"),),
+                     otherwise=lambda values: NO_PLANNER if values["policy"] == "bc" else ""),
+            Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name",
+                     (("policy", "policy"),)),
             Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
-            Argument("suite", "mini", "suite of tasks", (("sim", "suite"),), _SUITES),
+            Argument("suite", "mini", "suite of tasks", (("sim", "suite"),), tuple(SUITES)),
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
             Argument("init_state", "", "initial state of the scene, from 0", (("sim", "init_state"),)),
             Argument("seed", "", "seed of the environment and of the plans' noise",
-                     (("sim", "seed"), ("planner", "noise_seed"))),
+                     _everywhere("seed", ("sim", "planner"))),
             Argument("mode", "lockstep", "lockstep: the simulator waits for each command; realtime: 20 Hz",
                      _everywhere("mode", ("sim", "policy")), ("lockstep", "realtime")),
             Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
@@ -107,7 +120,7 @@ GRAPHS = {
                      (("sim", "image_every"),)),
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
-            Argument("nfe", "", "Euler steps of a plan", (("planner", "sampling_steps"),)),
+            Argument("nfe", "", "Euler steps of a plan; empty: as the checkpoint says", (("planner", "nfe"),)),
             Argument("ensemble", "", "how chunks that overlap are blended", (("policy", "ensemble"),),
                      ("", "intended", "official")),
             Argument("autoreset", "", "start an episode at once and after each end",
@@ -120,5 +133,6 @@ GRAPHS = {
             Argument("namespace", "", "namespace of all nodes and topics"),
             Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
         ),
+        without=lambda values: (PLANNER.name,) if values["planner"] == NO_PLANNER else (),
     ),
 }  # fmt: skip

@@ -16,7 +16,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile
 
-from zipmo_ros.nodes.diagnostics import Report
+from zipmo_ros.nodes.diagnostics import StatusReport
+from zipmo_ros.nodes.graph import NodeEntry, parameters_path
 from zipmo_ros.nodes.parameters import declare
 from zipmo_ros.nodes.sole_source import SoleSource
 from zipmo_ros.nodes.worker import Worker
@@ -33,18 +34,19 @@ class StartError(RuntimeError):
 class ManagedNode(LifecycleNode):
     """A lifecycle node that keeps all its state in the executor's thread.
 
-    Sub-classes give `schema` and override load, unload, begin, end and values. `load` and `unload` run in the worker;
-    an exception of `load` or `begin` makes the transition fail with its text as the reason.
+    Sub-classes give `entry` and `schema`, and override load, unload, begin, end and values. `load` and `unload` run in
+    the worker; an exception of `load` or `begin` makes the transition fail with its text as the reason.
     """
 
+    entry: NodeEntry
     schema: type
 
-    def __init__(self, name: str, **options: Any):
-        super().__init__(name, **options)
+    def __init__(self, **options: Any):
+        super().__init__(self.entry.name, **options)
         self.active = False
-        self.settings = declare(self, self.schema, self._take_settings)
-        self.report = Report(self, self._all_values)
-        self.worker = Worker(name)
+        self.settings = declare(self, self.schema, parameters_path(self.entry), self._take_settings)
+        self.report = StatusReport(self, self._all_values)
+        self.worker = Worker(self.entry.name)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.sources: list[SoleSource] = []
         self._delivered: deque[Callable[[], None]] = deque()

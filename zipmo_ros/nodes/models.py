@@ -1,49 +1,26 @@
-"""The models that the nodes run: what is asked of them, and how they come from a checkpoint."""
+"""The planners and policies that the nodes run, from their parameters."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import numpy as np
-
-from zipmo_ros.contract.share import bundle_path
-
-
-class Generator(Protocol):
-    """What plans: zipmo_ros.motion.zipmo.generator.MotionGenerator, or a stand-in."""
-
-    latent_shape: tuple[int, ...]
-
-    def plan(self, images: np.ndarray, instruction: str, noise: np.ndarray, steps: int | None) -> np.ndarray: ...
-    def point(self, images: np.ndarray, instruction: str) -> np.ndarray: ...
-    def decode(self, z: np.ndarray, images: np.ndarray, queries: np.ndarray) -> np.ndarray: ...
+from zipmo_ros.contract.protocols import Execution, Planner, Policy
+from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.models import bundle_path, load_planner, load_policy
+from zipmo_ros.nodes.settings import PlannerParameters, PolicyParameters
 
 
-class Policy(Protocol):
-    """What turns a plan into actions: zipmo_policy.policy.Policy, or a stand-in."""
+def make_planner(settings: PlannerParameters) -> tuple[Planner, str]:
+    """The planner, and the hash of the bundle's content."""
+    from zipmo_ros.motion.checkpoint import content_hash  # torch, only where models are
 
-    def act(self, z: np.ndarray, proprio: np.ndarray) -> np.ndarray: ...
-
-
-def load_generator(checkpoint: str, device: str, threads: int) -> tuple[Generator, str]:
-    """The generator of a bundle and the hash of the bundle's content."""
-    import torch
-
-    from zipmo_ros.motion.checkpoint import content_hash
-    from zipmo_ros.motion.zipmo.generator import MotionGenerator
-
-    torch.set_num_threads(threads)
-    bundle = bundle_path(checkpoint)
-    return MotionGenerator.load(bundle, device=device), content_hash(bundle)
+    bundle = bundle_path(settings.checkpoint)
+    execution = Execution(settings.device, settings.threads, settings.nfe or None)
+    return load_planner(settings.planner, bundle, load_robot(settings.robot), execution), content_hash(bundle)
 
 
-def load_policy(checkpoint: str, device: str, threads: int) -> tuple[Policy, str]:
-    """The policy of a bundle and the hash of the bundle's content."""
-    import torch
-
-    from zipmo_policy.policy import Policy as TrainedPolicy
+def make_policy(settings: PolicyParameters) -> tuple[Policy, str]:
+    """The policy, and the hash of the bundle's content."""
     from zipmo_ros.motion.checkpoint import content_hash
 
-    torch.set_num_threads(threads)
-    bundle = bundle_path(checkpoint)
-    return TrainedPolicy.load(bundle, device=device), content_hash(bundle)
+    bundle = bundle_path(settings.checkpoint)
+    execution = Execution(settings.device, settings.threads)
+    return load_policy(settings.policy, bundle, load_robot(settings.robot), execution), content_hash(bundle)

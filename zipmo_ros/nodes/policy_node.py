@@ -1,4 +1,4 @@
-"""Motion embeddings and joint states in, commands out."""
+"""Motion embeddings (or images and an instruction) and joint states in, commands out."""
 
 from __future__ import annotations
 
@@ -11,63 +11,95 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
+from zipmo_ros.contract.goal import Goal
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.plan import MotionPlan, track_spec
+from zipmo_ros.contract.protocols import Policy
+from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, nearest_step
+from zipmo_ros.nodes.cameras import Cameras
 from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
+from zipmo_ros.nodes.graph import POLICY
+from zipmo_ros.nodes.instruction import Instruction
 from zipmo_ros.nodes.managed import ManagedNode, run
-from zipmo_ros.nodes.models import Policy, load_policy
+from zipmo_ros.nodes.models import make_policy
 from zipmo_ros.nodes.settings import PolicyParameters
-from zipmo_ros.nodes.wire import messages as convert
-from zipmo_ros.nodes.wire import topics
-from zipmo_ros.runtime.commands import GRIPPER_OPEN, Command, stop_command
+from zipmo_ros.nodes.wire import messages, topics
+from zipmo_ros.runtime.commands import Command, stop_command
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.watchdog import Watchdog
 
 JOINT_HISTORY = 64  # joint states kept, to find the one that a plan was made at
+IMAGE_HISTORY = 8  # sets of images kept, for plans and policies that need those of their stamp
 WATCH_PERIOD = 0.05  # s
 WAITING_IS_LONG = 2.0  # s
-EPISODE_BREAK_NS = 10**10  # a leap of time over which another episode began; an outage of the arm is shorter
 
 
 class PolicyNode(ManagedNode):
-    """Acts on every joint state, from the plans that it holds.
+    """Acts on every joint state, from the chunks of actions that it holds.
 
-    Lockstep: a command leaves once the newest plan is younger than replan_every steps. Realtime: a command leaves at
-    once; when the plans or the joint states are too old it is a stop, and the reason is said.
+    A chunk is made of a plan, or for a policy that needs none of images. Lockstep: a command leaves once the newest
+    chunk is younger than replan_every steps. Realtime: a command leaves at once; when chunks or joint states are too
+    old it is a stop, and the reason is said.
     """
 
+    entry = POLICY
     schema = PolicyParameters
 
-    def __init__(self, load: Callable[[str, str, int], tuple[Policy, str]] = load_policy, **options: Any):
+    def __init__(self, load: Callable[[PolicyParameters], tuple[Policy, str]] = make_policy, **options: Any):
         self._load_policy = load
         self._policy: Policy | None = None
         self._hash: str | None = None
         self._joints: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._unpaired: tuple[int, np.ndarray] | None = None  # a plan that waits for its joint state
+        self._images: OrderedDict[int, dict[str, np.ndarray]] = OrderedDict()
+        self._info: String | None = None
+        # What a chunk is still to be made of: its stamp, and the embedding where there is one.
+        self._wanted: tuple[int, Image | None] | None = None
         self._due: int | None = None  # stamp of the observation that still wants a command
+        self._began_ns = 0  # stamp of the episode's first joint state
         self._generation = 0  # of the time line: what was computed before a reset is dropped after it
-        self._gripper = GRIPPER_OPEN
+        self._acted_in = -1  # the generation that the policy knows of; the worker's own
         self._blind = False  # joint states have stopped, and so has the arm
         self._due_since = 0.0
         self._latency, self._age, self._rate, self._drops = LatencyWindow(), LatencyWindow(), Rate(), 0
-        super().__init__("policy", **options)
-        self._horizon = Horizon(TemporalEnsemble(mode=self.settings.ensemble), self.settings.replan_every)
+        super().__init__(**options)
+        self._robot = load_robot(self.settings.robot)
+        self._gripper = self._robot.gripper_open_m
+        ensemble = TemporalEnsemble(mode=self.settings.ensemble)
+        self._horizon = Horizon(ensemble, self.settings.replan_every, self._robot)
         self._joints_watchdog = Watchdog(topics.JOINT_STATES, self.settings.joint_timeout)
         self._plans_watchdog = Watchdog(topics.MOTION_EMBEDDING, self.settings.plan_timeout)
         self._twist = self.create_lifecycle_publisher(TwistStamped, topics.TWIST, topics.COMMAND)
         self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.COMMAND)
+        self._instruction = Instruction(self)
+        self._cameras: Cameras | None = None  # of a policy that looks, or while plans are tracks alone
         self.subscribe(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR)
         self.subscribe(Image, topics.MOTION_EMBEDDING, self._on_plan, topics.PLAN_REQUESTED)
+        self.create_subscription(String, topics.PLAN_INFO, self._on_info, topics.LATCHED)
         self.create_timer(WATCH_PERIOD, self._watch, clock=self.steady)
 
     def load(self) -> None:
-        directory = self.settings.checkpoint
         try:
-            self._policy, self._hash = self._load_policy(directory, self.settings.device, self.settings.threads)
+            self._policy, self._hash = self._load_policy(self.settings)
+            self._check(self.settings.replan_every)
         except Exception as error:
-            raise RuntimeError(f"checkpoint {directory or 'the shipped one'}: {error}") from error
+            self.unload()
+            raise RuntimeError(f"checkpoint {self.settings.checkpoint or 'the shipped one'}: {error}") from error
+        if self._policy.spec.plan is None:
+            self._plans_watchdog.name = topics.image_topic(self._robot.views[0], self.settings.image_transport)
+
+    def _check(self, replan_every: int) -> None:
+        spec, robot = self._policy.spec, self._robot
+        if replan_every > spec.chunk:
+            raise ValueError(f"replan_every is {replan_every} steps, and a chunk of actions has {spec.chunk}")
+        if spec.proprio not in (0, len(robot.proprio_names)):
+            raise ValueError(f"it reads {spec.proprio} numbers of proprioception, {robot.name} has "
+                             f"{len(robot.proprio_names)}")  # fmt: skip
 
     def unload(self) -> None:
         self._policy = self._hash = None
@@ -76,6 +108,15 @@ class PolicyNode(ManagedNode):
         self._reset()
         self._joints.clear()
         self._joints_watchdog.reset()
+        if self._policy.spec.views:
+            self._look()
+        self._instruction.acknowledge()
+
+    def _look(self) -> None:
+        if self._cameras is None:
+            self._cameras = Cameras(self, self._robot, self.settings.image_transport, self._on_images)
+        self._cameras.size = self._policy.spec.image_size
+        self._cameras.reset()
 
     def end(self) -> None:
         if self._joints and self.settings.mode == "realtime":
@@ -89,13 +130,17 @@ class PolicyNode(ManagedNode):
 
     def _reset(self) -> None:
         """Time starts again: forget what belongs to the old time line."""
+        self._forget_chunks()
+        self._images.clear()
+        self._wanted = self._due = None
+
+    def _forget_chunks(self) -> None:
         self._generation += 1
         self._horizon.reset()
-        self._unpaired = self._due = None
 
     def _on_joints(self, message: JointState) -> None:
-        stamp_ns = convert.to_ns(message.header.stamp)
-        proprio = convert.read_proprio(message, self.settings.joint_names)
+        stamp_ns = messages.to_ns(message.header.stamp)
+        proprio = messages.read_proprio(message, self._robot.proprio_names)
         newest = next(reversed(self._joints), None)
         if newest is not None and stamp_ns < newest:
             self._say_went_back(topics.JOINT_STATES, newest, stamp_ns)
@@ -104,48 +149,113 @@ class PolicyNode(ManagedNode):
                 self._reset()
         elif newest is not None and stamp_ns - newest > EPISODE_BREAK_NS:
             self._joints.clear()
-            self._generation += 1
-            self._horizon.reset()  # not _unpaired: a plan of the new episode may have come first
+            self._forget_chunks()  # not _wanted: a plan of the new episode may have come first
+        if not self._joints:
+            self._began_ns = stamp_ns
         self._joints[stamp_ns] = proprio
         while len(self._joints) > JOINT_HISTORY:
             self._joints.popitem(last=False)
         self._joints_watchdog.feed()
         if self._due != stamp_ns:
             self._due, self._due_since = stamp_ns, time.monotonic()
-        self._pair()
+        self._make_chunk()
         self._act()
 
+    def _on_images(self, stamp_ns: int, images: dict[str, np.ndarray]) -> None:
+        self._images[stamp_ns] = images
+        while len(self._images) > IMAGE_HISTORY:
+            self._images.popitem(last=False)
+        if self._policy.spec.plan is None and not self._instruction.missing():
+            self._want(stamp_ns, None, self._plans_watchdog.name)
+        self._make_chunk()
+
+    def _on_info(self, message: String) -> None:
+        self._info = message
+        self._make_chunk()
+
     def _on_plan(self, message: Image) -> None:
-        stamp_ns = convert.to_ns(message.header.stamp)
-        z = convert.read_embedding(message, views=len(topics.VIEWS))
+        if self._policy.spec.plan is not None:
+            self._want(messages.to_ns(message.header.stamp), message, topics.MOTION_EMBEDDING)
+            self._make_chunk()
+
+    def _want(self, stamp_ns: int, embedding: Image | None, topic: str) -> None:
+        """Have a chunk made of what came with this stamp, if one is due."""
         self._plans_watchdog.feed()
-        newest = self._unpaired[0] if self._unpaired else self._horizon.stamp_ns
+        newest = self._wanted[0] if self._wanted else self._horizon.stamp_ns
         if newest is not None and stamp_ns < newest:
-            self._say_went_back(topics.MOTION_EMBEDDING, newest, stamp_ns)
+            self._say_went_back(topic, newest, stamp_ns)
             self._reset()
         if not self._horizon.due(stamp_ns):
-            self._drops += stamp_ns != self._horizon.stamp_ns  # the same plan again is an answer to a question repeated
+            self._drops += stamp_ns != self._horizon.stamp_ns  # the same again is an answer to a question repeated
             return
-        self._unpaired = stamp_ns, z
-        self._pair()
+        self._wanted = stamp_ns, embedding
 
     def _say_went_back(self, topic: str, before: int, after: int) -> None:
         times = f"from {before / 1e9:.2f} s to {after / 1e9:.2f} s"
         self.report.event(f"{topic}: stamps went back {times}; starting afresh")
 
-    def _pair(self) -> None:
-        """Give the waiting plan to the policy with the joint state of the plan's own stamp, or the nearest one.
+    def _make_chunk(self) -> None:
+        """Give the policy what was wanted, with the joint state of its own stamp, or the nearest one.
 
         The nearest is taken only once time has passed that stamp, when the exact one can no longer come.
         """
-        if self._unpaired is None or not self._joints:
+        if (
+            not self.active
+            or self._wanted is None
+            or not self._joints
+            or next(reversed(self._joints)) < self._wanted[0]
+        ):
             return
-        stamp_ns, z = self._unpaired
-        if next(reversed(self._joints)) < stamp_ns:
+        stamp_ns, embedding = self._wanted
+        if embedding is None:
+            plan, goal = None, self._instruction.sentence
+        elif self._info is None:
+            return  # what the embedding means is still to come
+        else:
+            plan = self._read(embedding)
+            goal = plan and plan.goal
+        if goal is None:
+            self._wanted = None
             return
-        proprio = self._joints[min(self._joints, key=lambda joint_ns: abs(joint_ns - stamp_ns))]
-        self._unpaired = None
-        generation = self._generation
+        looks = bool(self._policy.spec.views)
+        if plan is not None and plan.spec.kind == "tracks":
+            looks = True
+            if self._cameras is None:
+                self._look()
+        if looks and stamp_ns not in self._images:
+            return
+        self._wanted = None
+        nearest = min(self._joints, key=lambda joint_ns: abs(joint_ns - stamp_ns))
+        step = nearest_step(max(0, stamp_ns - self._began_ns), self._robot.period_ns)
+        images = self._images[stamp_ns] if looks else {}
+        self._infer(Observation(stamp_ns, step, images, self._joints[nearest]), goal, plan)
+
+    def _read(self, embedding: Image) -> MotionPlan | None:
+        """The plan, or None (and why) where it is none that this policy can act on."""
+        try:
+            plan = messages.read_plan(embedding, self._info)
+        except ValueError as error:
+            self.report.event(f"{topics.MOTION_EMBEDDING}: {error}; message dropped")
+            return None
+        wanted = self._policy.spec.plan
+        if plan.spec.kind == "tracks":
+            wanted = track_spec(wanted.shape[0], wanted.horizon, wanted.period_ns)
+        problem = wanted.misfit(plan.spec)
+        self.report.problem("plan", problem and f"plans that this policy can't act on: {problem}")
+        return None if problem else plan
+
+    def _infer(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> None:
+        generation, stamp_ns = self._generation, observation.stamp_ns
+
+        def infer() -> tuple[np.ndarray, float]:
+            began = time.perf_counter()
+            if generation != self._acted_in:
+                self._policy.reset()
+                self._acted_in = generation
+            chunk = np.asarray(self._policy.act(observation, goal, plan), np.float64)
+            if not np.isfinite(chunk).all():
+                raise ValueError("its actions are not finite")
+            return chunk, 1e3 * (time.perf_counter() - began)
 
         def add(result: tuple[np.ndarray, float]) -> None:
             chunk, milliseconds = result
@@ -159,14 +269,7 @@ class PolicyNode(ManagedNode):
         def failed(error: Exception) -> None:
             self.report.problem("policy", f"the policy failed: {error}")
 
-        self._drops += self.submit(lambda: self._infer(z, proprio), add, failed)
-
-    def _infer(self, z: np.ndarray, proprio: np.ndarray) -> tuple[np.ndarray, float]:
-        began = time.perf_counter()
-        chunk = np.asarray(self._policy.act(z, proprio), np.float64)
-        if not np.isfinite(chunk).all():
-            raise ValueError("its actions are not finite")
-        return chunk, 1e3 * (time.perf_counter() - began)
+        self._drops += self.submit(infer, add, failed)
 
     def _act(self) -> None:
         """Answer the newest joint state, if it can be answered by now."""
@@ -191,7 +294,7 @@ class PolicyNode(ManagedNode):
         self._send(command, stamp_ns)
 
     def _plan_problem(self, stamp_ns: int) -> str | None:
-        """Why the plans held can't be used at `stamp_ns`: too old by their stamps, or silence by a steady clock."""
+        """Why the chunks held can't be used at `stamp_ns`: too old by their stamps, or silence by a steady clock."""
         age = self._horizon.age_ns(stamp_ns)
         limit = self.settings.plan_timeout
         if age is None:
@@ -200,7 +303,7 @@ class PolicyNode(ManagedNode):
             text = f"the newest plan is {age / 1e9:.2f} s old (limit {limit:.2f} s)"
         elif (text := self._plans_watchdog.problem()) is None:
             return None
-        topic = self.resolve_topic_name(topics.MOTION_EMBEDDING)
+        topic = self.resolve_topic_name(self._plans_watchdog.name)
         return text if self.count_publishers(topic) else f"{text}; no node publishes {topic}"
 
     def _stop(self, reason: str) -> None:
@@ -212,7 +315,7 @@ class PolicyNode(ManagedNode):
 
     def _send(self, command: Command, stamp_ns: int) -> None:
         self._gripper = command.gripper
-        twist, opening = convert.command_messages(command, stamp_ns)
+        twist, opening = messages.command_messages(command, stamp_ns, self._robot)
         self._twist.publish(twist)
         self._opening.publish(opening)
 
@@ -241,6 +344,7 @@ class PolicyNode(ManagedNode):
             "inference_ms_p50": self._latency.p50, "inference_ms_p95": self._latency.p95,
             "plan_age_ms_p50": self._age.p50, "plan_age_ms_p95": self._age.p95,
             "device": self.settings.device,
+            "policy": self._policy and self._policy.spec.name,
             "checkpoint": self.settings.checkpoint,
             "checkpoint_hash": self._hash,
             "mode": self.settings.mode,

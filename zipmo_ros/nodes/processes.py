@@ -62,7 +62,7 @@ class GraphProcesses:
 
     def start(self) -> None:
         """Start every node."""
-        for node in self._graph.nodes:
+        for node in self._graph.started(self._values):
             process = subprocess.Popen(
                 command_line(self._graph, node, self._values),
                 stdin=subprocess.DEVNULL,

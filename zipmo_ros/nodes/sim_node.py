@@ -16,15 +16,18 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
+from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.nodes.managed import ManagedNode, run
 from zipmo_ros.nodes.settings import SimParameters
 from zipmo_ros.nodes.wire import messages as convert
 from zipmo_ros.nodes.wire import topics
-from zipmo_ros.runtime.commands import CONTROL_PERIOD, GRIPPER_OPEN, Command, stop_command, to_action
+from zipmo_ros.runtime.commands import Command, stop_command, to_action
 from zipmo_ros.runtime.latency import LatencyWindow
+from zipmo_ros.runtime.pairing import Pairing
 from zipmo_ros.runtime.watchdog import Watchdog
-from zipmo_sim.simulator import Episode, Observation, Simulator, Suites
+from zipmo_sim.simulator import Moment, Setup, Simulator, Suites
 
 PROGRESS_EVERY = 20  # steps between two progress messages
 
@@ -36,27 +39,32 @@ class SimNode(ManagedNode):
     0.05 s with the newest valid command, or standing still with the gripper held once commands fail to come.
     """
 
+    entry = SIM
     schema = SimParameters
 
     def __init__(self, suites: Suites | None = None, **options: Any):
         self._suites = suites
         self._simulator: Simulator | None = None
-        self._episode: Episode | None = None
-        self._observation: Observation | None = None
+        self._robot = load_robot()  # what the suites simulate
+        self._episode: Setup | None = None
+        self._moment: Moment | None = None
         self._announced: str | None = None  # so that another round of a task leaves the user's own sentence in use
         self._stepping = False  # the worker has the episode; the next observation is on its way
         self._messages: dict[str, Any] = {}  # newest observation, by topic
-        self._parts: dict[str, tuple[int, Any]] = {}  # newest half commands, by topic: stamp and value
+        self._halves = Pairing((topics.TWIST, topics.GRIPPER))  # of commands
         self._command: Command | None = None
-        self._gripper = GRIPPER_OPEN
+        self._gripper = self._robot.gripper_open_m
         self._asked_at = 0.0
         self._step_time, self._rate, self._overruns, self._repeats = LatencyWindow(), Rate(), 0, 0
-        super().__init__("sim", **options)
+        super().__init__(**options)
         self._watchdog = Watchdog("command/twist and command/gripper", self.settings.command_timeout)
         self._time = self.create_publisher(Clock, topics.CLOCK, topics.SENSOR)
         self._sensors = {
             topics.JOINT_STATES: self.create_lifecycle_publisher(JointState, topics.JOINT_STATES, topics.SENSOR),
-            **{t: self.create_lifecycle_publisher(Image, t, topics.SENSOR) for t in topics.IMAGES.values()},
+            **{
+                t: self.create_lifecycle_publisher(Image, t, topics.SENSOR)
+                for t in map(topics.image_topic, self._robot.views)
+            },
         }
         self._progress = self.create_lifecycle_publisher(String, topics.EPISODE, topics.LATCHED)
         self._instruction = self.create_lifecycle_publisher(String, topics.INSTRUCTION, topics.LATCHED)
@@ -64,7 +72,7 @@ class SimNode(ManagedNode):
         self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(Trigger, "~/stop", self._on_stop)
-        self.create_timer(CONTROL_PERIOD, self._tick, clock=self.steady)
+        self.create_timer(self._robot.period_s, self._tick, clock=self.steady)
 
     def load(self) -> None:
         suites = self._suites or importlib.import_module("zipmo_sim.suites")
@@ -87,7 +95,7 @@ class SimNode(ManagedNode):
     def end(self) -> None:
         self._finish("error", "the simulator was deactivated")
 
-    def _describe(self, init_state: int | None = None) -> Episode:
+    def _describe(self, init_state: int | None = None) -> Setup:
         """The episode of the parameters, or the same from another initial state, under that one's usual number."""
         s = self.settings
         state, number = (s.init_state, s.episode) if init_state is None else (init_state, -1)
@@ -113,9 +121,10 @@ class SimNode(ManagedNode):
         self._finish("error", "stopped by request")
         return response
 
-    def _start_episode(self, episode: Episode) -> None:
-        self._episode, self._observation = episode, None
-        self._messages, self._parts, self._command, self._gripper = {}, {}, None, GRIPPER_OPEN
+    def _start_episode(self, episode: Setup) -> None:
+        self._episode, self._moment = episode, None
+        self._messages, self._command, self._gripper = {}, None, self._robot.gripper_open_m
+        self._halves.reset()
         self._watchdog.reset()
         self._watchdog.timeout = self.settings.command_timeout
         # Before the environment's own reset, which takes far longer than the sentence needs to arrive.
@@ -130,10 +139,10 @@ class SimNode(ManagedNode):
         began = time.perf_counter()
         self._stepping = True
 
-        def then(observation: Observation) -> None:
+        def then(moment: Moment) -> None:
             if self._episode is episode:
                 self._step_time.add(1e3 * (time.perf_counter() - began))
-                self._on_observation(observation)
+                self._on_moment(moment)
 
         def failed(error: Exception) -> None:
             if self._episode is episode:
@@ -141,23 +150,24 @@ class SimNode(ManagedNode):
 
         self.submit(job, then, failed)
 
-    def _on_observation(self, observation: Observation) -> None:
-        self._stepping, self._observation = False, observation
-        stamp_ns = self._episode.stamp_ns(observation.step)
-        self._messages[topics.JOINT_STATES] = convert.joint_state_message(observation.proprio, stamp_ns)
-        for view, image in (observation.images or {}).items():
-            self._messages[topics.IMAGES[view]] = convert.image_message(image, stamp_ns, view)
+    def _on_moment(self, moment: Moment) -> None:
+        self._stepping, self._moment = False, moment
+        observation = moment.observation
+        stamp_ns = observation.stamp_ns
+        self._messages[topics.JOINT_STATES] = convert.joint_state_message(observation.proprio, stamp_ns, self._robot)
+        for view, image in observation.images.items():
+            self._messages[topics.image_topic(view)] = convert.image_message(image, stamp_ns, view)
         self._rate.tick()
-        if observation.last:
-            done = self._episode.achieved(observation.done_tasks)
+        if moment.last:
+            done = self._episode.achieved(moment.done_tasks)
             self._finish("success" if done else "failure", "" if done else "the step limit was reached")
             return
-        self._publish_observation(images=observation.images is not None)
+        self._publish_observation(images=bool(observation.images))
         if observation.step % PROGRESS_EVERY == 0:
             self._publish_progress("running", "")
 
     def _publish_observation(self, images: bool) -> None:
-        seconds = convert.to_stamp(self._episode.stamp_ns(self._observation.step))
+        seconds = convert.to_stamp(self._moment.observation.stamp_ns)
         self._time.publish(Clock(clock=seconds))
         for topic, message in self._messages.items():
             if images or topic == topics.JOINT_STATES:
@@ -165,24 +175,26 @@ class SimNode(ManagedNode):
         self._asked_at = time.monotonic()
 
     def _publish_progress(self, state: str, reason: str) -> None:
-        done = self._observation.done_tasks if self._observation else ()
-        step = self._observation.step if self._observation else 0
+        moment = self._moment
         report = {
             **asdict(self._episode),
-            "step": step,
+            "step": self._step_number(),
             "state": state,
             "reason": reason,
-            "done_tasks": done,
-            "failure": self._observation.failure if self._observation else None,
+            "done_tasks": moment.done_tasks if moment else (),
+            "failure": moment and moment.failure,
         }
         self._progress.publish(String(data=json.dumps(report)))
+
+    def _step_number(self) -> int:
+        return self._moment.observation.step if self._moment else 0
 
     def _finish(self, state: str, reason: str) -> None:
         """End the running episode, if there is one; with autoreset another follows unless this one broke."""
         if self._episode is None:
             return
         self._publish_progress(state, reason)
-        step = self._observation.step if self._observation else 0
+        step = self._step_number()
         ended, self._episode, self._stepping = self._episode, None, False
         self.get_logger().info(f"{ended.task} from state {ended.init_state}: {state} at step {step} {reason}".rstrip())
         if state == "error":
@@ -198,33 +210,31 @@ class SimNode(ManagedNode):
         self._take(topics.TWIST, convert.to_ns(message.header.stamp), convert.read_twist(message))
 
     def _on_gripper(self, message: JointTrajectory) -> None:
-        self._take(topics.GRIPPER, convert.to_ns(message.header.stamp), convert.read_gripper(message))
+        self._take(topics.GRIPPER, convert.to_ns(message.header.stamp), convert.read_gripper(message, self._robot))
 
     def _take(self, topic: str, stamp_ns: int, value: Any) -> None:
         """A command is whole when both halves of one stamp are there."""
-        self._parts[topic] = stamp_ns, value
-        stamps = {stamp for stamp, _ in self._parts.values()}
-        if self._observation is None or self._episode is None or len(self._parts) < 2 or len(stamps) > 1:
+        halves = self._halves.add(topic, stamp_ns, value)
+        if self._moment is None or self._episode is None or halves is None:
             return
-        newest = self._episode.stamp_ns(self._observation.step)
-        if not self._episode.stamp_ns(0) <= stamp_ns <= newest:
+        newest = self._moment.observation.stamp_ns
+        if not self._simulator.stamp_ns(self._episode, 0) <= stamp_ns <= newest:
             return  # of another episode
-        (linear, angular), gripper = self._parts[topics.TWIST][1], self._parts[topics.GRIPPER][1]
-        self._command = Command(linear, angular, gripper)
+        self._command = Command(*halves[topics.TWIST], halves[topics.GRIPPER])
         self._watchdog.feed()
         if self.settings.mode == "lockstep" and stamp_ns == newest and not self._stepping:
             self.report.problem("command", None)
             self._step(self._command)
 
     def _step(self, command: Command) -> None:
-        action = to_action(command)
+        action = to_action(command, self._robot)
         self._gripper = command.gripper
         episode = self._episode
         self._work(lambda: self._simulator.step(episode, action))
 
     def _tick(self) -> None:
-        """Every 0.05 s of wall clock."""
-        if self._episode is None or self._observation is None or not self.active:
+        """Every control period of wall clock."""
+        if self._episode is None or self._moment is None or not self.active:
             return
         if self.settings.mode == "lockstep":
             if not self._stepping and time.monotonic() - self._asked_at > self.settings.patience:
@@ -240,9 +250,9 @@ class SimNode(ManagedNode):
     def _ask_again(self) -> None:
         """The observation or its command may have been lost, or nobody may be there yet."""
         self._repeats += 1
-        step = self._observation.step
-        stamp = f"{self._episode.stamp_ns(step) / 1e9:.2f} s"
-        text = f"step {step} of episode {self._episode.number} waits for the command with stamp {stamp}"
+        observation = self._moment.observation
+        stamp = f"{observation.stamp_ns / 1e9:.2f} s"
+        text = f"step {observation.step} of episode {self._episode.number} waits for the command with stamp {stamp}"
         self.report.problem("command", text, WARN)
         self._publish_observation(images=True)
 
@@ -250,7 +260,7 @@ class SimNode(ManagedNode):
         return {
             "rate_hz": self._rate.read(), "step_ms_p50": self._step_time.p50, "step_ms_p95": self._step_time.p95,
             "overruns": self._overruns, "repeats": self._repeats, "mode": self.settings.mode,
-            "episode": self._episode and self._episode.number, "step": self._observation and self._observation.step,
+            "episode": self._episode and self._episode.number, "step": self._step_number(),
         }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import time
 
 from rclpy.node import Node
 
-from zipmo_ros.nodes.diagnostics import Report
+from zipmo_ros.nodes.diagnostics import StatusReport
 
 
 class SoleSource:
@@ -19,7 +19,7 @@ class SoleSource:
 
     PATIENCE = 2.0
 
-    def __init__(self, node: Node, report: Report, topic: str, kind: type):
+    def __init__(self, node: Node, report: StatusReport, topic: str, kind: type):
         self._node = node
         self._report = report
         self._topic = topic

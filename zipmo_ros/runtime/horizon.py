@@ -6,8 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
+from zipmo_ros.contract.robot import RobotSpec
+from zipmo_ros.contract.stamps import nearest_step
 from zipmo_ros.runtime.commands import Command, binarise_gripper, to_command
-from zipmo_ros.runtime.stamps import CONTROL_PERIOD_NS
 
 
 class Ensemble(Protocol):
@@ -25,14 +26,16 @@ class Horizon:
     late is used from the step that it is late by, and its past is never executed.
 
     ensemble: blends chunks that overlap. replan_every: steps between two plans that are taken; what comes sooner is
-    not needed (`due`), which makes the loop independent of how often cameras deliver.
+    not needed (`due`), which makes the loop independent of how often cameras deliver. robot: its rate and what its
+    actions mean.
     """
 
-    def __init__(self, ensemble: Ensemble, replan_every: int):
+    def __init__(self, ensemble: Ensemble, replan_every: int, robot: RobotSpec):
         if replan_every < 1:
             raise ValueError(f"replan_every must be at least 1 step, got {replan_every}")
         self.ensemble = ensemble
         self.replan_every = replan_every
+        self.robot = robot
         self._stamp_ns: int | None = None
         self._length = 0
 
@@ -53,23 +56,22 @@ class Horizon:
     def due(self, stamp_ns: int) -> bool:
         """Whether the observation at `stamp_ns` wants a plan of its own."""
         age = self.age_ns(stamp_ns)
-        return age is None or age >= self.replan_every * CONTROL_PERIOD_NS
+        return age is None or age >= self.replan_every * self.robot.period_ns
 
     def add(self, stamp_ns: int, chunk: np.ndarray) -> None:
         """Take the chunk [length, 7] of a plan. Raises ValueError when it is older than the newest one held."""
         if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
             raise ValueError(f"a plan of {stamp_ns} ns after one of {self._stamp_ns} ns; reset() when time restarts")
-        self.ensemble.add(_step(stamp_ns), chunk)
+        self.ensemble.add(self._step(stamp_ns), chunk)
         self._stamp_ns, self._length = stamp_ns, len(chunk)
 
     def command(self, stamp_ns: int) -> Command:
         """The command for the step at `stamp_ns`, gripper fully open or closed. Raises LookupError past the horizon."""
-        steps = None if self._stamp_ns is None else _step(stamp_ns) - _step(self._stamp_ns)
+        steps = None if self._stamp_ns is None else self._step(stamp_ns) - self._step(self._stamp_ns)
         if steps is None or not 0 <= steps < self._length:
             raise LookupError(f"no plan covers {stamp_ns} ns (newest plan: {self._stamp_ns} ns, {self._length} steps)")
-        return to_command(binarise_gripper(self.ensemble.action(_step(stamp_ns))))
+        return to_command(binarise_gripper(self.ensemble.action(self._step(stamp_ns))), self.robot)
 
-
-def _step(stamp_ns: int) -> int:
-    """Nearest control step, counted from time zero."""
-    return (stamp_ns + CONTROL_PERIOD_NS // 2) // CONTROL_PERIOD_NS
+    def _step(self, stamp_ns: int) -> int:
+        """Nearest control step, counted from time zero."""
+        return nearest_step(stamp_ns, self.robot.period_ns)

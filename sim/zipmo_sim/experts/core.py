@@ -13,8 +13,6 @@ from scipy.spatial.transform import Rotation
 
 from zipmo_sim.env import ManipulationEnv
 
-POSITION_SCALE = 0.05  # m per unit of action
-ROTATION_SCALE = 0.5  # rad per unit of action
 HOME_YAW = np.pi / 2  # direction in which the fingers close in the arm's home position
 _GAIN = 1.6
 _MAX_WIDTH = 0.074  # m, the widest thing to grasp; the hand opens to 0.08
@@ -131,8 +129,9 @@ class Expert:
         """P control of the grip site towards target [3], pointing down but for lean(), closing in direction yaw."""
         limit = self.style.speed if speed is None else speed
         position, rotation = self.env.eef_pose()
-        move = _limit(_GAIN * (target - position) / POSITION_SCALE, limit)
-        turn = _limit(_turn(rotation, yaw, self.lean()) / ROTATION_SCALE, 0.6 * limit)
+        robot = self.env.robot
+        move = _limit(_GAIN * (target - position) / robot.translation_m, limit)
+        turn = _limit(_turn(rotation, yaw, self.lean()) / robot.rotation_rad, 0.6 * limit)
         return np.concatenate([move, turn, [1.0 if shut else -1.0]])
 
     def approach(

@@ -1,34 +1,67 @@
-"""The suites of tasks by name, and the environments that belong to them."""
+"""The suites of tasks: one entry each, and the environments that belong to them."""
+
+from __future__ import annotations
 
 import importlib
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.rendering import RenderSettings
 from zipmo_sim.task import Task
 
-# Each module offers tasks(suite) -> list[Task] and make_env(task, image_every) -> ManipulationEnv.
-_MODULES = (
-    {"mini": "zipmo_sim.suites.mini.suite"}
-    | dict.fromkeys(
-        ("libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90"), "zipmo_sim.suites.libero.env"
-    )
-    | {"libero_object_mixed": "zipmo_sim.suites.libero.mixed"}
-)
+if TYPE_CHECKING:
+    from zipmo_sim.env import ManipulationEnv
 
-__all__ = ["Task", "make_env", "render_settings", "suites", "task", "tasks"]
+
+@dataclass(frozen=True)
+class Suite:
+    """What is known of a suite.
+
+    module: offers tasks(suite) -> list[Task] and make_env(task, image_every) -> ManipulationEnv, and RENDER where its
+    images look otherwise than usual. max_steps: control steps of an episode. expert: module whose make_expert(env, rng,
+    noise) makes the scripted expert; None: there is none. near_goal: for suites whose tasks all take one thing to one
+    place, metres from its middle, horizontally, that count as there: what tells failures apart; None: other tasks.
+    checkpoint: the shipped bundle that was trained on it; None: none was. libero: whether it needs LIBERO's assets.
+    """
+
+    module: str
+    max_steps: int
+    expert: str | None = None
+    near_goal: float | None = None
+    checkpoint: str | None = None
+    libero: bool = True
+
+
+_LIBERO = "zipmo_sim.suites.libero.env"
+_BASKET = {"expert": "zipmo_sim.experts.basket", "near_goal": 0.08, "checkpoint": "nano-libero-object"}
+_BOWL = {"expert": "zipmo_sim.experts.bowl", "near_goal": 0.03, "checkpoint": "nano-libero-spatial"}
+SUITES = {
+    "mini": Suite("zipmo_sim.suites.mini.suite", 200, "zipmo_sim.experts.mini", checkpoint="nano-mini", libero=False),
+    "libero_object_mixed": Suite("zipmo_sim.suites.libero.mixed", 300, **_BASKET),
+    "libero_spatial": Suite(_LIBERO, 300, **_BOWL),
+    "libero_object": Suite(_LIBERO, 300, **_BASKET),
+    "libero_goal": Suite(_LIBERO, 400),
+    "libero_10": Suite(_LIBERO, 600),
+    "libero_90": Suite(_LIBERO, 600),
+}
+
+
+def suite_entry(suite: str) -> Suite:
+    """Raises ValueError for an unknown suite, naming those there are."""
+    if suite not in SUITES:
+        raise ValueError(f"unknown suite {suite!r}; choose one of {', '.join(SUITES)}")
+    return SUITES[suite]
+
+
+def with_expert() -> list[str]:
+    """Names of the suites that have a scripted expert."""
+    return [name for name, entry in SUITES.items() if entry.expert]
 
 
 def _module(suite: str) -> ModuleType:
-    if suite not in _MODULES:
-        raise ValueError(f"unknown suite {suite!r}; choose one of {', '.join(_MODULES)}")
-    return importlib.import_module(_MODULES[suite])
-
-
-def suites() -> list[str]:
-    """Names of all suites."""
-    return list(_MODULES)
+    return importlib.import_module(suite_entry(suite).module)
 
 
 def tasks(suite: str) -> list[Task]:
@@ -45,7 +78,7 @@ def task(suite: str, name: str) -> Task:
 
 
 def make_env(
-    suite: str, task_name: str, image_every: int = 1, max_steps: int | None = None, **options
+    suite: str, task_name: str, image_every: int = 1, max_steps: int | None = None, **options: Any
 ) -> ManipulationEnv:
     """Environment of one task; options go to the suite's own make_env. Raises ValueError for unknown names.
 
@@ -55,6 +88,14 @@ def make_env(
     if max_steps is not None:
         chosen = replace(chosen, max_steps=max_steps)
     return _module(suite).make_env(chosen, image_every=image_every, **options)
+
+
+def expert_maker(suite: str) -> Callable[..., Any]:
+    """make_expert(env, rng, noise) of a suite. Raises ValueError where it has none, naming those that have."""
+    module = suite_entry(suite).expert
+    if module is None:
+        raise ValueError(f"no scripted expert for {suite}, only for {', '.join(with_expert())}")
+    return importlib.import_module(module).make_expert
 
 
 def render_settings(suite: str) -> RenderSettings:

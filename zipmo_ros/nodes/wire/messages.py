@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -10,16 +11,16 @@ from collections.abc import Sequence
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from zipmo_ros.runtime.commands import CONTROL_PERIOD, Command
+from zipmo_ros.contract.goal import goal_from_plain, goal_to_plain
+from zipmo_ros.contract.plan import MotionPlan, PlanSpec
+from zipmo_ros.contract.robot import RobotSpec
+from zipmo_ros.runtime.commands import Command
 
-IMAGE_SIZE = 128  # what the models were trained on
-JOINT_NAMES = (*(f"panda_joint{i}" for i in range(1, 8)), "panda_finger_joint1", "panda_finger_joint2")
-GRIPPER_JOINT = "gripper_opening"  # metres between the fingers
-BASE_FRAME = "world"
-MAX_INSTRUCTION = 1000  # characters
+_COLOURS = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}  # how channels become RGB
 
 
 def to_ns(stamp: Time) -> int:
@@ -47,30 +48,53 @@ def image_message(image: np.ndarray, stamp_ns: int, frame_id: str) -> Image:
     return _fill(Image(), image, stamp_ns, frame_id, "rgb8")
 
 
-def read_image(message: Image, size: int | None = IMAGE_SIZE) -> np.ndarray:
-    """Image uint8 [H, W, 3]; `size`: the side it must have (None: any)."""
-    if message.encoding != "rgb8":
-        raise ValueError(f"encoding is '{message.encoding}', expected 'rgb8'")
-    if size is not None and (message.height, message.width) != (size, size):
-        raise ValueError(f"image is {message.height} x {message.width}, expected {size} x {size}")
+def read_image(message: Image | CompressedImage) -> np.ndarray:
+    """Image uint8 RGB [H, W, 3] of its own size, of rgb8, bgr8 or a compressed one (JPEG, PNG)."""
+    if isinstance(message, CompressedImage):
+        import cv2  # not needed where images come raw
+
+        decoded = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+        if decoded is None:
+            raise ValueError(
+                f"a compressed image of format '{message.format}' with {len(message.data)} bytes is broken"
+            )
+        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+    if message.encoding not in _COLOURS:
+        raise ValueError(f"encoding is '{message.encoding}', expected one of {', '.join(_COLOURS)}")
     expected = message.height * message.width * 3
     if len(message.data) != expected or message.step != message.width * 3:
         raise ValueError(
             f"image holds {len(message.data)} bytes with rows of {message.step}, "
             f"expected {expected} with rows of {message.width * 3}"
         )
-    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+    pixels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+    return pixels[..., _COLOURS[message.encoding]]
 
 
-def embedding_message(z: np.ndarray, stamp_ns: int, frame_id: str) -> Image:
-    """32FC<C> message of a motion latent float32 [V, H, W, C], the views stacked along the height."""
-    z = np.ascontiguousarray(z, np.float32)
-    _, _, width, channels = z.shape
-    return _fill(Image(), z.reshape(-1, width, channels), stamp_ns, frame_id, f"32FC{channels}")
+def embedding_message(plan: MotionPlan, frame_id: str) -> Image:
+    """32FC<C> message of a plan's embedding [V, H, W, C], the views stacked along the height."""
+    embedding = np.ascontiguousarray(plan.embedding, np.float32)
+    _, _, width, channels = embedding.shape
+    return _fill(Image(), embedding.reshape(-1, width, channels), plan.stamp_ns, frame_id, f"32FC{channels}")
+
+
+def plan_info(plan: MotionPlan, planner: str) -> String:
+    """What an embedding does not say of itself: who planned, what the numbers are, their horizon, the goal."""
+    return String(data=json.dumps({"planner": planner, "plan": plan.spec.to_plain(), "goal": goal_to_plain(plan.goal)}))
+
+
+def read_plan(message: Image, info: String) -> MotionPlan:
+    """The plan of an embedding and of the newest info."""
+    try:
+        told = json.loads(info.data)
+        spec, goal = PlanSpec(**told["plan"]), goal_from_plain(told["goal"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"the plan's info can't be read: {error!r}") from error
+    return MotionPlan(to_ns(message.header.stamp), goal, spec, read_embedding(message, views=spec.shape[0])[None])
 
 
 def read_embedding(message: Image, views: int) -> np.ndarray:
-    """Motion latent float32 [V, H, W, C], finite."""
+    """Embedding float32 [V, H, W, C]."""
     match = re.fullmatch(r"32FC([1-9]\d*)", message.encoding)
     if match is None:
         raise ValueError(f"encoding is '{message.encoding}', expected '32FC<channels>'")
@@ -82,22 +106,18 @@ def read_embedding(message: Image, views: int) -> np.ndarray:
     expected = message.height * message.width * channels * 4
     if len(message.data) != expected:
         raise ValueError(f"embedding holds {len(message.data)} bytes, expected {expected}")
-    z = np.frombuffer(message.data, np.float32).reshape(views, -1, message.width, channels)
-    bad = int(np.count_nonzero(~np.isfinite(z)))
-    if bad:
-        raise ValueError(f"embedding holds {bad} numbers that are not finite")
-    return z
+    return np.frombuffer(message.data, np.float32).reshape(views, -1, message.width, channels)
 
 
-def joint_state_message(proprio: np.ndarray, stamp_ns: int) -> JointState:
-    """Message of proprioception [9]: 7 arm joints (rad) and 2 finger positions (m)."""
-    message = JointState(name=list(JOINT_NAMES), position=[float(value) for value in proprio])
+def joint_state_message(proprio: np.ndarray, stamp_ns: int, robot: RobotSpec) -> JointState:
+    """Message of proprioception, see RobotSpec."""
+    message = JointState(name=list(robot.proprio_names), position=[float(value) for value in proprio])
     message.header.stamp = to_stamp(stamp_ns)
-    message.header.frame_id = BASE_FRAME
+    message.header.frame_id = robot.base_frame
     return message
 
 
-def read_proprio(message: JointState, names: Sequence[str] = JOINT_NAMES) -> np.ndarray:
+def read_proprio(message: JointState, names: Sequence[str]) -> np.ndarray:
     """Proprioception float32 [len(names)], found by joint name, in the order of `names`."""
     if len(message.name) != len(message.position):
         raise ValueError(f"{len(message.name)} joint names with {len(message.position)} positions")
@@ -111,16 +131,16 @@ def read_proprio(message: JointState, names: Sequence[str] = JOINT_NAMES) -> np.
     return proprio
 
 
-def command_messages(command: Command, stamp_ns: int) -> tuple[TwistStamped, JointTrajectory]:
+def command_messages(command: Command, stamp_ns: int, robot: RobotSpec) -> tuple[TwistStamped, JointTrajectory]:
     """The two messages of a command: a twist in the base frame, and the gripper's opening to reach in one step."""
     twist = TwistStamped()
     twist.header.stamp = to_stamp(stamp_ns)
-    twist.header.frame_id = BASE_FRAME
+    twist.header.frame_id = robot.base_frame
     for vector, values in ((twist.twist.linear, command.linear), (twist.twist.angular, command.angular)):
         vector.x, vector.y, vector.z = map(float, values)
     point = JointTrajectoryPoint(positions=[float(command.gripper)])
-    point.time_from_start.nanosec = round(CONTROL_PERIOD * 1e9)
-    gripper = JointTrajectory(header=twist.header, joint_names=[GRIPPER_JOINT], points=[point])
+    point.time_from_start.nanosec = robot.period_ns
+    gripper = JointTrajectory(header=twist.header, joint_names=[robot.gripper_joint], points=[point])
     return twist, gripper
 
 
@@ -132,23 +152,18 @@ def read_twist(message: TwistStamped) -> tuple[np.ndarray, np.ndarray]:
     return linear, angular
 
 
-def read_gripper(message: JointTrajectory) -> float:
+def read_gripper(message: JointTrajectory, robot: RobotSpec) -> float:
     """Gripper opening in metres: the last point of the trajectory."""
-    if list(message.joint_names) != [GRIPPER_JOINT] or not message.points or len(message.points[-1].positions) != 1:
+    if (
+        list(message.joint_names) != [robot.gripper_joint]
+        or not message.points
+        or len(message.points[-1].positions) != 1
+    ):
         raise ValueError(
-            f"expected points of the one joint '{GRIPPER_JOINT}', got joints {list(message.joint_names)} "
+            f"expected points of the one joint '{robot.gripper_joint}', got joints {list(message.joint_names)} "
             f"with {len(message.points)} points"
         )
     opening = float(message.points[-1].positions[0])
     if not math.isfinite(opening):
         raise ValueError(f"gripper opening is not finite: {opening}")
     return opening
-
-
-def instruction_problem(text: str) -> str | None:
-    """Why a sentence can't be an instruction, or None."""
-    if not text.strip():
-        return "the instruction is empty"
-    if len(text) > MAX_INSTRUCTION:
-        return f"the instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are taken"
-    return None

@@ -5,18 +5,24 @@ from __future__ import annotations
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-VIEWS = ("agentview", "eye_in_hand")
-IMAGES = {view: f"{view}/image_raw" for view in VIEWS}
 JOINT_STATES = "joint_states"
 INSTRUCTION = "instruction"
-INSTRUCTION_IN_USE = "instruction_in_use"  # below the planner's own name
+INSTRUCTION_IN_USE = "instruction_in_use"  # below the name of the node that follows it
 MOTION_EMBEDDING = "motion_embedding"
+PLAN_INFO = "motion_embedding/info"
 OVERLAY = "motion_plan/overlay"
 TWIST = "command/twist"
 GRIPPER = "command/gripper"
 EPISODE = "episode"
 DIAGNOSTICS = "/diagnostics"
 CLOCK = "/clock"
+
+TRANSPORTS = ("raw", "compressed")  # of images: sensor_msgs/Image or CompressedImage
+
+
+def image_topic(view: str, transport: str = "raw") -> str:
+    """Topic of a camera."""
+    return f"{view}/image_raw" if transport == "raw" else f"{view}/image_raw/{transport}"
 
 
 def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, **more) -> QoSProfile:

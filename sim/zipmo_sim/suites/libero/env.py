@@ -17,23 +17,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from zipmo_sim.env import ROBOSUITE_OPTIONS, ManipulationEnv
+from zipmo_sim.env import ManipulationEnv, robosuite_options
 from zipmo_sim.failures import Delivery, DeliveryMonitor
 from zipmo_sim.rendering import RenderSettings, select_backend
+from zipmo_sim.suites import suite_entry
 from zipmo_sim.suites.libero.assets import asset_hash, find_assets, import_libero, task_folder
 from zipmo_sim.task import INIT_STATES, Task
 
-MAX_STEPS = {
-    "libero_spatial": 300,
-    "libero_object": 300,
-    "libero_goal": 400,
-    "libero_10": 600,
-    "libero_90": 600,
-}
-"""Control steps of an episode. The reference's evaluation allows 600 everywhere (suites.make_env(max_steps=600))."""
 RENDER = RenderSettings()
-NEAR_GOAL = {"libero_object": 0.08, "libero_spatial": 0.03}
-"""Of suites whose tasks all take one thing to one place: m from its middle, horizontally, that count as there."""
 
 _SCENE = re.compile(r"[A-Z_]+_SCENE\d+")
 _RESET_TRIES = 100
@@ -41,11 +32,10 @@ _RESET_TRIES = 100
 
 @cache
 def _tasks(suite: str) -> tuple[Task, ...]:
-    if suite not in MAX_STEPS:
-        raise ValueError(f"unknown LIBERO suite {suite!r}; choose one of {', '.join(MAX_STEPS)}")
+    max_steps = suite_entry(suite).max_steps
     entries = import_libero("benchmark", need_assets=False).task_maps[suite].values()
     return tuple(
-        Task(suite, index, entry.name, entry.language, _scene(suite, entry.name), MAX_STEPS[suite])
+        Task(suite, index, entry.name, entry.language, _scene(suite, entry.name), max_steps)
         for index, entry in enumerate(entries)
     )
 
@@ -108,7 +98,7 @@ class Aim:
 
 def _aim(task: Task) -> Aim:
     problem = _problem(task.suite, task.name)
-    return Aim(tuple(problem["goal_state"]), tuple(problem["obj_of_interest"]), NEAR_GOAL.get(task.suite))
+    return Aim(tuple(problem["goal_state"]), tuple(problem["obj_of_interest"]), suite_entry(task.suite).near_goal)
 
 
 def put_stored_state(robosuite: Any, state: np.ndarray) -> None:
@@ -268,5 +258,5 @@ def _build(task: Task, assets: Path) -> Any:
         robots=["Panda"],
         controller_configs=robosuite.load_controller_config(default_controller="OSC_POSE"),
         initialization_noise=None,
-        **ROBOSUITE_OPTIONS,
+        **robosuite_options(),
     )

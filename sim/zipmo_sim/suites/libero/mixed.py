@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from zipmo_sim.rendering import RenderSettings
+from zipmo_sim.suites import suite_entry
 from zipmo_sim.suites.libero import env as libero_env
 from zipmo_sim.suites.libero.assets import find_assets
-from zipmo_sim.suites.libero.env import NEAR_GOAL, RENDER, Aim, LiberoEnv, bddl_file, init_states, put_stored_state
+from zipmo_sim.suites.libero.env import RENDER, Aim, LiberoEnv, bddl_file, init_states, put_stored_state
 from zipmo_sim.task import INIT_STATES, Task
 
 __all__ = ["RENDER", "arrangements", "make_env", "tasks"]
@@ -106,4 +107,4 @@ def make_env(
 
 def _aim(thing: str) -> Aim:
     goal = ["in", f"{thing}_1", "basket_1_contain_region"]
-    return Aim((goal,), (f"{thing}_1", "basket_1"), NEAR_GOAL[_ORIGIN])
+    return Aim((goal,), (f"{thing}_1", "basket_1"), suite_entry(SUITE).near_goal)

@@ -8,8 +8,8 @@ import numpy as np
 from robosuite.models.arenas import Arena
 from robosuite.models.objects import BoxObject, BreadObject, CanObject, MilkObject, MujocoObject
 
-from zipmo_sim.env import ManipulationEnv
-from zipmo_sim.failures import Delivery, DeliveryMonitor, FailureMonitor, TurnMonitor
+from zipmo_sim.env import FailureMonitor, ManipulationEnv
+from zipmo_sim.failures import Delivery, DeliveryMonitor, TurnMonitor
 from zipmo_sim.suites.mini.table import TABLE_TOP, TableScene, add_body, add_geom
 
 GROCERIES = {"milk": MilkObject, "can": CanObject, "bread": BreadObject}

@@ -4,10 +4,10 @@ from functools import partial
 
 from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.rendering import RenderSettings, select_backend
+from zipmo_sim.suites import suite_entry
 from zipmo_sim.task import Task
 
 SUITE = "mini"
-MAX_STEPS = 200
 INIT_STATES = 1000  # layouts are drawn by number, so there are as many as a collection asks for
 RENDER = RenderSettings(shadows=False)
 
@@ -34,7 +34,7 @@ def goal(task: Task) -> tuple[str, ...]:
 def tasks(suite: str = SUITE) -> list[Task]:
     """The ten tasks: six with bins, two with blocks, two with the lever."""
     return [
-        Task(suite, index, name, language, scene, MAX_STEPS, INIT_STATES)
+        Task(suite, index, name, language, scene, suite_entry(suite).max_steps, INIT_STATES)
         for index, (scene, _, name, language) in enumerate(_ROWS)
     ]
 

@@ -10,7 +10,7 @@ from robosuite.models.arenas import Arena, TableArena
 from robosuite.models.objects import MujocoObject
 from robosuite.models.tasks import ManipulationTask
 
-from zipmo_sim.env import ROBOSUITE_OPTIONS
+from zipmo_sim.env import robosuite_options
 
 TABLE_TOP = 0.8
 _ROBOT_BASE = (-0.56, 0.0, 0.912)
@@ -54,7 +54,7 @@ class TableScene(SingleArmEnv):
             mount_types=None,  # the stock pedestal has 33 000 triangles
             controller_configs=load_controller_config(default_controller="OSC_POSE"),
             initialization_noise={"magnitude": 0.03, "type": "gaussian"},
-            **ROBOSUITE_OPTIONS,
+            **robosuite_options(),
         )
 
     def _load_model(self) -> None:

@@ -1,0 +1,78 @@
+"""Who acts in an evaluation without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from zipmo_ros.contract.protocols import Execution, Planner, Policy
+from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.models import load_planner, load_policy
+from zipmo_ros.runtime.agent import RecedingHorizonAgent
+from zipmo_ros.runtime.ensembling import TemporalEnsemble
+from zipmo_ros.runtime.horizon import Horizon
+
+if TYPE_CHECKING:
+    from zipmo_ros.evaluation.rollout import Agent, MakeAgent
+    from zipmo_ros.evaluation.runners import Settings
+    from zipmo_sim.env import ManipulationEnv
+
+
+def build_agent(settings: Settings) -> MakeAgent:
+    """What makes the agent of an environment; the models are loaded once. Its threads are the nodes': equal actions."""
+    return AGENTS[settings.oracle](settings)
+
+
+def _planner(settings: Settings) -> Planner:
+    return load_planner(settings.planner, settings.checkpoint, load_robot(), Execution(steps=settings.nfe))
+
+
+def _policy(settings: Settings) -> Policy:
+    return load_policy(settings.policy, settings.checkpoint, load_robot(), Execution())
+
+
+def _receding(settings: Settings, planner: Planner | None, policy: Policy) -> Agent:
+    horizon = Horizon(TemporalEnsemble(mode=settings.ensemble), settings.replan_every, load_robot())
+    return RecedingHorizonAgent(planner, policy, horizon, settings.seed)
+
+
+def _whole(settings: Settings) -> MakeAgent:
+    """The policy, with the planner if it needs a plan."""
+    policy = _policy(settings)
+    planner = _planner(settings) if policy.spec.plan else None
+    return lambda env: _receding(settings, planner, policy)
+
+
+def _expert(settings: Settings) -> MakeAgent:
+    from zipmo_ros.evaluation.oracles import ExpertAgent
+
+    return lambda env: ExpertAgent(env, settings.seed)
+
+
+def _tracks(settings: Settings) -> MakeAgent:
+    from zipmo_ros.evaluation.oracles import ExpertAgent, Guided, TrackPlanner
+    from zipmo_ros.motion.checkpoint import load, read_description
+    from zipmo_ros.motion.zipmo.vae import TrackVAE
+
+    vae, policy = load(settings.checkpoint / "vae", TrackVAE), _policy(settings)
+    points = read_description(settings.checkpoint / "vae")["meta"].get("points_in", 40)
+
+    def make(env: ManipulationEnv) -> Agent:
+        expert = ExpertAgent(env, settings.seed)
+        return Guided(expert, _receding(settings, TrackPlanner(expert, vae, points), policy))
+
+    return make
+
+
+def _plans(settings: Settings) -> MakeAgent:
+    from zipmo_ros.evaluation.oracles import Beside, ExpertAgent
+
+    watcher = _whole(settings)
+    return lambda env: Beside(ExpertAgent(env, settings.seed), watcher(env))
+
+
+# Who acts, by oracle=...; see oracles.py.
+AGENTS: dict[str, Callable[[Settings], MakeAgent]] = {
+    "none": _whole, "expert": _expert, "tracks": _tracks, "plans": _plans,
+}  # fmt: skip
+EXPERT_ORACLES = ("expert", "tracks", "plans")

@@ -1,0 +1,136 @@
+"""ZipMo behind the contract: an observation and a goal -> a motion embedding -> point tracks, in numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from zipmo_ros.contract.goal import Goal, Pokes
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.plan import HORIZON, MotionPlan, PlanSpec
+from zipmo_ros.contract.protocols import Execution, PlannerSpec
+from zipmo_ros.contract.robot import RobotSpec
+from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.flow import Velocity, euler, plan_noise, schedule
+from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
+from zipmo_ros.motion.zipmo.vae import TrackVAE
+
+SURE = 0.5  # least confidence of a place that is shown
+
+
+def planned_velocity(network: MotionPlanner, conditioning: Conditioning, steps: int) -> Velocity:
+    """The planner's velocity on a fixed schedule: adaptive norms of all steps are computed at once, ahead."""
+    times = schedule(steps)
+    gains = dict(zip(times, network.scheduled_gains(times, conditioning), strict=True))
+    return lambda z, t: network.velocity(z, t, conditioning, gains[t])
+
+
+class ZipmoPlanner:
+    """A Planner (contract.protocols) of autoencoder and flow-matching network. It keeps no state between plans.
+
+    Raises ValueError if the two were not made for each other, or for another number of views than `views`.
+    """
+
+    def __init__(
+        self, vae: TrackVAE, network: MotionPlanner, views: Sequence[str], period_ns: int, execution: Execution
+    ):
+        config = network.config
+        ours, theirs = ((c.latent_grid, c.latent_channels) for c in (vae.config, config))
+        if ours != theirs:
+            raise ValueError(f"autoencoder and planner disagree on the latent's (grid, channels): {ours} and {theirs}")
+        if len(views) != config.views:
+            raise ValueError(f"this planner looks at {config.views} views, the robot has {', '.join(views)}")
+        self.vae, self.network = vae.eval(), network.eval()
+        self.steps = execution.steps or config.steps
+        self._dtype = getattr(torch, execution.dtype)
+        plan = PlanSpec(
+            "latents",
+            (config.views, config.latent_grid, config.latent_grid, config.latent_channels),
+            HORIZON,
+            period_ns,
+        )
+        self.spec = PlannerSpec("zipmo", plan, tuple(views), config.image.image_size)
+
+    @classmethod
+    def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution) -> ZipmoPlanner:
+        """From BUNDLE/vae and BUNDLE/planner. Raises CheckpointError (a ValueError) for what does not fit."""
+        bundle = Path(bundle)
+        vae = checkpoint.load(bundle / "vae", TrackVAE, execution.device)
+        network = checkpoint.load(bundle / "planner", MotionPlanner, execution.device)
+        return cls(vae, network, robot.views, robot.period_ns, execution)
+
+    def reset(self) -> None:
+        """Nothing is kept."""
+
+    def observe(self, observation: Observation) -> None:
+        """Nothing is kept."""
+
+    @torch.no_grad()
+    def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
+        """Latents of `samples` futures; the noise is keyed by seed and stamp, and the first is that of samples=1."""
+        config = self.network.config
+        images = self._tensor(observation.stacked(self.spec.views))[None]
+        step = torch.tensor([observation.step], device=self._device) if config.step_token else None
+        shape = (samples, config.latent_tokens, config.latent_channels)
+        noise = self._tensor(plan_noise(seed, observation.stamp_ns, shape))
+        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
+            conditioning = self.network.condition(images, **self._wanted(goal), step=step)
+            z = euler(planned_velocity(self.network, conditioning, self.steps), noise, self.steps)
+        embeddings = z.float().reshape(samples, *self.spec.plan.shape).cpu().numpy()
+        return MotionPlan(observation.stamp_ns, goal, self.spec.plan, embeddings)
+
+    @torch.no_grad()
+    def show(self, plan: MotionPlan, observation: Observation, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See contract.protocols.Visible; the places are where the image encoder points, if it does."""
+        images = observation.stacked(self.spec.views)
+        tracks = self.decode(plan.embedding, images, queries)
+        if isinstance(plan.goal, Pokes):
+            return tracks, np.empty((len(images), 0, 2), np.float32)
+        text = self._wanted(plan.goal)["text"]
+        _, pointing = self.network.image_encoder.look(self._tensor(images)[None], text)
+        if pointing is None:
+            return tracks, np.empty((len(images), 0, 2), np.float32)
+        sure = pointing.confidence() >= SURE
+        return tracks, torch.where(sure[..., None], pointing.best(), torch.nan)[0].cpu().numpy()
+
+    @torch.no_grad()
+    def decode(self, latents: np.ndarray, images: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """Latents [V, H, W, C], start frames uint8 [V, H, W, 3], queries [V, Q, 2] -> tracks [V, Q, T, 2]."""
+        if latents.shape != self.spec.plan.shape:
+            raise ValueError(f"an embedding must have shape {self.spec.plan.shape}, got {latents.shape}")
+        flat = self.vae.denormalise(rearrange(self._tensor(latents).float(), "v h w c -> v (h w) c"))
+        tracks = self.vae.decode(
+            flat, self._tensor(queries).float(), self._tensor(images), steps=self.spec.plan.horizon
+        )
+        return tracks.cpu().numpy()
+
+    def _wanted(self, goal: Goal) -> dict[str, Tensor]:
+        """The goal as the network takes it. Raises ValueError for the other kind."""
+        if isinstance(goal, Pokes) != (self.network.config.text is None):
+            takes = "pokes" if self.network.config.text is None else "a sentence"
+            raise ValueError(f"this planner is conditioned by {takes}, got {goal}")
+        if isinstance(goal, Pokes):
+            return {"pokes": torch.tensor(goal.rows, dtype=torch.float32, device=self._device)[None]}
+        return {"text": embed_sentences([goal.text], self.network.config.text.encoder).to(self._device)}
+
+    @property
+    def _device(self) -> torch.device:
+        return self.network.latent_pos.device
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+
+@torch.no_grad()
+def encode_tracks(vae: TrackVAE, tracks: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Tracks [V, N, T, 2] and their start frames uint8 [V, H, W, 3] -> normalised latents float32 [V, H, W, C]."""
+    device, config = vae.latent_mean.device, vae.config
+    given, seen = (torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in (tracks, images))
+    latents = vae.normalise(vae.encode(given.float(), seen).mean)
+    return latents.reshape(-1, config.latent_grid, config.latent_grid, config.latent_channels).cpu().numpy()
