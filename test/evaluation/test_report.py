@@ -121,7 +121,7 @@ def test_the_ladder_is_of_the_same_episodes_and_plans_is_no_success_rate(report)
 def test_words_are_side_by_side(report, written):
     text = report().read_text()
     header, _, *table = rows(text, "Whether words steer it: mini")
-    assert header == ["task", "its own sentence", "in other words", "told it in another task's set-up"]
+    assert header == ["task", "its own sentence", "reworded", "in another task's set-up"]
     swap = json.loads((written / "swap.json").read_text())["episodes"]
     left = [episode["success"] for episode in swap if episode["instructed_task"] == "turn_lever_left"]
     assert table[0][3] == f"{sum(left)} of {len(left)}"
