@@ -7,7 +7,8 @@ import pytest
 
 from zipmo_ros.contract.share import bundle_path
 from zipmo_ros.evaluation.episodes import draw_episodes
-from zipmo_ros.evaluation.runners import Settings, build_agent, run_parallel
+from zipmo_ros.evaluation.parallel import run_parallel
+from zipmo_ros.evaluation.runners import Settings, build_agent
 from zipmo_sim.suites import tasks
 
 pytestmark = pytest.mark.slow

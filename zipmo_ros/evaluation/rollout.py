@@ -9,7 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from zipmo_ros.evaluation.episodes import Episode, Outcome
+from zipmo_ros.evaluation.episodes import Episode
+from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.runtime.stamps import observation_stamp
 from zipmo_sim.env import VIEWS, ManipulationEnv
 from zipmo_sim.suites import make_env

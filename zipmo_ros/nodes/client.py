@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from zipmo_ros.evaluation.episodes import Episode, Outcome
+from zipmo_ros.evaluation.episodes import Episode
+from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.nodes.graph import GRAPHS, Graph
 from zipmo_ros.nodes.processes import GraphProcesses
 from zipmo_ros.runtime.commands import Command, to_action
