@@ -13,7 +13,6 @@ from zipmo_ros.evaluation.episodes import draw_episodes
 from zipmo_ros.evaluation.journal import Journal, run_identity
 from zipmo_ros.evaluation.outcomes import Outcome, summarise
 from zipmo_ros.evaluation.parallel import run_parallel
-from zipmo_ros.evaluation.results import write_json
 from zipmo_sim.suites import tasks
 
 WORKERS = 2
@@ -54,11 +53,13 @@ runners.RUNNERS.update(stub=stub, die=die, refuse=refuse)
 
 
 def main(folder: Path, via: str, episodes: int) -> None:
-    chosen = tasks("mini")[:4] if via == "stub" else [task for task in tasks("mini") if task.name == "turn_lever_left"]
+    from zipmo_ros.evaluation.results import write_json  # takes torch, and a worker process would import it as well
+
+    chosen = tasks("mini")[:3] if via == "stub" else [task for task in tasks("mini") if task.name == "turn_lever_left"]
     settings = runners.Settings("mini", folder, Via(via), 7, 2, 4, "intended", oracle="expert")
     drawn = draw_episodes(chosen, episodes, seed=7)
     with Journal(folder / "report.episodes.jsonl", run_identity(settings, drawn, {})) as journal:
-        outcomes = run_parallel(settings, drawn, WORKERS, lambda outcome: None, journal)
+        outcomes = run_parallel(settings, drawn, WORKERS if via == "stub" else 1, lambda outcome: None, journal)
     write_json(folder / "report.json", summarise(outcomes, suite="mini", via=via, seed=7))
 
 

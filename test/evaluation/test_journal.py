@@ -150,13 +150,13 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
     pauses = [random.Random(3).uniform(0, 0.15) for _ in range(4)]
-    killed = killed_until_done(tmp_path / "killed", "stub", 30, pauses)
-    assert killed == killed_until_done(tmp_path / "whole", "stub", 30, [])
+    killed = killed_until_done(tmp_path / "killed", "stub", 20, pauses)
+    assert killed == killed_until_done(tmp_path / "whole", "stub", 20, [])
     outcomes = killed["episodes"]
-    assert len({one["number"] for one in outcomes}) == len(outcomes) == 120
+    assert len({one["number"] for one in outcomes}) == len(outcomes) == 60
     finished = [json.loads(line)["number"] for line in lines(tmp_path / "killed") if json.loads(line)["error"] is None]
     crashes = [one["number"] for one in outcomes if one["error"]]
-    assert len(finished) == len(set(finished)) == 120 - len(crashes)
+    assert len(finished) == len(set(finished)) == 60 - len(crashes)
     starts = (tmp_path / "killed/starts.txt").read_text().split()
     again = [number for number in starts if int(number) not in crashes]
     assert len(again) - len(finished) <= WORKERS * len(pauses)
@@ -166,6 +166,6 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(tmp_path):
 def test_the_expert_killed_in_the_simulator_ends_as_if_it_had_not_been(tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    killed = killed_until_done(tmp_path / "killed", "direct", 4, [random.Random(5).uniform(0, 1)])
-    assert killed == killed_until_done(tmp_path / "whole", "direct", 4, [])
+    killed = killed_until_done(tmp_path / "killed", "direct", 3, [random.Random(5).uniform(0, 1)])
+    assert killed == killed_until_done(tmp_path / "whole", "direct", 3, [])
     assert killed["success_rate"] == 1.0
