@@ -10,8 +10,8 @@ from window_stubs import make_windows
 
 from zipmo_ros.apps import cli, evaluate
 from zipmo_ros.data import windows as dataset
-from zipmo_ros.evaluation.episodes import Outcome
 from zipmo_ros.evaluation.origin import STAND_IN_ASSETS
+from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner

@@ -122,6 +122,21 @@ class Recorder:
         return ramp(plan.images["agentview"][0, 0, 0] / 1000 + observation.proprio[0])
 
 
+def test_numbers_of_episodes_never_meet():
+    for span, turns in ((1000, 15), (25, 30)):  # a start from every state; figures, beyond a task's first thousand
+        numbers = {
+            episode_number(task, state, turn, span)
+            for task in range(0, 130, 3)
+            for turn in range(turns)
+            for state in range(span)
+        }
+        assert len(numbers) == 44 * turns * span
+    assert episode_number(129, 999, 14, 1000) < 2_000_000
+    for beyond in ((0, 0, 16, 1000), (130, 0), (-1, 0), (0, -1)):
+        with pytest.raises(ValueError, match="no episode number"):
+            episode_number(*beyond)
+
+
 def test_agent_plans_with_the_observation_that_is_due():
     models = Recorder()
     agent = RecedingHorizonAgent(models, models, Horizon(NewestOnly(), 3, ROBOT), seed=5)
