@@ -1,6 +1,9 @@
 """The graphs that can be started: their nodes, and the arguments a user may give.
 
-The one table behind both `zipmo up` and the launch files; it imports neither ROS nor the nodes.
+The one table behind `zipmo up`, the launch files, and what `zipmo eval` and `zipmo demo` tell a graph. An argument has
+the name of the nodes' parameter and of the commands' key that mean the same. "Not said" is null to a command, and "" to
+an argument, which leaves the parameter alone; a ROS parameter can't be null and says it by 0 or "".
+It imports neither ROS nor the nodes.
 """
 
 from __future__ import annotations
@@ -98,7 +101,7 @@ GRAPHS = {
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
             Argument("init_state", "", "initial state of the scene, from 0", (("sim", "init_state"),)),
             Argument("seed", "", "seed of the environment and of the plans' noise",
-                     (("sim", "seed"), ("planner", "noise_seed"))),
+                     _everywhere("seed", ("sim", "planner"))),
             Argument("mode", "lockstep", "lockstep: the simulator waits for each command; realtime: 20 Hz",
                      _everywhere("mode", ("sim", "policy")), ("lockstep", "realtime")),
             Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
@@ -107,7 +110,7 @@ GRAPHS = {
                      (("sim", "image_every"),)),
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
-            Argument("nfe", "", "Euler steps of a plan", (("planner", "sampling_steps"),)),
+            Argument("nfe", "", "Euler steps of a plan, where not the checkpoint's own number", (("planner", "nfe"),)),
             Argument("ensemble", "", "how chunks that overlap are blended", (("policy", "ensemble"),),
                      ("", "intended", "official")),
             Argument("autoreset", "", "start an episode at once and after each end",

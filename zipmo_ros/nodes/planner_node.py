@@ -75,7 +75,7 @@ class PlannerNode(ManagedNode):
     def _warm_up(self) -> None:
         """The first plan pays for lazy set-up; nobody should wait for it."""
         images = np.zeros((len(topics.VIEWS), convert.IMAGE_SIZE, convert.IMAGE_SIZE, 3), np.uint8)
-        self._plan(_Request(0, images, "warm up"), seed=0, steps=self.settings.sampling_steps)
+        self._plan(_Request(0, images, "warm up"), seed=0, steps=self.settings.nfe)
 
     def unload(self) -> None:
         self._generator = self._hash = None
@@ -132,7 +132,7 @@ class PlannerNode(ManagedNode):
                               f"{stamp_ns / 1e9:.2f} s; starting afresh")  # fmt: skip
         finished = self._planned is not None
         self._requested, self._planned = request, None
-        seed, steps = self.settings.noise_seed, self.settings.sampling_steps
+        seed, steps = self.settings.seed, self.settings.nfe
         replaced = self.submit(lambda: self._plan(request, seed, steps),
                                lambda done: self._on_plan(request, *done), self._on_failure)  # fmt: skip
         self._drops += replaced and not finished  # else it replaced an overlay

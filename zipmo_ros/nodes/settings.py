@@ -19,10 +19,9 @@ class PlannerParameters:
                            minimum=1, maximum=256, read_only=True)  # fmt: skip
     replan_every: int = setting(2, "Control steps between two plans; images that come sooner are not planned for",
                                 minimum=1, maximum=16)  # fmt: skip
-    noise_seed: int = setting(0, "Seed of the sampling noise; the same seed and stamp give the same plan",
-                              minimum=0, maximum=2**31 - 1)  # fmt: skip
-    sampling_steps: int = setting(0, "Euler steps of a plan; 0: as many as the checkpoint says",
-                                  minimum=0, maximum=1000)  # fmt: skip
+    seed: int = setting(0, "Seed of the sampling noise; the same seed and stamp give the same plan",
+                        minimum=0, maximum=2**31 - 1)  # fmt: skip
+    nfe: int = setting(0, "Euler steps of a plan; 0: as many as the checkpoint says", minimum=0, maximum=1000)
     overlay_points: int = setting(12, "Points per axis and view whose planned tracks the overlay shows",
                                   minimum=1, maximum=64)  # fmt: skip
     autostart: bool = setting(True, "Configure and activate without a lifecycle manager", read_only=True)
