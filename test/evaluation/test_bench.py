@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from zipmo_ros.apps import bench, cli
-from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps import cli
+from zipmo_ros.evaluation import bench
 from zipmo_ros.evaluation.plan_variants import applicable, plan, plan_without
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig
@@ -108,15 +108,6 @@ def test_report(tmp_path, capsys):
         assert len(bench.differing(report)) == 1
 
 
-def test_help_describes_every_key(capsys):
-    keys = list(load("bench", []))
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["bench", "--help"])
-    assert stop.value.code == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert all(any(line.startswith(f"{key}:") for line in lines) for key in keys)
-
-
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -124,7 +115,10 @@ def test_help_describes_every_key(capsys):
         (["loop"], "zipmo bench plan"),
         (["plan", "sizes=[huge]"], "huge"),
         (["plan", "checkpoint=/nowhere"], "/nowhere"),
-        (["plan", "nfe=[0]", "checkpoint=random"], "positive"),
+        (["plan", "nfe=[0]", "checkpoint=random"], "nfe[0] must be a whole number from 1 to 1000, got 0"),
+        (["plan", "nfe=[]", "checkpoint=random"], "nfe must be a list, each a whole number"),
+        (["plan", "sizes=[base,nano]", "checkpoint=/nowhere"], "/nowhere"),
+        (["plan", "device=gpu9"], "device must be"),
         (["plan", "repetitons=3"], "repetitons"),
     ],
 )

@@ -8,8 +8,10 @@ import pytest
 import torch
 from window_stubs import make_windows
 
-from zipmo_ros.apps import cli, evaluate
+from zipmo_ros.apps import cli
+from zipmo_ros.apps import evaluate as command
 from zipmo_ros.data import windows as dataset
+from zipmo_ros.evaluation import evaluate
 from zipmo_ros.evaluation.episodes import Outcome
 from zipmo_ros.evaluation.origin import STAND_IN_ASSETS
 from zipmo_ros.motion import checkpoint
@@ -45,7 +47,7 @@ def written(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate, "run_parallel", run)
-        patch.setattr(evaluate, "plot_failures", lambda report, path: None)
+        patch.setattr(command, "plot_failures", lambda report, path: None)
         evaluation("mini", "via=ros")
         evaluation("quick", "via=ros", "nfe=1")
         evaluation("swap", "via=ros", "instruction=swap")
