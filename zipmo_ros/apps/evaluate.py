@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from zipmo_ros.apps.configuration import Count, EulerSteps, Names, load, plain
+from zipmo_ros.apps.configuration import Count, EulerSteps, Names, Seed, load, plain
 from zipmo_ros.evaluation.episodes import STATES, table
 from zipmo_ros.evaluation.evaluate import TELL, choose_episodes, evaluate, identity, resolve
 from zipmo_ros.evaluation.origin import request as asked
@@ -25,7 +25,7 @@ class LoopRequest:
 
     suite: str
     checkpoint: str | None
-    seed: int
+    seed: Seed
     replan_every: Count
     nfe: EulerSteps | None
     ensemble: Mode
