@@ -11,7 +11,7 @@ import yaml
 from zipmo_ros.apps import bench, cli, collect, demo, evaluate, motion, report
 from zipmo_ros.apps.configuration import Count, Names, Range, load, plain, typed
 from zipmo_ros.contract.share import share_path
-from zipmo_ros.nodes.client import GraphDriver
+from zipmo_ros.evaluation.over_ros import graph_arguments
 from zipmo_ros.nodes.graph import GRAPHS
 
 REQUESTS = {"eval": evaluate.Request, "demo": demo.Request, "collect": collect.Request, "motion": motion.Request,
@@ -128,15 +128,10 @@ def test_what_a_command_shares_with_the_graph_has_one_name(name):
 
 def test_all_that_a_run_tells_the_graph_is_an_argument_of_that_name():
     request = load("eval", ["seed=3", "nfe=5", "max_steps=77", "ensemble=official"], evaluate.Request)
-    settings, asked = request.settings("ros", max_steps=request.max_steps), set()
-
-    class Listening:
-        def __getattr__(self, name):
-            asked.add(name)
-            return getattr(settings, name)
-
-    values = GraphDriver(Listening())._values
-    assert {"seed", "nfe", "max_steps", "ensemble", "checkpoint"} <= asked
-    for key in asked:
+    settings = request.settings("ros", max_steps=request.max_steps)
+    given = graph_arguments(settings)
+    assert {"seed", "nfe", "max_steps", "ensemble", "checkpoint", "planner", "policy"} <= set(given)
+    values = GRAPHS["sim"].values(given)
+    for key in given:
         told = getattr(settings, key)
         assert values[key] == ("" if told is None else str(told)), key

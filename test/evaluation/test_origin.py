@@ -22,7 +22,7 @@ from zipmo_ros.motion.checkpoint import content_hash
 def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
     ran = []
 
-    def run(settings, episodes, workers, progress):
+    def run(settings, episodes, workers, progress, journal):
         ran.append(settings)
         return [Outcome.of(e, success=True, original_success=True, steps=9, plan_ms=20.0) for e in episodes]
 
@@ -45,7 +45,7 @@ def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
 
 
 def test_the_suites_own_limit_is_the_protocol(tmp_path, monkeypatch):
-    def run(settings, episodes, workers, progress):
+    def run(settings, episodes, workers, progress, journal):
         return [Outcome.of(e, success=False, original_success=False, steps=200, failure="timeout") for e in episodes]
 
     monkeypatch.setattr(evaluate, "run_parallel", run)
@@ -62,7 +62,7 @@ def test_the_number_of_steps_that_nobody_asked_for_is_the_checkpoints(tmp_path, 
     description["config"]["steps"] = 10
     (bundle / "planner/config.json").write_text(json.dumps(description))
 
-    def run(settings, episodes, workers, progress):
+    def run(settings, episodes, workers, progress, journal):
         ran.append(settings)
         return [Outcome.of(e, success=True, original_success=True, steps=9) for e in episodes]
 

@@ -22,7 +22,7 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 CHANCES = {"expert": 1.0, "tracks": 0.9, "plans": 1.0, "none": 0.6, "bc": 0.3}
 
 
-def run(settings, episodes, workers, progress):
+def run(settings, episodes, workers, progress, journal):
     """Outcomes by lot, worse with every rung."""
     outcomes = []
     for episode in episodes:

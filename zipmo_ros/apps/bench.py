@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from zipmo_ros.apps.configuration import Count, EulerSteps, Range, load, plain
+from zipmo_ros.apps.configuration import Count, EulerSteps, Range, Seed, load, plain
 from zipmo_ros.evaluation.bench import PRESETS, bench, differing
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_bench
@@ -26,7 +26,7 @@ class Request:
     base_repetitions: Count
     threads: Count | None
     device: str
-    seed: int
+    seed: Seed
     out: Path
 
 

@@ -23,6 +23,7 @@ class Range(NamedTuple):
 
 
 Count = Annotated[int, Range(1)]
+Seed = Annotated[int, Range(0, 2**31 - 1)]
 EulerSteps = Annotated[int, Range(1, 1000)]
 Names = Literal["all"] | tuple[str, ...]  # also given as a,b
 _TOLD = {
@@ -129,7 +130,7 @@ def _told(hint: Any) -> str:
         return " or ".join(map(_told, parts))
     if kind is Annotated:
         least, most = parts[1]
-        bounds = f"from {least:g}" + (f" to {most:g}" if most < float("inf") else "")
+        bounds = f"from {least}" + (f" to {most}" if most < float("inf") else "")
         return f"{_told(parts[0])}{', its length' if get_origin(parts[0]) is tuple else ''} {bounds}"
     if kind is tuple:
         return f"a list, each {_told(parts[0])}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from zipmo_ros.apps.configuration import Count, EulerSteps, Names, load, plain
+from zipmo_ros.apps.configuration import Count, EulerSteps, Names, Seed, load, plain
 from zipmo_ros.evaluation.agents import AGENTS
 from zipmo_ros.evaluation.episodes import STATES
 from zipmo_ros.evaluation.evaluate import TELL, choose_episodes, evaluate, identity, resolve
@@ -31,7 +31,7 @@ class LoopRequest:
     checkpoint: str | None
     planner: str | None
     policy: str | None
-    seed: int
+    seed: Seed
     replan_every: Count
     nfe: EulerSteps | None
     ensemble: Mode

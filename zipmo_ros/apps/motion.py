@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from zipmo_ros.apps.configuration import Count, EulerSteps, load, plain
+from zipmo_ros.apps.configuration import Count, EulerSteps, Seed, load, plain
 from zipmo_ros.evaluation.motion_report import (
     AUTOENCODER_COLUMNS,
     PROTOCOL,
@@ -31,7 +31,7 @@ class Request:
     windows: Count
     samples: Count
     nfe: EulerSteps | None
-    seed: int
+    seed: Seed
     max_demos: Count | None
     device: str
     out: Path
