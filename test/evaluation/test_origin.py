@@ -11,8 +11,9 @@ from zipmo_ros.apps import cli, evaluate
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.contract.share import bundle_path
 from zipmo_ros.evaluation.episodes import Outcome
-from zipmo_ros.evaluation.origin import STAND_IN_ASSETS, machine, shown, visuals
+from zipmo_ros.evaluation.origin import machine, shown, visuals
 from zipmo_ros.motion.checkpoint import content_hash
+from zipmo_sim.suites.libero.assets import ORIGINAL, STAND_INS
 
 
 def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
@@ -50,9 +51,11 @@ def test_the_suites_own_limit_is_the_protocol(tmp_path, monkeypatch):
     assert (report["protocol"], report["max_steps"]) == ("zipmo-mini-v1", None)
 
 
-def test_stand_in_visuals_are_named_by_the_assets_hash():
-    assert [visuals(digest) for digest in STAND_IN_ASSETS] == ["stand-in visuals"]
-    assert visuals("0" * 64) is None
+def test_visuals_other_than_the_originals_are_named_by_the_assets_hash():
+    assert [visuals("libero_goal", digest) for digest in STAND_INS] == ["stand-in visuals"]
+    assert visuals("libero_goal", ORIGINAL) is None
+    assert visuals("libero_goal", "0123456789abcdef") == "assets 0123456789ab, not known as LIBERO's originals"
+    assert visuals("mini", "0123456789abcdef") is None
 
 
 def test_the_machine_is_a_class_without_a_name():

@@ -162,7 +162,7 @@ def main(argv: list[str]) -> int:
     plot_failures(report, out.with_suffix(".png"))
     print(table(report))
     notes = [f"oracle: {settings.oracle}", f"ensembling: {settings.ensemble}", f"protocol {report['protocol']}",
-             visuals(report["hashes"]["assets"])]  # fmt: skip
+             visuals(report["suite"], report["hashes"]["assets"])]  # fmt: skip
     print("; ".join(note for note in notes if note))
     print(f"written to {out} and {out.with_suffix('.png')}")
     return int(report["crashes"] > 0)
