@@ -70,11 +70,11 @@ def find_assets(assets: str | Path | None = None) -> Path:
         raise AssetsNotFoundError(f"{error} {_WHAT_TO_DO}") from error
 
 
-def assets_available(assets: str | Path | None = None) -> str | None:
+def assets_available() -> str | None:
     """None when LIBERO can be used, else the reason why not (to skip a test with)."""
     try:
         _library()
-        find_assets(assets)
+        find_assets()
     except (AssetsNotFoundError, LiberoNotInstalledError) as error:
         return str(error)
     return None
