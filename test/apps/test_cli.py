@@ -40,7 +40,7 @@ def test_unknown_command(capsys):
         (["nfe=0"], "nfe must be a whole number from 1 to 1000"),
         (["ensemble=all"], "ensemble must be one of intended, official, got 'all'"),
         (["libero_assets=/nowhere"], "'mini' needs none"),
-        (["suite=libero_object", "libero_assets=/nowhere"], "/nowhere"),
+        pytest.param(["suite=libero_object", "libero_assets=/nowhere"], "/nowhere", marks=pytest.mark.libero),
         (["seed=-1"], "seed must be a whole number from 0 to 2147483647, got -1"),
         (["workers=0"], "workers must be a whole number from 1, got 0"),
         (["max_steps=0"], "max_steps must be a whole number from 1 or null, got 0"),

@@ -13,10 +13,11 @@ from zipmo_ros.apps import cli
 from zipmo_ros.apps.configuration import load, plain
 from zipmo_ros.apps.evaluate import Request
 from zipmo_ros.evaluation import evaluate
-from zipmo_ros.evaluation.origin import STAND_IN_ASSETS, machine, shown, visuals
+from zipmo_ros.evaluation.origin import machine, shown, visuals
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.models import bundle_path
 from zipmo_ros.motion.checkpoint import content_hash
+from zipmo_sim.suites.libero.assets import ORIGINAL, STAND_INS
 
 
 def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
@@ -74,9 +75,11 @@ def test_the_number_of_steps_that_nobody_asked_for_is_the_checkpoints(tmp_path, 
     assert load("eval", words, Request).settings("ros") == replace(ran[0], via="ros")
 
 
-def test_stand_in_visuals_are_named_by_the_assets_hash():
-    assert [visuals(digest) for digest in STAND_IN_ASSETS] == ["stand-in visuals"]
-    assert visuals("0" * 64) is None
+def test_visuals_other_than_the_originals_are_named_by_the_assets_hash():
+    assert [visuals("libero_goal", digest) for digest in STAND_INS] == ["stand-in visuals"]
+    assert visuals("libero_goal", ORIGINAL) is None
+    assert visuals("libero_goal", "0123456789abcdef") == "assets 0123456789ab, not known as LIBERO's originals"
+    assert visuals("mini", "0123456789abcdef") is None
 
 
 def test_the_machine_is_a_class_without_a_name():

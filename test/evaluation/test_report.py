@@ -12,12 +12,12 @@ from zipmo_ros.apps import cli
 from zipmo_ros.apps import evaluate as command
 from zipmo_ros.data import windows as dataset
 from zipmo_ros.evaluation import evaluate
-from zipmo_ros.evaluation.origin import STAND_IN_ASSETS
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
+from zipmo_sim.suites.libero.assets import STAND_INS
 
 CHANCES = {"expert": 1.0, "tracks": 0.9, "plans": 1.0, "none": 0.6, "bc": 0.3}
 
@@ -187,7 +187,7 @@ def test_what_is_missing_is_left_out(report, written, tmp_path, capsys):
 
 
 def test_libero_figures_say_what_their_images_are(report, written, tmp_path):
-    (digest,) = STAND_IN_ASSETS
+    (digest,) = STAND_INS
     hashes = {**json.loads((written / "mini.json").read_text())["hashes"], "assets": digest}
     names = ("mini.json", "rung-bc.json", "quick.json", "swap.json")
     folder = copy(written, tmp_path / "libero", *names, suite="libero_object", hashes=hashes)

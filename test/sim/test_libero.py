@@ -1,31 +1,34 @@
-"""LIBERO suites: tasks, assets, the environment, scripted episodes. Skipped, with the reason, without assets."""
+"""LIBERO suites: tasks, assets, the environment, scripted episodes."""
 
 import os
 import subprocess
 import sys
 import threading
 import warnings
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from zipmo_ros.apps.doctor import check_libero
 from zipmo_ros.evaluation.collection import count_attempts
 from zipmo_sim import suites
 from zipmo_sim.experts import make_expert
 from zipmo_sim.suites.libero import assets as libero_assets
-from zipmo_sim.suites.libero.assets import AssetsNotFoundError, assets_available, find_assets
+from zipmo_sim.suites.libero.assets import (
+    AssetsNotFoundError,
+    asset_hash,
+    assets_available,
+    find_assets,
+    kind_of_assets,
+)
 from zipmo_sim.suites.libero.env import LiberoEnv, init_states, make_env
 
 SIM = Path(__file__).resolve().parents[2] / "sim"
-try:
-    libero_assets.task_folder("bddl_files")
-except libero_assets.LiberoNotInstalledError as error:
-    pytest.skip(str(error), allow_module_level=True)
-
-
 COUNTS = {"libero_spatial": 10, "libero_object": 10, "libero_goal": 10, "libero_10": 10, "libero_90": 90}
+pytestmark = pytest.mark.libero
 
 
 def actions(count: int) -> np.ndarray:
@@ -71,7 +74,7 @@ def test_a_suite_lists_its_tasks_in_order(suite):
         assert task.suite == suite
         assert task.name.endswith(task.language.replace(" ", "_"))
         assert "SCENE" not in task.language
-        for kind, ending in (("bddl_files", "bddl"), ("init_files", "pruned_init")):
+        for kind, ending in (("bddl_files", "bddl"), ("init_files", "pruned_init.npz")):
             assert (libero_assets.task_folder(kind) / suite / f"{task.name}.{ending}").is_file()
 
 
@@ -94,7 +97,7 @@ def test_unknown_suite_is_named():
 
 def test_init_states_are_fifty_different_ones():
     states = init_states(suites.tasks("libero_object")[4])
-    assert states.shape == (50, 110)
+    assert (states.shape, states.dtype) == ((50, 110), np.float64)
     assert len(np.unique(states, axis=0)) == 50
     with pytest.raises(ValueError, match="read-only"):
         states[0] = 0
@@ -115,10 +118,11 @@ def test_wrong_assets_are_an_error_that_says_what_to_do(tmp_path, monkeypatch):
     assert "absent" in assets_available()
 
 
-def test_no_assets_at_all_say_so(tmp_path, monkeypatch):
+def test_the_wheels_bring_the_originals(monkeypatch):
     monkeypatch.delenv("ZIPMO_LIBERO_ASSETS", raising=False)
-    monkeypatch.setattr(libero_assets, "DEFAULT_ASSETS", tmp_path / "none")
-    with pytest.raises(AssetsNotFoundError, match="ZIPMO_LIBERO_ASSETS"):
+    assert kind_of_assets(asset_hash()) == "original"
+    monkeypatch.setattr(libero_assets._library(), "find_spec", lambda name: None)
+    with pytest.raises(AssetsNotFoundError, match=r"All five.*sim-nodeps"):
         find_assets()
 
 
@@ -135,41 +139,62 @@ def test_the_hash_follows_names_and_bytes(tmp_path, monkeypatch):
         for name in libero_assets.ASSET_FOLDERS:
             (tmp_path / copy / name).mkdir(parents=True)
         (tmp_path / copy / "scenes" / "table.xml").write_text("<mujoco/>")
-    first = libero_assets.asset_hash(tmp_path / "a")
-    assert libero_assets.asset_hash(tmp_path / "b") == first  # the place does not matter
+    first = asset_hash(tmp_path / "a")
+    assert asset_hash(tmp_path / "b") == first  # the place does not matter
     (tmp_path / "b" / "scenes" / "table.xml").write_text("<mujoco />")
     libero_assets._asset_hash.cache_clear()
-    assert libero_assets.asset_hash(tmp_path / "b") != first
+    assert asset_hash(tmp_path / "b") != first
+    assert kind_of_assets(first) == "other"
 
 
-def test_libero_imports_without_a_question(tmp_path):
-    """A fresh home, no configuration, stdin closed: LIBERO by itself would raise EOFError."""
+def test_a_folder_of_the_user_s_own_is_what_libero_loads(tmp_path, monkeypatch):
+    """In a process of its own, since LIBERO takes one folder; its own configuration file has no say."""
+    monkeypatch.delenv("ZIPMO_LIBERO_ASSETS", raising=False)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for entry in find_assets().iterdir():
+        (mine / entry.name).symlink_to(entry)
+    (tmp_path / "config.yaml").write_text("assets: /nowhere")
     code = (
-        "from zipmo_sim.suites.libero.assets import import_libero; "
-        "print(len(import_libero('benchmark', need_assets=False).task_maps))"
+        "from zipmo_sim.suites.libero.assets import find_assets, import_envs\n"
+        "print(import_envs(find_assets()).OBJECTS_DICT['milk']().asset.find('mesh').get('file'))"
     )
-    unset = ("LIBERO_CONFIG_PATH", "XDG_CACHE_HOME")
-    found = {name: value for name, value in os.environ.items() if name not in unset}
     result = subprocess.run(
         [sys.executable, "-c", code],
-        env=found | {"HOME": str(tmp_path), "PYTHONPATH": str(SIM)},
-        stdin=subprocess.DEVNULL,
+        env=os.environ
+        | {"ZIPMO_LIBERO_ASSETS": str(mine), "LIBERO_CONFIG_PATH": str(tmp_path), "PYTHONPATH": str(SIM)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == ["5"]
-    assert not (tmp_path / ".libero").exists()
+    assert result.stdout.startswith(str(mine))
+
+
+def test_doctor_says_which_assets_load(tmp_path, monkeypatch):
+    monkeypatch.delenv("ZIPMO_LIBERO_ASSETS", raising=False)
+    found = check_libero(Namespace(libero_assets=None))
+    assert found == f"original (hash {libero_assets.ORIGINAL[:12]}), in {find_assets()}"
+    for name in libero_assets.ASSET_FOLDERS:
+        (tmp_path / name).mkdir()
+    with pytest.raises(RuntimeError, match=str(tmp_path)):  # the first file that is missing
+        check_libero(Namespace(libero_assets=tmp_path))
+
+
+def test_libero_leaves_robosuite_s_controllers_alone_and_takes_one_folder(tmp_path):
+    libero_assets.import_envs(find_assets())
+    from robosuite.controllers.base_controller import Controller
+
+    assert Controller.update.__module__ == Controller.__module__
+    with pytest.raises(RuntimeError, match="one folder"):
+        libero_assets.import_envs(tmp_path)
 
 
 # -- the environment -----------------------------------------------------------------------------------------
 
 
 class TestEnvironment:
-    pytestmark = pytest.mark.libero
-
     def test_gymnasium_accepts_it(self, env):
         from gymnasium.utils.env_checker import check_env
 
@@ -243,8 +268,6 @@ class TestEnvironment:
 
 
 class TestExpert:
-    pytestmark = pytest.mark.libero
-
     @pytest.mark.parametrize("index", [1, 4])  # cream cheese, short and crowded; ketchup, whose width ties
     def test_it_puts_the_object_into_the_basket(self, index):
         env = make_env(suites.tasks("libero_object")[index], image_every=0)

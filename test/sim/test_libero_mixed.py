@@ -9,15 +9,11 @@ import pytest
 from zipmo_ros.evaluation.episodes import draw_episodes, swap
 from zipmo_sim import suites
 from zipmo_sim.experts import make_expert
-from zipmo_sim.suites.libero import assets as libero_assets
 from zipmo_sim.suites.libero.env import LiberoEnv
 from zipmo_sim.suites.libero.mixed import arrangements
 
 SUITE = "libero_object_mixed"
-try:
-    libero_assets.task_folder("bddl_files")
-except libero_assets.LiberoNotInstalledError as error:
-    pytest.skip(str(error), allow_module_level=True)
+pytestmark = pytest.mark.libero
 
 
 def thing(name: str) -> str:
@@ -55,8 +51,6 @@ def test_layouts_of_a_scene_are_fifty_different_shuffles():
 
 
 class TestEnvironment:
-    pytestmark = pytest.mark.libero
-
     @pytest.fixture
     def env(self) -> Iterator[LiberoEnv]:
         env = suites.make_env(SUITE, "pick_butter_in_scene_7", image_every=0)

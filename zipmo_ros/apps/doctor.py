@@ -24,6 +24,12 @@ data = mujoco.MjData(model); mujoco.mj_forward(model, data)
 renderer = mujoco.Renderer(model, 64, 64); renderer.update_scene(data); image = renderer.render(); renderer.close()
 assert image.std() > 1, "the image is empty"
 """
+# The first environment's images and step: assets that are incomplete, or a simulator that doesn't fit, fail here.
+_LIBERO = """
+from zipmo_sim import suites
+env = suites.make_env("libero_object", suites.tasks("libero_object")[0].name)
+env.reset(); env.step([0] * 7); env.close()
+"""
 _WIRE = """
 import time, rclpy
 from std_msgs.msg import String
@@ -44,7 +50,7 @@ def _run(code: str, **environment: str) -> None:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     if run.returncode:
@@ -86,9 +92,12 @@ def check_simulator(_: argparse.Namespace) -> str:
 
 
 def check_libero(options: argparse.Namespace) -> str:
-    from zipmo_sim.suites.libero.assets import find_assets
+    from zipmo_sim.suites.libero.assets import ASSETS_VARIABLE, asset_hash, find_assets, kind_of_assets
 
-    return f"assets in {find_assets(options.libero_assets)}"
+    folder = find_assets(options.libero_assets)
+    digest = asset_hash(folder)
+    _run(_LIBERO, **{ASSETS_VARIABLE: str(folder)})
+    return f"{kind_of_assets(digest)} (hash {digest[:12]}), in {folder}"
 
 
 def check_text(_: argparse.Namespace) -> str:
@@ -144,7 +153,9 @@ def main(argv: list[str]) -> int:
     """Print one line a check; 1 when something that the demo needs is missing."""
     parser = argparse.ArgumentParser(prog="zipmo doctor", description=__doc__)
     parser.add_argument("--checkpoint", type=Path, help="bundle to try (default: the shipped one)")
-    parser.add_argument("--libero-assets", type=Path, help="folder with LIBERO's assets (default: ZIPMO_LIBERO_ASSETS)")
+    parser.add_argument(
+        "--libero-assets", type=Path, help="folder with LIBERO's assets (default: ZIPMO_LIBERO_ASSETS, else its own)"
+    )
     options = parser.parse_args(argv)
     failed = 0
     for name, (check, needed) in CHECKS.items():

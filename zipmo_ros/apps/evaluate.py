@@ -90,7 +90,7 @@ def main(argv: list[str]) -> int:
     plot_failures(report, picture)
     print(table(report))
     notes = [f"oracle: {settings.oracle}", f"ensembling: {settings.ensemble}", f"protocol {report['protocol']}",
-             visuals(report["hashes"]["assets"])]  # fmt: skip
+             visuals(report["suite"], report["hashes"]["assets"])]  # fmt: skip
     print("; ".join(note for note in notes if note))
     print(f"written to {request.out} and {picture}")
     if report["crashes"]:

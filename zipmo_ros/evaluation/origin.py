@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from zipmo_ros import __version__
+from zipmo_sim.suites import suite_entry
+from zipmo_sim.suites.libero.assets import kind_of_assets
 
-# Folders of LIBERO assets in which some meshes and textures are not the originals: other images, the same physics.
-STAND_IN_ASSETS = frozenset({"169db49bac2ad5cc2c3d9b87b9bf9817ec0cdf2e5a24adc370d91274f4719fea"})
 
-
-def visuals(asset_hash: str) -> str | None:
+def visuals(suite: str, asset_hash: str) -> str | None:
     """What a figure made with these assets must say of its images; None where there is nothing to say."""
-    return "stand-in visuals" if asset_hash in STAND_IN_ASSETS else None
+    kind = kind_of_assets(asset_hash) if suite_entry(suite).libero else "original"
+    other = f"assets {asset_hash[:12]}, not known as LIBERO's originals"
+    return {"original": None, "stand-in": "stand-in visuals", "other": other}[kind]
 
 
 def machine() -> dict:

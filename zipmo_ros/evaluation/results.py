@@ -110,7 +110,7 @@ def sources(*results: Result) -> str:
 
 def suite_title(result: Result) -> str:
     """The suite, and what has to be said of its images."""
-    note = visuals(result["hashes"]["assets"])
+    note = visuals(result["suite"], result["hashes"]["assets"])
     return f"{result['suite']} ({note})" if note else result["suite"]
 
 

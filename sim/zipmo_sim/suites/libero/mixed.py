@@ -54,7 +54,7 @@ def _rows() -> tuple[tuple[Task, Task, str], ...]:
 def tasks(suite: str = SUITE) -> list[Task]:
     """Ten scenes of six tasks each; needs no assets.
 
-    Raises: LiberoNotInstalledError, see libero_assets.
+    Raises: LiberoNotInstalledError, see assets.py.
     """
     return [task for task, _, _ in _rows()]
 
@@ -78,7 +78,7 @@ def make_env(
     assets: str | Path | None = None,
     render: RenderSettings | None = None,
 ) -> LiberoEnv:
-    """Environment of one task, with the arguments and errors of libero_env.make_env."""
+    """Environment of one task, with the arguments and errors of env.make_env."""
     rows = [row for row in _rows() if row[0].scene == task.scene]
     origin = rows[0][1]
     joints = [f"{thing}_1_joint0" for _, _, thing in rows]
