@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from zipmo_ros.motion.zipmo.generator import MotionGenerator
 
 from zipmo_ros.apps import bench, cli
 from zipmo_ros.apps.configuration import load
@@ -11,7 +12,6 @@ from zipmo_ros.evaluation.plan_variants import applicable, plan, plan_without
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig
 from zipmo_ros.motion.zipmo.config import PlannerConfig, planner_nano, vae_nano
-from zipmo_ros.motion.zipmo.generator import MotionGenerator
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 

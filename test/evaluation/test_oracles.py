@@ -1,5 +1,7 @@
 """Agents with a part replaced by the truth."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +43,7 @@ def bundle(tmp_path_factory):
     """Random weights."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("bundle")
-    checkpoint.save(folder / "vae", TrackVAE(vae_nano()), {"points_in": 12})
+    checkpoint.save(folder / "vae", TrackVAE(dataclasses.replace(vae_nano(), points_in=12)))
     checkpoint.save(folder / "planner", MotionPlanner(planner_nano()))
     checkpoint.save(folder / "policy", PolicyHead(policy_nano()))
     checkpoint.save(folder / "bc", BehaviourCloning(cloning_nano()))

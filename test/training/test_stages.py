@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from zipmo_ros.motion.zipmo.generator import MotionGenerator
 
 from zipmo_policy.policy import Policy
 from zipmo_policy.stages.head import HeadOptions, HeadStage
@@ -15,7 +16,6 @@ from zipmo_ros.motion.config import image_nano
 from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
-from zipmo_ros.motion.zipmo.generator import MotionGenerator
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.loop import TrainConfig, fit
@@ -108,8 +108,8 @@ def test_latents_are_kept_file_by_file(bundle, demonstrations, write, tmp_path):
     other = write(tmp_path / "more", suite="more", demos=1)
     both = DemonstrationWindows.load([demonstrations, other])
     first = DemonstrationWindows.load(demonstrations)
-    _, latents = track_latents(bundle / "vae", both, bundle / "cache", 1, 7.0)
-    _, alone = track_latents(bundle / "vae", first, bundle / "cache", 1, 7.0)
+    _, latents = track_latents(bundle / "vae", both, bundle / "cache", 1)
+    _, alone = track_latents(bundle / "vae", first, bundle / "cache", 1)
     assert len(latents) == len(both)
     assert torch.equal(latents[: len(first)], alone)
     now = {path.name: path.stat().st_mtime_ns for path in (bundle / "cache").glob("latents-*")}

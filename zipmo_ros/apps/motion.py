@@ -38,13 +38,12 @@ def motion(config: Any) -> dict:
     bundle = bundle_path(config.checkpoint)
     vae = checkpoint.load(bundle / "vae", TrackVAE, config.device)
     planner = checkpoint.load(bundle / "planner", MotionPlanner, config.device)
-    points = checkpoint.read_description(bundle / "vae")["meta"].get("points_in", 40)
     data = OmegaConf.to_object(config.data) if OmegaConf.is_list(config.data) else config.data
     windows = DemonstrationWindows.load(data, max_demos=config.max_demos)
     training, validation = windows.split()
     chosen = validation[:: max(1, -(-len(validation) // config.windows))]
     with tqdm(total=len(chosen), unit="window", desc="motion") as bar:
-        figures = measure(Subject(vae, planner, points), windows, chosen, training,
+        figures = measure(Subject(vae, planner), windows, chosen, training,
                           draws=config.samples, steps=config.nfe, seed=config.seed, progress=bar.update)  # fmt: skip
     return {
         "protocol": PROTOCOL,
@@ -54,7 +53,7 @@ def motion(config: Any) -> dict:
         "validation_states": list(VALIDATION_STATES),
         "held_out": set(windows.init_state[chosen].tolist()) <= set(VALIDATION_STATES),
         "windows": len(chosen),
-        "points": {"drawn": windows.tracks.shape[2] - windows.tracks.shape[2] // 2, "encoded": points},
+        "points": {"drawn": windows.tracks.shape[2] - windows.tracks.shape[2] // 2, "encoded": vae.config.points_in},
         "samples": config.samples,
         "nfe": config.nfe,
         **origin(),

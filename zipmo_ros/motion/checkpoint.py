@@ -87,6 +87,16 @@ def read_description(directory: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{directory}/{CONFIG} lacks {', '.join(absent)}")
     if description["format"] != FORMAT:
         raise CheckpointError(f"{directory} has format {description['format']}; this version reads {FORMAT}")
+    return _drawn_points(description)
+
+
+def _drawn_points(description: dict[str, Any]) -> dict[str, Any]:
+    """Autoencoders of format 1 say in `meta`, or not at all, how their points were drawn; their config has it now."""
+    meta = description.get("meta", {})
+    if description["kind"] == "vae" and "points_in" not in description["config"]:
+        trained = meta.get("training", {}).get("stage", {})
+        drawn = {"points_in": meta.get("points_in", 40), "moving_weight": trained.get("moving_weight", 7.0)}
+        description["config"] |= drawn
     return description
 
 

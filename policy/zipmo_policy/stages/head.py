@@ -33,7 +33,6 @@ class HeadOptions:
     sampled_draws: int = 2
     sampled_steps: int = 4
     point_draws: int = 2
-    moving_weight: float = 7.0
     validation_windows: int = 2048
 
 
@@ -65,9 +64,7 @@ class HeadStage(Stage):
     def create(cls, windows, settings: dict[str, Any]) -> HeadStage:
         chosen: HeadOptions = options(HeadOptions, settings)
         config: HeadConfig = model_config({"nano": nano, "base": base}, settings, "policy")
-        _, latents = track_latents(
-            settings["vae"], windows, settings["cache"], chosen.point_draws, chosen.moving_weight
-        )
+        _, latents = track_latents(settings["vae"], windows, settings["cache"], chosen.point_draws)
         plans = None
         if settings["planner"]:
             plans = planned_latents(

@@ -51,7 +51,6 @@ class PlannerOptions:
     drop_frame: float = 0.0
     pointing_weight: float = 0.1
     point_draws: int = 2
-    moving_weight: float = 7.0
     validation_windows: int = 256
 
     def __post_init__(self) -> None:
@@ -73,21 +72,19 @@ class PlanBatch:
     drop_frame: Tensor | None
 
 
-def track_latents(
-    vae_dir: Path | str, windows, cache: Path | str | None, draws: int, moving_weight: float
-) -> tuple[TrackVAE, Tensor]:
+def track_latents(vae_dir: Path | str, windows, cache: Path | str | None, draws: int) -> tuple[TrackVAE, Tensor]:
     """The trained autoencoder, and its latents of all windows [W, draws, L, C]; see `encode_tracks`.
 
     They are kept file by file, so that more demonstrations cost no more than themselves.
     """
     vae = checkpoint.load(vae_dir, TrackVAE)
-    points = checkpoint.read_description(vae_dir)["meta"].get("points_in", 40)
+    points = f"{draws}x{vae.config.points_in}-{vae.config.moving_weight:g}"
     model = checkpoint.content_hash(vae_dir)[:12]
     latents = [
         cached(
             cache,
-            f"latents-{model}-{data[:12]}-{draws}x{points}-{moving_weight:g}",
-            lambda rows=rows: encode_tracks(vae, windows, rows, points, draws, moving_weight, seed=0),
+            f"latents-{model}-{data[:12]}-{points}",
+            lambda rows=rows: encode_tracks(vae, windows, rows, draws, seed=0),
         )
         for data, rows in windows.parts
     ]
@@ -117,9 +114,7 @@ class PlannerStage(Stage):
     def create(cls, windows, settings: dict[str, Any]) -> PlannerStage:
         stage_options: PlannerOptions = options(PlannerOptions, settings)
         model = initial_planner(settings)
-        vae, latents = track_latents(
-            settings["vae"], windows, settings["cache"], stage_options.point_draws, stage_options.moving_weight
-        )
+        vae, latents = track_latents(settings["vae"], windows, settings["cache"], stage_options.point_draws)
         if latents.shape[2:] != (model.config.latent_tokens, model.config.latent_channels):
             expected = [model.config.latent_tokens, model.config.latent_channels]
             raise ValueError(

@@ -24,9 +24,7 @@ class VaeOptions:
     """See config/hydra/stage/vae.yaml."""
 
     batch_size: int = 16
-    points_in: int = 40
     points_out: int = 40
-    moving_weight: float = 7.0
     kl_weight: float = 1e-4
     shift: int = 0
     statistics_windows: int = 4096
@@ -68,9 +66,9 @@ class VaeStage(Stage):
         return (indices[:, None] * self.views + torch.arange(self.views)).flatten()
 
     def collate(self, items: Tensor, generator: torch.Generator, shift: int | None = None) -> ViewBatch:
-        options, window, view = self.options, items // self.views, items % self.views
+        options, config, window, view = self.options, self.model.config, items // self.views, items % self.views
         moving = self.windows.moving[window, view]
-        points = sample_points(moving, options.points_in + options.points_out, options.moving_weight, generator)
+        points = sample_points(moving, config.points_in + options.points_out, config.moving_weight, generator)
         # The order within the sample is by key, so the first points are not a random half: mix them.
         points = points[:, torch.randperm(points.shape[1], generator=generator)]
         tracks = take_points(self.windows.tracks[window, view], points).float()
@@ -79,8 +77,8 @@ class VaeStage(Stage):
         if shift:
             shifted, offsets = random_shift(images[:, None], shift, generator)
             images, tracks = shifted[:, 0], tracks + offsets[:, :, None]
-        given, asked = tracks.split([options.points_in, options.points_out], dim=1)
-        batch = ViewBatch(images, given, asked, take_points(moving, points[:, options.points_in :]))
+        given, asked = tracks.split([config.points_in, options.points_out], dim=1)
+        batch = ViewBatch(images, given, asked, take_points(moving, points[:, config.points_in :]))
         return ViewBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
 
     def loss(self, model: nn.Module, batch: ViewBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -104,7 +102,7 @@ class VaeStage(Stage):
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
         """The checkpoint's statistics are those of the encoded training windows, per channel."""
         model.set_statistics(*self.latent_statistics(model))
-        checkpoint.save(directory, model, {**meta, "points_in": self.options.points_in})
+        checkpoint.save(directory, model, meta)
 
     @torch.no_grad()
     def latent_statistics(self, model: TrackVAE) -> tuple[Tensor, Tensor]:
