@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from zipmo_ros.motion.zipmo.config import VaeConfig, vae_base, vae_nano
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.augmentation import random_shift
 from zipmo_ros.training.points import TrackErrors, sample_points, take_points
+from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.stage import Stage, common, model_config, options
 
 
@@ -23,12 +23,12 @@ from zipmo_ros.training.stage import Stage, common, model_config, options
 class VaeOptions:
     """See config/hydra/stage/vae.yaml."""
 
-    batch_size: int = 16
-    points_out: int = 40
-    kl_weight: float = 1e-4
-    shift: int = 0
-    statistics_windows: int = 4096
-    validation_windows: int = 512
+    batch_size: int
+    points_out: int
+    kl_weight: float
+    shift: int
+    statistics_windows: int
+    validation_windows: int
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class VaeStage(Stage):
         self.batches = self.make_batches(options.batch_size, self.collate, self.items(self.training))
 
     @classmethod
-    def create(cls, windows, settings: dict[str, Any]) -> VaeStage:
-        config = model_config({"nano": vae_nano, "base": vae_base}, settings, "vae")
-        stage = cls(windows, config, options(VaeOptions, settings), **common(settings))
-        return stage.start_from(settings["init"])
+    def create(cls, windows, request: TrainingRequest) -> VaeStage:
+        config = model_config({"nano": vae_nano, "base": vae_base}, request, "vae")
+        stage = cls(windows, config, options(VaeOptions, request), **common(request))
+        return stage.start_from(request.init)
 
     def items(self, indices: Tensor) -> Tensor:
         """Windows -> items, both views."""
