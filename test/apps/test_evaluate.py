@@ -5,9 +5,11 @@ import os
 import numpy as np
 import pytest
 
-from zipmo_ros.models import bundle_path
+from zipmo_ros.evaluation.agents import build_agent
 from zipmo_ros.evaluation.episodes import draw_episodes
-from zipmo_ros.evaluation.runners import Settings, build_agent, run_parallel
+from zipmo_ros.evaluation.parallel import run_parallel
+from zipmo_ros.evaluation.runners import Settings
+from zipmo_ros.models import bundle_path
 from zipmo_sim.suites import tasks
 
 pytestmark = pytest.mark.slow

@@ -8,9 +8,16 @@ from zipmo_ros.motion.zipmo.generator import MotionGenerator
 
 from zipmo_ros.apps import bench, cli
 from zipmo_ros.apps.configuration import load
+from zipmo_ros.contract.goal import Sentence
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.protocols import Execution
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.evaluation.plan_variants import applicable, plan, plan_without
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig
+from zipmo_ros.motion.flow import plan_noise
+from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
 from zipmo_ros.motion.zipmo.config import PlannerConfig, planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
@@ -79,11 +86,12 @@ def test_an_undone_saving_is_computed_at_every_step(monkeypatch):
 def test_full_is_what_the_generator_does():
     inputs = subject(planner_nano())
     planner, images, _, noise = inputs
-    generator = MotionGenerator(TrackVAE(vae_nano()), planner)
-    z = generator.plan(images[0].numpy(), bench.SENTENCE, noise[0].numpy(), steps=2)
-    assert torch.equal(
-        torch.from_numpy(z).reshape(noise.shape), plan(planner, images, generator.embed(bench.SENTENCE), noise, 2)
-    )
+    robot = load_robot()
+    zipmo = ZipmoPlanner(TrackVAE(vae_nano()), planner, robot.views, robot.period_ns, Execution(steps=2))
+    seen = Observation(3, 0, dict(zip(robot.views, images[0].numpy(), strict=True)))
+    z = torch.from_numpy(zipmo.plan(seen, Sentence(bench.SENTENCE), 0).embedding)
+    noise = torch.from_numpy(plan_noise(0, 3, noise.shape))
+    assert torch.equal(z.reshape(noise.shape), plan(planner, images, embed_sentences([bench.SENTENCE]), noise, 2))
 
 
 def test_report(tmp_path, capsys):

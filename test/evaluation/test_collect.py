@@ -12,13 +12,12 @@ import pytest
 from zipmo_ros.data import demos
 from zipmo_ros.data.demos import Demo, DemoError
 from zipmo_ros.evaluation.collection import collect, count_attempts, summary_table
-from zipmo_ros.evaluation.demonstrate import Settings, make_demo
+from zipmo_ros.evaluation.demonstrate import CollectionSettings, make_demo
 from zipmo_ros.evaluation.leading import Leader
-from zipmo_ros.evaluation.pool import Died, WorkerError, run_jobs
 from zipmo_sim import suites
 
 SUITE, TASK = "mini", "turn_lever_left"
-SETTINGS = Settings(noise=(0.1,), render_every=8, recovery=0.0, after_success=3)
+SETTINGS = CollectionSettings(noise=(0.1,), render_every=8, recovery=0.0, after_success=3)
 EPISODES = 3
 
 
@@ -107,7 +106,7 @@ def test_a_leader_begins_and_the_expert_shows_the_rest():
             self.seen.append((images.std() > 10, instruction))
             return np.array([0, 0, 0.8, 0, 0, 0, -1.0])
 
-    agent, settings = Raise(), Settings(noise=(0.0,), render_every=8, recovery=1.0, led=1.0)
+    agent, settings = Raise(), CollectionSettings(noise=(0.0,), render_every=8, recovery=1.0, led=1.0)
     env = suites.make_env(SUITE, TASK, image_every=0)
     try:
         demo, outcome = make_demo(env, (0, 0), settings, Leader("raise", 4, lambda env: agent))
@@ -179,7 +178,11 @@ def test_more_layouts_than_are_evaluated_on_can_be_collected(tmp_path):
 def test_settings_out_of_range_and_unknown_tasks_are_refused(tmp_path):
     with pytest.raises(ValueError, match="has no task 'juggle'"):
         collect(SUITE, ["juggle"], 1, tmp_path)
-    for settings in (Settings(noise=(0.9,)), Settings(render_every=0), Settings(recovery=2.0)):
+    for settings in (
+        CollectionSettings(noise=(0.9,)),
+        CollectionSettings(render_every=0),
+        CollectionSettings(recovery=2.0),
+    ):
         with pytest.raises(ValueError, match=r"must be|is a share"):
             collect(SUITE, [TASK], 1, tmp_path, settings=settings)
 
@@ -264,38 +267,3 @@ def test_hashes_name_the_suite_and_its_looks():
     assert render_hash(SUITE) != render_hash(SUITE, RenderSettings(size=64))
     with pytest.raises(ValueError, match="unknown suite"):
         asset_hash("billiards")
-
-
-# -- the pool --------------------------------------------------------------------------------------------------------
-
-
-def square(group, jobs, answer, exit_at):
-    for job in jobs:
-        if job == exit_at:
-            os._exit(3)
-        answer((group, job * job))
-
-
-def refuse(group, jobs, answer):
-    os._exit(4)
-
-
-def test_every_job_is_answered_once_though_one_kills_its_process():
-    answers = list(run_jobs(square, {"a": range(4), "b": range(10, 12)}, 2, 2))
-    assert sorted((group, job) for group, job, _ in answers) == [
-        ("a", 0),
-        ("a", 1),
-        ("a", 2),
-        ("a", 3),
-        ("b", 10),
-        ("b", 11),
-    ]
-    outcomes = {job: outcome for _, job, outcome in answers}
-    assert outcomes.pop(2) == Died(3)
-    assert all(outcome[1] == job * job for job, outcome in outcomes.items())
-
-
-def test_a_group_whose_processes_cannot_start_is_an_error():
-    with pytest.raises(WorkerError, match="exit code 4"):
-        list(run_jobs(refuse, {"a": range(4)}, 1))
-    assert multiprocessing.active_children() == []

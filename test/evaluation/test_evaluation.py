@@ -9,16 +9,8 @@ import yaml
 
 from zipmo_ros.apps.evaluate import check_oracle
 from zipmo_ros.contract.share import share_path
-from zipmo_ros.evaluation.episodes import (
-    STATES,
-    Outcome,
-    draw_episodes,
-    paraphrase,
-    summarise,
-    swap,
-    table,
-    wilson_interval,
-)
+from zipmo_ros.evaluation.episodes import STATES, draw_episodes, paraphrase, swap
+from zipmo_ros.evaluation.outcomes import Outcome, summarise, table, wilson_interval
 from zipmo_ros.evaluation.plotting import plot_failures
 from zipmo_sim.suites import Task, tasks
 
@@ -47,9 +39,28 @@ def test_same_seed_same_episodes_and_only_evaluation_states():
     assert len({episode.init_state for episode in first if episode.task == "a"}) == 20
 
 
-def test_more_episodes_than_states_stay_unique():
-    episodes = draw_episodes(make_tasks()[:1], 60, seed=0)
-    assert len({episode.number for episode in episodes}) == 60
+@pytest.mark.parametrize("states", [*STATES.values(), range(200)])
+def test_every_episode_of_a_suite_has_a_number_of_its_own(states):
+    suite = [replace(make_tasks()[0], index=index, name=f"task {index}", init_states=1000) for index in range(130)]
+    episodes = draw_episodes(suite, 15 * len(states), seed=0, states=states)
+    assert len({episode.number for episode in episodes}) == 130 * 15 * len(states)
+    assert max(episode.number for episode in episodes) < 2_000_000
+
+
+def test_numbers_within_a_tasks_first_thousand_are_as_ever():
+    """They key the planner's noise: others would change figures."""
+    episodes = draw_episodes(make_tasks(), 20 * 25, seed=0)
+    rounds = [at // 25 for at in range(20 * 25)] * 4
+    indices = {task.name: task.index for task in make_tasks()}
+    for episode, turn in zip(episodes, rounds, strict=True):
+        assert episode.number == indices[episode.task] * 1000 + turn * 50 + episode.init_state
+
+
+def test_episodes_beyond_the_numbers_are_refused():
+    with pytest.raises(ValueError, match="15384 numbers for each of 130 tasks"):
+        draw_episodes(make_tasks(), 9000, seed=0)
+    with pytest.raises(ValueError, match="no episode number for task 130"):
+        draw_episodes([replace(make_tasks()[0], index=130)], 1, seed=0)
 
 
 def test_states_for_choosing_are_apart_from_those_of_the_evaluation_and_must_exist():

@@ -10,26 +10,42 @@ from zipmo_policy.behaviour_cloning import BehaviourCloning
 from zipmo_policy.behaviour_cloning import nano as cloning_nano
 from zipmo_policy.head import PolicyHead
 from zipmo_policy.head import nano as policy_nano
+from zipmo_ros.contract.goal import Sentence
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.evaluation.agents import AGENTS, build_agent
 from zipmo_ros.evaluation.episodes import draw_episodes
 from zipmo_ros.evaluation.oracles import Beside, ExpertAgent, TrackPlanner
 from zipmo_ros.evaluation.rollout import run_episode
-from zipmo_ros.evaluation.runners import AGENTS, Settings, build_agent
+from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_sim import suites
-from zipmo_sim.env import CAMERAS
+from zipmo_sim.env import cameras
+from zipmo_sim.simulator import Simulator
 from zipmo_sim.tracks import Tracker
 
 TASK = "put_can_in_right_bin"
 
 
 @pytest.fixture(scope="module")
-def env():
-    env = suites.make_env("mini", TASK, image_every=0)
-    yield env
-    env.close()
+def simulator():
+    simulator = Simulator(suites, {})
+    simulator.prepare("mini", TASK)
+    yield simulator
+    simulator.close()
+
+
+@pytest.fixture
+def env(simulator):
+    return simulator.env
+
+
+@pytest.fixture
+def run(simulator, episode):
+    """Without images."""
+    return lambda agent: run_episode(simulator, agent, episode, "mini", image_every=0)
 
 
 @pytest.fixture
@@ -78,14 +94,14 @@ class Foreseeing(ExpertAgent):
         return super().act(*observation)
 
 
-def test_looking_ahead_changes_nothing_and_comes_true(env, episode):
+def test_looking_ahead_changes_nothing_and_comes_true(env, run):
     plain, looking = Recorder(ExpertAgent(env, 7)), Foreseeing(env, 7)
-    first = run_episode(env, plain, episode)
+    first = run(plain)
     assert first.success
     assert first.failure is None
     end = env.get_state()
     again = Recorder(looking)
-    assert run_episode(env, again, episode) == first
+    assert run(again) == first
     np.testing.assert_array_equal(np.stack(again.actions), np.stack(plain.actions))
     np.testing.assert_array_equal(env.get_state(), end)
     states = np.stack([*looking.states, end])
@@ -96,25 +112,25 @@ def test_looking_ahead_changes_nothing_and_comes_true(env, episode):
 
 
 def test_tracks_start_in_the_present_and_follow_the_hand(env, episode, bundle):
-    from zipmo_ros.motion.zipmo.generator import MotionGenerator
+    from zipmo_ros.motion.zipmo.vae import TrackVAE
 
     env.reset(options={"init_state": 30})
     expert = ExpertAgent(env, 7)
     expert.reset()
-    planner = TrackPlanner(expert, MotionGenerator.load(bundle), points=40)
+    planner = TrackPlanner(expert, checkpoint.load(bundle / "vae", TrackVAE), points=40)
     tracks = planner.tracks(5)
     assert tracks.shape == (2, 40, 16, 2)
     assert np.abs(tracks[:, :, 0]).max() <= 1
     np.testing.assert_array_equal(tracks, planner.tracks(5))
-    followed = Tracker(env.sim.model._model, expert.foresee(), CAMERAS).follow("agentview", 0, tracks[0, :, 0])
+    followed = Tracker(env.sim.model._model, expert.foresee(), cameras()).follow("agentview", 0, tracks[0, :, 0])
     np.testing.assert_allclose(followed.clip(-4, 4), tracks[0], atol=0.02)
     assert (np.abs(tracks[0, :, -1] - tracks[0, :, 0]).max(-1) > 0.05).sum() > 10
-    z = planner(np.zeros((2, 128, 128, 3), np.uint8), "", 5)
-    assert z.shape == (2, 4, 4, 16)
-    assert np.isfinite(z).all()
+    blank = dict.fromkeys(env.robot.views, np.zeros((128, 128, 3), np.uint8))
+    plan = planner.plan(Observation(5, 0, blank), Sentence("go"), 0)
+    assert plan.embeddings.shape == (1, 2, 4, 4, 16)
 
 
-def test_the_watcher_is_measured_and_the_guide_obeyed(env, episode):
+def test_the_watcher_is_measured_and_the_guide_obeyed(env, run):
     class Lazy:
         def reset(self):
             pass
@@ -123,20 +139,21 @@ def test_the_watcher_is_measured_and_the_guide_obeyed(env, episode):
             return np.zeros(7)
 
     guide = Recorder(ExpertAgent(env, 7))
-    outcome = run_episode(env, Beside(guide, Lazy()), episode)
+    outcome = run(Beside(guide, Lazy()))
     assert outcome.success
     assert outcome.action_error == pytest.approx(np.abs(np.stack(guide.actions)).mean())
 
 
-@pytest.mark.parametrize("oracle", AGENTS)
-def test_every_oracle_acts(env, episode, bundle, oracle):
-    settings = Settings("mini", bundle, "direct", 7, 4, 1, "intended", oracle=oracle)
+@pytest.mark.parametrize(("oracle", "policy"), [*((oracle, None) for oracle in AGENTS), ("none", "bc")])
+def test_every_agent_acts(env, episode, bundle, oracle, policy):
+    settings = Settings("mini", bundle, "direct", 7, 4, 1, "intended", oracle=oracle, policy=policy)
     agent = build_agent(settings)(env)
     env.reset(options={"init_state": 30})
     agent.reset()
-    images = np.zeros((2, 128, 128, 3), np.uint8)
+    blank = dict.fromkeys(env.robot.views, np.zeros((128, 128, 3), np.uint8))
     for step in range(5):
-        action = agent.act(step * 50_000_000, images, env.proprio(), episode.instruction)
+        seen = Observation(step * env.robot.period_ns, step, blank, env.proprio())
+        action = agent.act(seen, Sentence(episode.instruction))
         assert action.shape == (7,)
         assert np.abs(action).max() <= 1
         env.step(action)

@@ -9,8 +9,8 @@ from pathlib import Path
 from zipmo_ros import __version__
 from zipmo_ros.apps import cli, evaluate
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.evaluation.episodes import Outcome
 from zipmo_ros.evaluation.origin import STAND_IN_ASSETS, machine, shown, visuals
+from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.models import bundle_path
 from zipmo_ros.motion.checkpoint import content_hash
 

@@ -11,8 +11,8 @@ from window_stubs import make_windows
 
 from zipmo_ros.apps import cli, evaluate
 from zipmo_ros.data import windows as dataset
-from zipmo_ros.evaluation.episodes import Outcome
 from zipmo_ros.evaluation.origin import STAND_IN_ASSETS
+from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
@@ -122,7 +122,7 @@ def test_the_ladder_is_of_the_same_episodes_and_plans_is_no_success_rate(report)
 def test_words_are_side_by_side(report, written):
     text = report().read_text()
     header, _, *table = rows(text, "Whether words steer it: mini")
-    assert header == ["task", "its own sentence", "in other words", "told it in another task's set-up"]
+    assert header == ["task", "its own sentence", "reworded", "in another task's set-up"]
     swap = json.loads((written / "swap.json").read_text())["episodes"]
     left = [episode["success"] for episode in swap if episode["instructed_task"] == "turn_lever_left"]
     assert table[0][3] == f"{sum(left)} of {len(left)}"

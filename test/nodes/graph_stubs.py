@@ -5,50 +5,98 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from zipmo_ros.contract.plan import MotionPlan, PlanSpec, track_spec
+from zipmo_ros.contract.protocols import PlannerSpec, PolicySpec
+from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.motion.flow import plan_noise
 from zipmo_sim.task import Task
 
+ROBOT = load_robot()
 LATENT = (2, 2, 2, 4)
+SPEC = PlanSpec("latents", LATENT, 16, ROBOT.period_ns)
 
 
-class StubGenerator:
-    latent_shape = LATENT
+class StubPlanner:
+    """Sensitive to images, sentence, seed and stamp."""
 
-    def plan(self, images, instruction, noise, steps):
-        sentence = int.from_bytes(hashlib.sha256(instruction.encode()).digest()[:4], "little") / 2**32
+    spec = PlannerSpec("stub", SPEC, ROBOT.views)
+
+    def __init__(self):
+        self.resets, self.observed = 0, []
+
+    def reset(self):
+        self.resets += 1
+
+    def observe(self, observation):
+        self.observed.append(observation.step)
+
+    def plan(self, observation, goal, seed, samples=1):
+        sentence = int.from_bytes(hashlib.sha256(goal.text.encode()).digest()[:4], "little") / 2**32
+        images = observation.stacked(self.spec.views)
         seen = images.reshape(2, -1, 4).mean(axis=1)[:, None, None, :] / 255
-        return (seen + sentence + 0.3 * noise + 0.01 * (steps or 0)).astype(np.float32)
+        noise = plan_noise(seed, observation.stamp_ns, (samples, *LATENT))
+        return MotionPlan(observation.stamp_ns, goal, SPEC, (seen + sentence + 0.3 * noise).astype(np.float32))
 
-    def point(self, images, instruction):
-        return np.zeros((len(images), 1, 2), np.float32)
-
-    def decode(self, z, images, queries):
+    def show(self, plan, observation, queries):
         drift = np.linspace(0, 0.3, 16)[None, None, :, None]
-        return queries[:, :, None, :] + drift * np.ones(2)
+        return queries[:, :, None, :] + drift * np.ones(2), np.zeros((len(queries), 1, 2), np.float32)
+
+
+class StraightPlanner(StubPlanner):
+    """Plans of tracks alone."""
+
+    spec = PlannerSpec("straight", track_spec(2, 16, ROBOT.period_ns), ROBOT.views)
+    show = None
+
+    def plan(self, observation, goal, seed, samples=1):
+        shift = np.linspace(0, 0.1, 16)[:, None] * [1.0, observation.step / 100]
+        tracks = np.zeros((samples, 2, 5, 16, 2)) + shift
+        return MotionPlan.of_tracks(observation.stamp_ns, goal, tracks, ROBOT.period_ns)
 
 
 class StubPolicy:
-    def act(self, z, proprio):
+    spec = PolicySpec("stub", 16, SPEC, proprio=9)
+
+    def reset(self):
+        pass
+
+    def act(self, observation, goal, plan):
+        z = plan.tracks[0] if plan.spec.kind == "tracks" else plan.embedding
+        seen = observation.stacked(ROBOT.views).mean() / 255 if plan.spec.kind == "tracks" else 0.0
         phase = np.arange(16)[:, None] * 0.2 + np.arange(7)[None, :]
-        return np.tanh(np.sin(phase * (1 + z.mean()) + z.reshape(-1)[:7]) + proprio[:7])
+        return np.tanh(np.sin(phase * (1 + z.mean()) + z.reshape(-1)[:7] + seen) + observation.proprio[:7])
 
 
-class PushingPolicy:
+class LookingPolicy(StubPolicy):
+    """Acts on images and a sentence, without a plan."""
+
+    spec = PolicySpec("looking", 16, None, views=ROBOT.views, proprio=9)
+
+    def act(self, observation, goal, plan):
+        seen = observation.stacked(ROBOT.views).mean() / 255 + len(goal.text) / 100 + observation.step / 50
+        phase = np.arange(16)[:, None] * 0.2 + np.arange(7)[None, :]
+        return np.tanh(np.sin(phase + seen) + observation.proprio[:7])
+
+
+class PushingPolicy(StubPolicy):
     """Always moves forward, so that standing still shows."""
 
-    def act(self, z, proprio):
+    def act(self, observation, goal, plan):
         chunk = np.zeros((16, 7))
         chunk[:, 0], chunk[:, 6] = 0.5, 1.0
         return chunk
 
 
-def load_generator(checkpoint, device, threads):
-    if checkpoint == "broken":
+def load_planner(settings):
+    if settings.checkpoint == "broken":
         raise ValueError("planner/model.safetensors: key 'blocks.0.weight' has shape (3, 4), expected (4, 4)")
-    return StubGenerator(), "stub-hash"
+    return (StraightPlanner() if settings.planner == "straight" else StubPlanner()), "stub-hash"
 
 
-def load_policy(checkpoint, device, threads):
-    return (PushingPolicy() if checkpoint == "pushing" else StubPolicy()), "stub-hash"
+def load_policy(settings):
+    if settings.policy == "bc":
+        return LookingPolicy(), "stub-hash"
+    return (PushingPolicy() if settings.checkpoint == "pushing" else StubPolicy()), "stub-hash"
 
 
 TASKS = [

@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from zipmo_ros.motion.flow import plan_noise
+from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.nodes.planner_node import PlannerNode
 from zipmo_ros.nodes.policy_node import PolicyNode
 from zipmo_ros.nodes.sim_node import SimNode
@@ -21,33 +21,31 @@ from zipmo_ros.nodes.wire import topics
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
-from zipmo_ros.contract.stamps import episode_number, observation_stamp
+from zipmo_sim.simulator import Simulator
 
 pytestmark = pytest.mark.ros
 
+ROBOT = graph_stubs.ROBOT
 
-def direct_actions(task, init_state, instruction, *, seed=0, replan_every=2):
-    """Actions of the loop without ROS."""
-    generator, policy = graph_stubs.StubGenerator(), graph_stubs.StubPolicy()
 
-    def plan(images, sentence, stamp_ns):
-        return generator.plan(images, sentence, plan_noise(seed, stamp_ns, generator.latent_shape), None)
-
-    agent = RecedingHorizonAgent(plan, policy.act, Horizon(TemporalEnsemble(), replan_every))
-    env = graph_stubs.make_env("stub", task.name, image_every=replan_every)
-    observation, info = env.reset(seed=seed, options={"init_state": init_state})
-    truncated = False
-    while not truncated and task.name not in info["done_tasks"]:
-        images = np.stack([observation[view] for view in topics.VIEWS])
-        stamp = observation_stamp(episode_number(task.index, init_state), info["step"])
-        observation, _, _, truncated, info = env.step(agent.act(stamp, images, observation["proprio"], instruction))
-    return np.stack(env.actions)
+def direct_actions(task, init_state, instruction, *, seed=0, replan_every=2, planner=None, policy=None):
+    """Actions of the loop without ROS; planner False: none."""
+    planner = graph_stubs.StubPlanner() if planner is None else planner or None
+    horizon = Horizon(TemporalEnsemble(), replan_every, ROBOT)
+    agent = RecedingHorizonAgent(planner, policy or graph_stubs.StubPolicy(), horizon, seed)
+    simulator = Simulator(graph_stubs.SUITES, {})
+    setup = simulator.describe("stub", task.name, "", init_state, seed, -1, replan_every)
+    moment = simulator.begin(setup)
+    agent.reset()
+    while not moment.last:
+        moment = simulator.step(setup, agent.act(moment.observation, Sentence(instruction)))
+    return np.stack(simulator.env.actions)
 
 
 class Bench:
     """The three nodes with an onlooker."""
 
-    def __init__(self, graph, **sim):
+    def __init__(self, graph, planner="", policy="", **sim):
         self.graph = graph
         self.envs = []
         self.episodes, self.in_use, self.diagnostics = [], [], {}
@@ -61,12 +59,9 @@ class Bench:
         self.instruction = onlooker.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
         self.reset = onlooker.create_client(Trigger, "sim/reset")
         self.onlooker = onlooker
-        self.planner = graph.start(
-            PlannerNode(graph_stubs.load_generator, **graph.options(checkpoint="stub", autostart=False))
-        )
-        self.policy = graph.start(
-            PolicyNode(graph_stubs.load_policy, **graph.options(checkpoint="stub", autostart=False))
-        )
+        common = {"checkpoint": "stub", "autostart": False}
+        self.planner = graph.start(PlannerNode(graph_stubs.load_planner, **graph.options(planner=planner, **common)))
+        self.policy = graph.start(PolicyNode(graph_stubs.load_policy, **graph.options(policy=policy, **common)))
         parameters = {"suite": "stub", "autostart": False, "autoreset": False, "announce_instruction": False, **sim}
         self.sim = graph.start(
             SimNode(
@@ -123,6 +118,33 @@ def test_actions_equal_those_without_ros(bench):
     # the last episode lies before the one before it: time went back, and both models started afresh
     assert "stamps went back" in bench.policy.report.last_error
     assert "stamps went back" in bench.planner.report.last_error
+
+
+def test_a_policy_without_a_plan_acts_alike(graph):
+    bench = Bench(graph, policy="bc")
+    task = graph_stubs.TASKS[0]
+    bench.instruct("wander about")
+    _, actions = bench.run(task=task.name, init_state=30)
+    expected = direct_actions(task, 30, "wander about", planner=False, policy=graph_stubs.LookingPolicy())
+    np.testing.assert_array_equal(actions, expected)
+
+
+def test_plans_of_tracks_alone_act_alike(graph):
+    bench = Bench(graph, planner="straight")
+    task = graph_stubs.TASKS[0]
+    bench.instruct("wander about")
+    _, actions = bench.run(task=task.name, init_state=30)
+    expected = direct_actions(task, 30, "wander about", planner=graph_stubs.StraightPlanner())
+    # A track of an embedding is the sum of its shifts, on both sides; nothing is lost on the wire.
+    np.testing.assert_array_equal(actions, expected)
+
+
+def test_a_planner_is_shown_what_it_does_not_plan_for(graph):
+    bench = Bench(graph, image_every=1)
+    bench.instruct("rest")
+    bench.run(task="rest", init_state=2)
+    assert bench.planner._planner.observed == [1, 3, 5, 7]
+    assert bench.planner._planner.resets == 2  # after the first plan, which only warms up, and for the episode
 
 
 def test_cameras_faster_than_plans_change_nothing(graph):

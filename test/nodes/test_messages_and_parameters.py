@@ -7,7 +7,12 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import String
 
+from zipmo_ros.contract.goal import Sentence
+from zipmo_ros.contract.plan import MotionPlan, PlanSpec
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.planner_node import PlannerNode
 from zipmo_ros.nodes.policy_node import PolicyNode
 from zipmo_ros.nodes.wire import messages as convert
@@ -15,13 +20,32 @@ from zipmo_ros.runtime.commands import Command
 
 pytestmark = pytest.mark.ros
 
+ROBOT = load_robot()
+
 
 def test_embedding_round_trip_is_bit_equal():
-    z = np.random.default_rng(0).standard_normal((2, 4, 4, 16)).astype(np.float32)
-    message = convert.embedding_message(z, 1_050_000_000, "agentview")
+    z = np.random.default_rng(0).standard_normal((1, 2, 4, 4, 16)).astype(np.float32)
+    plan = MotionPlan(1_050_000_000, Sentence("go"), PlanSpec("latents", (2, 4, 4, 16), 16, 50_000_000), z)
+    message = convert.embedding_message(plan, "agentview")
     assert (message.encoding, message.height, message.width, message.step) == ("32FC16", 8, 4, 4 * 16 * 4)
-    assert convert.to_ns(message.header.stamp) == 1_050_000_000
-    np.testing.assert_array_equal(convert.read_embedding(message, views=2), z)
+    again = convert.read_plan(message, convert.plan_info(plan, "stub"))
+    assert (again.stamp_ns, again.goal, again.spec) == (plan.stamp_ns, plan.goal, plan.spec)
+    np.testing.assert_array_equal(again.embeddings, z)
+    with pytest.raises(ValueError, match="the plan's info can't be read"):
+        convert.read_plan(message, String(data="{}"))
+
+
+def test_images_of_any_size_in_the_encodings_that_cameras_give():
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    message = convert.image_message(image, 0, "agentview")
+    np.testing.assert_array_equal(convert.read_image(message), image)
+    message.encoding = "bgr8"
+    np.testing.assert_array_equal(convert.read_image(message), image[..., ::-1])
+    cv2 = pytest.importorskip("cv2")
+    _, png = cv2.imencode(".png", image[..., ::-1])
+    np.testing.assert_array_equal(convert.read_image(CompressedImage(format="png", data=png.tobytes())), image)
+    with pytest.raises(ValueError, match="format 'jpeg' with 3 bytes is broken"):
+        convert.read_image(CompressedImage(format="jpeg", data=b"abc"))
 
 
 @pytest.mark.parametrize(
@@ -34,37 +58,41 @@ def test_embedding_round_trip_is_bit_equal():
     ],
 )
 def test_embeddings_that_do_not_fit(field, value, reason):
-    message = convert.embedding_message(np.zeros((2, 4, 8, 4), np.float32), 0, "agentview")
+    spec = PlanSpec("latents", (2, 4, 8, 4), 16, 50_000_000)
+    plan = MotionPlan(0, Sentence("go"), spec, np.zeros((1, 2, 4, 8, 4), np.float32))
+    message = convert.embedding_message(plan, "agentview")
     setattr(message, field, value)
     with pytest.raises(ValueError, match=reason):
         convert.read_embedding(message, views=2)
 
 
 def test_joints_are_found_by_name():
-    message = convert.joint_state_message(np.arange(9) / 10, 0)
+    message = convert.joint_state_message(np.arange(9) / 10, 0, ROBOT)
     order = np.random.default_rng(0).permutation(9)
     message.name = [*(message.name[i] for i in order), "mobile_base"]
     message.position = [*(message.position[i] for i in order), 99.0]
-    np.testing.assert_array_equal(convert.read_proprio(message), np.arange(9, dtype=np.float32) / np.float32(10))
+    np.testing.assert_array_equal(
+        convert.read_proprio(message, ROBOT.proprio_names), np.arange(9, dtype=np.float32) / np.float32(10)
+    )
     del message.name[0], message.position[0]
     with pytest.raises(ValueError, match=r"joints panda_\w+ are missing"):
-        convert.read_proprio(message)
+        convert.read_proprio(message, ROBOT.proprio_names)
     message.name.append("another")
     with pytest.raises(ValueError, match="10 joint names with 9 positions"):
-        convert.read_proprio(message)
+        convert.read_proprio(message, ROBOT.proprio_names)
 
 
 def test_command_round_trip_is_bit_equal():
     linear, angular = np.random.default_rng(0).standard_normal((2, 3))
-    twist, gripper = convert.command_messages(Command(linear, angular, 0.03), 150_000_000)
+    twist, gripper = convert.command_messages(Command(linear, angular, 0.03), 150_000_000, ROBOT)
     assert twist.header.stamp == gripper.header.stamp
     again = convert.read_twist(twist)
     np.testing.assert_array_equal(again[0], linear)
     np.testing.assert_array_equal(again[1], angular)
-    assert convert.read_gripper(gripper) == 0.03
+    assert convert.read_gripper(gripper, ROBOT) == 0.03
     gripper.joint_names = ["elbow"]
     with pytest.raises(ValueError, match="the one joint 'gripper_opening'"):
-        convert.read_gripper(gripper)
+        convert.read_gripper(gripper, ROBOT)
 
 
 def test_parameters_refuse_with_a_reason(graph):
@@ -77,7 +105,7 @@ def test_parameters_refuse_with_a_reason(graph):
         return result.reason
 
     assert refusal("mode", "hasty") == "parameter 'mode' is 'hasty'; choose one of lockstep, realtime"
-    assert refusal("replan_every", 17)
+    assert refusal("replan_every", 0)
     assert refusal("plan_timeout", 100.0)
     assert "read-only" in refusal("checkpoint", "other")
     assert policy.settings.mode == "lockstep"
@@ -97,7 +125,7 @@ def test_a_bad_start_value_is_refused(graph):
 @pytest.mark.parametrize("checkpoint", ["stub", "broken"])
 def test_lifecycle_services(graph, checkpoint):
     """Without autostart the node is an ordinary lifecycle node for whoever manages it."""
-    graph.add(PlannerNode(graph_stubs.load_generator, **graph.options(checkpoint=checkpoint, autostart=False)))
+    graph.add(PlannerNode(graph_stubs.load_planner, **graph.options(checkpoint=checkpoint, autostart=False)))
     manager = graph.add(Node("manager", **graph.options()))
     change = manager.create_client(ChangeState, "planner/change_state")
     look = manager.create_client(GetState, "planner/get_state")

@@ -15,7 +15,8 @@ from zipmo_ros.nodes.wire import topics
 
 pytestmark = pytest.mark.ros
 
-PERIOD = 50_000_000
+ROBOT = graph_stubs.ROBOT
+PERIOD = ROBOT.period_ns
 BLACK = np.zeros((128, 128, 3), np.uint8)
 
 
@@ -26,7 +27,7 @@ class Cameras:
         self.graph = graph
         self.node = graph.add(Node(name, **graph.options()))
         self.plans, self.in_use, self.status = [], [], DiagnosticStatus()
-        self.images = {v: self.node.create_publisher(Image, t, topics.SENSOR) for v, t in topics.IMAGES.items()}
+        self.images = {v: self.node.create_publisher(Image, topics.image_topic(v), topics.SENSOR) for v in ROBOT.views}
         self.instruction = self.node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
         self.node.create_subscription(Image, topics.MOTION_EMBEDDING, self.plans.append, 10)
         self.node.create_subscription(
@@ -39,7 +40,7 @@ class Cameras:
     def _on_status(self, message):
         self.status = message.status[0]
 
-    def show(self, stamp_ns, views=topics.VIEWS, image=BLACK):
+    def show(self, stamp_ns, views=ROBOT.views, image=BLACK):
         for view in views:
             self.images[view].publish(convert.image_message(image, stamp_ns, view))
 
@@ -64,7 +65,7 @@ class Cameras:
 
 @pytest.fixture
 def planner(graph):
-    return graph.start(PlannerNode(graph_stubs.load_generator, **graph.options(checkpoint="stub", autostart=False)))
+    return graph.start(PlannerNode(graph_stubs.load_planner, **graph.options(checkpoint="stub", autostart=False)))
 
 
 @pytest.fixture
@@ -87,8 +88,8 @@ def test_a_plan_is_stamped_with_its_observation(cameras, planner):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda m: setattr(m, "encoding", "bgr8"), "agentview/image_raw: encoding is 'bgr8', expected 'rgb8'"),
-        (lambda m: setattr(m, "height", 64), "agentview/image_raw: image is 64 x 128, expected 128 x 128"),
+        (lambda m: setattr(m, "encoding", "mono8"), "agentview/image_raw: encoding is 'mono8', expected one of rgb8"),
+        (lambda m: setattr(m, "height", 64), "agentview/image_raw: image holds 49152 bytes with rows of 384"),
         (lambda m: setattr(m, "data", m.data[:-1]), "agentview/image_raw: image holds 49151 bytes with rows of 384"),
     ],
 )
@@ -109,7 +110,7 @@ def test_images_that_do_not_fit_are_dropped(graph, cameras, planner, change, rea
 
 
 def test_a_missing_camera_is_named(graph, cameras, planner, monkeypatch):
-    for camera in planner._cameras.values():
+    for camera in planner._cameras._watchdogs.values():
         monkeypatch.setattr(camera, "timeout", 0.5)
     cameras.plan_for(0)
 
@@ -169,7 +170,7 @@ def test_a_publisher_of_another_type_is_named(graph, cameras, planner):
     rclpy.init(context=elsewhere, domain_id=graph.domain)
     stranger = Node("stranger", context=elsewhere, use_global_arguments=False)
     try:
-        stranger.create_publisher(String, topics.IMAGES["agentview"], topics.SENSOR)
+        stranger.create_publisher(String, topics.image_topic("agentview"), topics.SENSOR)
         graph.until(lambda: "must carry sensor_msgs/msg/Image" in (planner.report.last_error or ""))
         assert "stranger publishes std_msgs/msg/String" in planner.report.last_error
         cameras.plan_for(0)  # the right one is heard all the same
@@ -184,7 +185,7 @@ def test_a_planner_that_breaks_says_so_and_goes_on(graph, cameras, planner, monk
     def broken(*_):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(planner._generator, "plan", broken, raising=False)
+    monkeypatch.setattr(planner._planner, "plan", broken, raising=False)
     graph.until(lambda: cameras.show(4 * PERIOD) or "planning failed: out of memory" in cameras.status.message)
     monkeypatch.undo()
     cameras.plan_for(4 * PERIOD)
@@ -192,7 +193,7 @@ def test_a_planner_that_breaks_says_so_and_goes_on(graph, cameras, planner, monk
 
 
 def test_a_checkpoint_that_does_not_fit(graph):
-    node = graph.add(PlannerNode(graph_stubs.load_generator, **graph.options(checkpoint="broken", autostart=False)))
+    node = graph.add(PlannerNode(graph_stubs.load_planner, **graph.options(checkpoint="broken", autostart=False)))
     cameras = Cameras(graph)
     assert node.trigger_configure().name == "FAILURE"
     graph.until(lambda: "checkpoint broken" in cameras.status.message)
@@ -209,7 +210,7 @@ def test_nothing_is_published_unless_active(graph, cameras, planner):
         graph.turn(0.05)
     assert not cameras.plans
     assert planner.trigger_cleanup().name == "SUCCESS"
-    assert planner._generator is None
+    assert planner._planner is None
     assert planner.trigger_configure().name == "SUCCESS"
     assert planner.trigger_activate().name == "SUCCESS"
     cameras.plan_for(20 * PERIOD)

@@ -1,5 +1,6 @@
 """Nodes as processes of their own: starting, signals, death, and the driver that runs episodes through them."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -8,14 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import graph_stubs
 import numpy as np
 import pytest
 from test_lockstep import direct_actions
 
-from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.nodes.client import GraphDriver
 from zipmo_ros.nodes.graph import GRAPHS
 from zipmo_ros.nodes.processes import command_line
@@ -45,54 +44,63 @@ def popen(words, domain):
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
-def settings(checkpoint="stub"):
-    return SimpleNamespace(suite="stub", checkpoint=checkpoint, seed=0, replan_every=4, nfe=0, ensemble="intended",
-                           max_steps=None, libero_assets=None)  # fmt: skip
+def given(checkpoint="stub"):
+    return {"suite": "stub", "checkpoint": checkpoint, "seed": "0", "replan_every": "4"}
 
 
 def episode(task, init_state, instruction, goal=None):
-    number = task.index * 1000 + init_state
-    return Episode(number, task.name, init_state, 0, goal or task.name, instruction)
+    return task.name, goal or task.name, init_state, 0, task.index * 1000 + init_state, instruction
 
 
 def test_driver_runs_episodes_like_the_loop_without_ros(stub_graph, fresh_domain):
     pytest.importorskip("cv2")
     wander, rest = graph_stubs.TASKS[:2]
     frames = []
-    with GraphDriver(settings(), graph=stub_graph, domain=fresh_domain(),
+    with GraphDriver(given(), graph=stub_graph, domain=fresh_domain(),
                      on_frames=lambda views, overlay: frames.append((views, overlay))) as driver:  # fmt: skip
-        outcome = driver.run_episode(episode(wander, 30, "wander about"))
-        assert (outcome.error, outcome.success, outcome.steps) == (None, False, wander.max_steps)
+        report = driver.run_episode(*episode(wander, 30, "wander about"))
+        assert (report["state"], report["step"]) == ("failure", wander.max_steps)
         expected = direct_actions(wander, 30, "wander about", replan_every=4)
         np.testing.assert_array_equal(driver.recording.action_array(), expected)
         assert set(driver.recording.plan_ages("lockstep")) == {0, 50, 100, 150}
-        assert outcome.plan_ms is None or outcome.plan_ms > 0
+        assert driver.plan_ms() is None or driver.plan_ms() > 0
         assert 8 <= len(frames) <= 10  # images are best effort
         assert frames[0][0]["eye_in_hand"].shape == (128, 128, 3)
         shapes = [None if overlay is None else overlay.shape for _, overlay in frames]
         assert shapes.count((256, 512, 3)) >= 7, shapes
 
-        outcome = driver.run_episode(episode(wander, 31, "rest", goal=rest.name))
-        assert (outcome.success, outcome.original_success, outcome.steps) == (True, False, 10)
+        report = driver.run_episode(*episode(wander, 31, "rest", goal=rest.name))
+        assert (report["state"], report["done_tasks"], report["step"]) == ("success", ["rest"], 10)
 
-        outcome = driver.run_episode(episode(graph_stubs.TASKS[3], 0, "break it"))
-        assert "the stub broke as asked" in outcome.error
+        report = driver.run_episode(*episode(graph_stubs.TASKS[3], 0, "break it"))
+        assert report["state"] == "error"
+        assert "the stub broke as asked" in report["reason"]
 
         os.kill(driver._processes.processes["planner"].pid, signal.SIGKILL)
-        outcome = driver.run_episode(episode(rest, 30, "rest"))  # started afresh, or said to have failed
-        if outcome.error:
-            assert "planner" in outcome.error
-            outcome = driver.run_episode(episode(rest, 30, "rest"))
-        assert (outcome.error, outcome.success) == (None, True)
+        with contextlib.suppress(RuntimeError):  # started afresh, or said to have failed
+            driver.run_episode(*episode(rest, 30, "rest"))
+        report = driver.run_episode(*episode(rest, 30, "rest"))
+        assert report["state"] == "success"
         processes = driver._processes
     assert processes.ended() == {"planner": 0, "policy": 0, "sim": 0}
 
 
+def test_a_policy_without_a_plan_needs_no_planner(stub_graph, fresh_domain):
+    values = {**given(), "policy": "bc"}
+    with GraphDriver(values, graph=stub_graph, domain=fresh_domain()) as driver:
+        report = driver.run_episode(*episode(graph_stubs.TASKS[1], 30, "rest"))
+        assert set(driver._processes.processes) == {"policy", "sim"}
+        policy = graph_stubs.LookingPolicy()
+        expected = direct_actions(graph_stubs.TASKS[1], 30, "rest", replan_every=4, planner=False, policy=policy)
+        np.testing.assert_array_equal(driver.recording.action_array(), expected)
+    assert report["state"] == "success"
+
+
 def test_driver_says_why_a_graph_does_not_start(stub_graph, fresh_domain):
-    with GraphDriver(settings("broken"), graph=stub_graph, domain=fresh_domain()) as driver:
-        outcome = driver.run_episode(episode(graph_stubs.TASKS[1], 0, "rest"))
-    assert "node 'planner' ended with status 1" in outcome.error
-    assert "checkpoint broken: planner/model.safetensors: key 'blocks.0.weight'" in outcome.error
+    driver = GraphDriver(given("broken"), graph=stub_graph, domain=fresh_domain())
+    with driver, pytest.raises(RuntimeError, match="node 'planner' ended with status 1") as error:
+        driver.run_episode(*episode(graph_stubs.TASKS[1], 0, "rest"))
+    assert "checkpoint broken: planner/model.safetensors: key 'blocks.0.weight'" in str(error.value)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

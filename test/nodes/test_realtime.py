@@ -10,14 +10,18 @@ from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory
 
+from zipmo_ros.contract.goal import Sentence
+from zipmo_ros.contract.plan import MotionPlan
 from zipmo_ros.nodes.planner_node import PlannerNode
 from zipmo_ros.nodes.policy_node import PolicyNode
 from zipmo_ros.nodes.sim_node import SimNode
 from zipmo_ros.nodes.wire import messages as convert
 from zipmo_ros.nodes.wire import topics
-from zipmo_ros.runtime.commands import GRIPPER_OPEN, Command
+from zipmo_ros.runtime.commands import Command
 
 pytestmark = pytest.mark.ros
+
+ROBOT = graph_stubs.ROBOT
 
 WITHIN = 0.5  # s
 STALE_PLAN = re.compile(r"arm stopped: (the newest plan is|nothing heard on motion_embedding for) \d")
@@ -32,7 +36,7 @@ class Arm:
         common = {"checkpoint": "pushing", "autostart": False}
         self.planner = self.policy = None
         if planner:
-            self.planner = graph.start(PlannerNode(graph_stubs.load_generator, **graph.options(**common)))
+            self.planner = graph.start(PlannerNode(graph_stubs.load_planner, **graph.options(**common)))
         if policy:
             options = graph.options(**common, mode="realtime")
             self.policy = graph.start(PolicyNode(graph_stubs.load_policy, **options))
@@ -80,7 +84,7 @@ def test_planner_gone(graph, record_property):
 
     def measure():
         options = graph.options(checkpoint="pushing", autostart=False)
-        arm.planner = graph.start(PlannerNode(graph_stubs.load_generator, **options))
+        arm.planner = graph.start(PlannerNode(graph_stubs.load_planner, **options))
         arm.until_it_runs()
         since = time.monotonic()
         graph.remove(arm.planner)
@@ -91,7 +95,7 @@ def test_planner_gone(graph, record_property):
     assert arm.actions[-1][6] == arm.actions[0][6] * -1 == 1.0  # it began open, closed, and holds what it holds
 
     arm.planner = graph.start(
-        PlannerNode(graph_stubs.load_generator, **graph.options(checkpoint="pushing", autostart=False))
+        PlannerNode(graph_stubs.load_planner, **graph.options(checkpoint="pushing", autostart=False))
     )
     arm.until_it_runs()  # and goes on by itself when plans come again; the sentence was announced once, and is latched
 
@@ -142,8 +146,10 @@ class Hand:
     def __init__(self, graph, name="hand"):
         self.node = graph.add(Node(name, **graph.options()))
         from sensor_msgs.msg import Image, JointState
+        from std_msgs.msg import String
 
         self.plan = self.node.create_publisher(Image, topics.MOTION_EMBEDDING, topics.PLAN_OFFERED)
+        self.info = self.node.create_publisher(String, topics.PLAN_INFO, topics.LATCHED)
         self.joints = self.node.create_publisher(JointState, topics.JOINT_STATES, topics.SENSOR)
         self.twist = self.node.create_publisher(TwistStamped, topics.TWIST, topics.COMMAND)
         self.gripper = self.node.create_publisher(JointTrajectory, topics.GRIPPER, topics.COMMAND)
@@ -154,11 +160,11 @@ def test_commands_that_are_not_finite_do_not_move_it(graph):
     hand = Hand(graph)
     graph.until(lambda: hand.twist.get_subscription_count() and hand.gripper.get_subscription_count())
     stamp_ns = graph_stubs.TASKS[2].index * 1000 * 1000 * 10**9
-    hand_command = Command(np.array([np.nan, 0, 0]), np.zeros(3), GRIPPER_OPEN)
+    hand_command = Command(np.array([np.nan, 0, 0]), np.zeros(3), ROBOT.gripper_open_m)
 
     def send():
-        for publisher, message in zip((hand.twist, hand.gripper), convert.command_messages(hand_command, stamp_ns),
-                                      strict=True):  # fmt: skip
+        messages = convert.command_messages(hand_command, stamp_ns, ROBOT)
+        for publisher, message in zip((hand.twist, hand.gripper), messages, strict=True):
             publisher.publish(message)
 
     graph.until(lambda: send() or "twist is not finite" in (arm.sim.report.last_error or ""))
@@ -186,13 +192,17 @@ class PolicyAlone:
         )
 
     def send_plan(self, z, stamp_ns, hand=None):
-        (hand or self.hand).plan.publish(convert.embedding_message(z, stamp_ns, "agentview"))
+        plan = MotionPlan(stamp_ns, Sentence("push"), graph_stubs.SPEC, np.zeros((1, *graph_stubs.LATENT), np.float32))
+        message = convert.embedding_message(plan, "agentview")
+        message.data = z.tobytes()
+        (hand or self.hand).info.publish(convert.plan_info(plan, "hand"))
+        (hand or self.hand).plan.publish(message)
 
     def answer(self, step):
         """The linear speed along x that is commanded for step `step`."""
         stamp_ns = step * 50_000_000
         for _ in range(20):  # joint states are best effort
-            self.hand.joints.publish(convert.joint_state_message(np.zeros(9), stamp_ns))
+            self.hand.joints.publish(convert.joint_state_message(np.zeros(9), stamp_ns, ROBOT))
             self.graph.turn(0.03)
             answers = [t for t in self.twists if convert.to_ns(t.header.stamp) == stamp_ns]
             if answers:

@@ -3,8 +3,7 @@
 import graph_stubs
 import pytest
 
-from zipmo_ros.nodes.settings import INIT_STATES
-from zipmo_ros.contract.stamps import episode_number
+from zipmo_ros.contract.stamps import STATES_A_TASK, episode_number
 from zipmo_sim import suites
 from zipmo_sim.simulator import Simulator
 
@@ -21,6 +20,6 @@ def test_initial_states_go_round_and_those_that_a_suite_lacks_are_refused():
 
 
 def test_mini_has_more_as_many_as_the_parameter_takes():
-    last = describe("mini", suites, INIT_STATES - 1)
+    last = describe("mini", suites, STATES_A_TASK - 1)
     assert last.next_state == 0
     assert last.number < episode_number(1, 0)

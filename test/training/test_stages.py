@@ -1,5 +1,6 @@
 """Every stage of training on synthetic demonstrations: two steps, checkpoints that load, exact resume, and learning."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,13 +10,19 @@ from safetensors.torch import load_file
 from training_settings import stage_options, train_config
 from zipmo_ros.motion.zipmo.generator import MotionGenerator
 
-from zipmo_policy.policy import Policy
+from zipmo_policy.policy import ClonedBehaviour, InverseDynamics
 from zipmo_policy.stages.head import HeadOptions, HeadStage
 from zipmo_ros.apps import train
+from zipmo_ros.contract.goal import Sentence
+from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.plan import MotionPlan
+from zipmo_ros.contract.protocols import Execution
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion.config import image_nano
 from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.sentence import set_sentence_statistics
+from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
@@ -34,6 +41,7 @@ QUICK = [
     "stage.validation_windows=4",
     "train.bf16=false",
 ]
+ROBOT, GOAL = load_robot(), Sentence("reach the red block")
 
 
 @pytest.fixture(scope="module")
@@ -60,29 +68,39 @@ def bundle(demonstrations, tmp_path_factory):
 def test_stages_leave_a_bundle_that_acts(bundle):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 128, 128, 3), dtype=np.uint8)
-    z = MotionGenerator.load(bundle).plan(images, "reach the red block", rng)
-    policy = Policy.load(bundle)
-    actions = policy.act(z, np.zeros(9, np.float32))
-    assert actions.shape == (16, 7)
+    seen = Observation(0, 0, dict(zip(ROBOT.views, images, strict=True)), np.zeros(9, np.float32))
+    plan = ZipmoPlanner.load(bundle, ROBOT, Execution()).plan(seen, GOAL, 0)
+    policy = InverseDynamics.load(bundle, ROBOT, Execution())
+    actions = policy.act(seen, GOAL, plan)
+    assert actions.shape == (policy.spec.chunk, 7) == (16, 7)
     assert actions.dtype == np.float64
-    assert np.abs(policy.act(z * 1e3, np.full(9, 50.0, np.float32))).max() <= 1.0
+    wild = dataclasses.replace(plan, embeddings=plan.embeddings * 1e3)
+    assert np.abs(policy.act(dataclasses.replace(seen, proprio=np.full(9, 50.0, np.float32)), GOAL, wild)).max() <= 1.0
+    tracks = rng.uniform(-1, 1, (1, 2, 40, 16, 2))
+    alone = policy.act(seen, GOAL, MotionPlan.of_tracks(0, GOAL, tracks, ROBOT.period_ns))
+    assert alone.shape == (16, 7)  # plans of tracks alone go through the bundle's autoencoder
+    cloned = ClonedBehaviour.load(bundle, ROBOT, Execution())
+    assert cloned.spec.plan is None
+    assert cloned.act(seen, GOAL, None).shape == (16, 7)
 
 
 def test_bad_numbers_are_named(bundle):
-    policy = Policy.load(bundle)
-    z, proprio = np.zeros((2, 4, 4, 16), np.float32), np.zeros(9, np.float32)
-    broken = z.copy()
-    broken[0, 0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="motion embedding holds 1 values that are not finite"):
-        policy.act(broken, proprio)
-    with pytest.raises(ValueError, match="proprioception holds"):
-        policy.act(z, proprio + np.inf)
-    with pytest.raises(ValueError, match="shape"):
-        policy.act(z[:1], proprio)
+    policy = InverseDynamics.load(bundle, ROBOT, Execution())
+    seen = Observation(0, 0, {}, np.zeros(9, np.float32))
+    plan = MotionPlan(0, GOAL, policy.spec.plan, np.zeros((1, *policy.spec.plan.shape), np.float32))
+    with pytest.raises(ValueError, match="proprioception holds 9 values that are not finite"):
+        policy.act(dataclasses.replace(seen, proprio=seen.proprio + np.inf), GOAL, plan)
+    with pytest.raises(ValueError, match=r"proprioception has shape \(7,\)"):
+        policy.act(dataclasses.replace(seen, proprio=seen.proprio[:7]), GOAL, plan)
+    other = dataclasses.replace(policy.spec.plan, horizon=8)
+    with pytest.raises(ValueError, match="plans span 8 steps of 50 ms, not 16 steps of 50 ms"):
+        policy.act(seen, GOAL, dataclasses.replace(plan, spec=other))
+    with pytest.raises(ValueError, match="there is none"):
+        policy.act(seen, GOAL, None)
     with torch.no_grad():
         policy.head.trunk.policy_out_proj.proj.weight.fill_(torch.nan)
     with pytest.raises(ValueError, match="predicted action chunk"):
-        policy.act(z, proprio)
+        policy.act(seen, GOAL, plan)
 
 
 def test_checkpoints_say_what_they_come_from(bundle, demonstrations):

@@ -14,7 +14,7 @@ from zipmo_ros.apps.configuration import load
 from zipmo_ros.data.demos import DemoError
 from zipmo_ros.evaluation import runners
 from zipmo_ros.evaluation.collection import collect, count_attempts, summary_table
-from zipmo_ros.evaluation.demonstrate import Outcome, Settings
+from zipmo_ros.evaluation.demonstrate import Attempt, CollectionSettings
 from zipmo_ros.evaluation.pool import WorkerError
 from zipmo_ros.models import bundle_path
 from zipmo_sim.suites.libero.assets import ASSETS_VARIABLE, AssetsNotFoundError, LiberoNotInstalledError
@@ -42,7 +42,9 @@ def _run(config: DictConfig) -> int:
         os.environ[ASSETS_VARIABLE] = str(config.libero_assets)  # the workers inherit it
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker: they would only fight over the cores
     tasks, states = _task_names(config.tasks), _init_states(config.init_states)
-    settings = Settings(tuple(config.noise), config.render_every, config.recovery, config.after_success, config.led)
+    settings = CollectionSettings(
+        tuple(config.noise), config.render_every, config.recovery, config.after_success, config.led
+    )
     load_leader = None
     if config.leader:
         leader = bundle_path(config.leader)
@@ -52,7 +54,7 @@ def _run(config: DictConfig) -> int:
     counts = {"kept": 0, "failed": 0, "error": 0, "died": 0}
     with tqdm(total=total, initial=total - left, unit="demo", desc=f"{config.suite} to {config.out}") as bar:
 
-        def progress(outcome: Outcome) -> None:
+        def progress(outcome: Attempt) -> None:
             counts[outcome.status] += 1
             bar.update()
             bar.set_postfix_str(", ".join(f"{count} {status}" for status, count in counts.items() if count))

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.evaluate import choose_tasks, identity, settings_of
 from zipmo_ros.apps.video import compose, write_gif, write_mp4
-from zipmo_ros.evaluation.episodes import Episode, Outcome, draw_episodes, summarise, table
+from zipmo_ros.evaluation.episodes import Episode, draw_episodes
+from zipmo_ros.evaluation.outcomes import Outcome, summarise, table
 from zipmo_ros.evaluation.over_ros import GraphLoop
 from zipmo_ros.evaluation.results import write_json
 from zipmo_sim.simulator import ANY

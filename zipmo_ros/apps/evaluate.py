@@ -13,22 +13,15 @@ from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.contract.share import share_path
-from zipmo_ros.evaluation.episodes import (
-    STATES,
-    Episode,
-    Outcome,
-    Tell,
-    draw_episodes,
-    own,
-    paraphrase,
-    summarise,
-    swap,
-    table,
-)
+from zipmo_ros.evaluation.agents import AGENTS, EXPERT_ORACLES
+from zipmo_ros.evaluation.episodes import STATES, Episode, Tell, draw_episodes, own, paraphrase, swap
 from zipmo_ros.evaluation.origin import origin, request, shown, visuals
+from zipmo_ros.evaluation.outcomes import Outcome, summarise, table
+from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.plotting import plot_failures
+from zipmo_ros.evaluation.pool import WorkerError
 from zipmo_ros.evaluation.results import write_json
-from zipmo_ros.evaluation.runners import AGENTS, EXPERT_ORACLES, RUNNERS, Settings, run_parallel
+from zipmo_ros.evaluation.runners import RUNNERS, Settings
 from zipmo_ros.models import bundle_path
 from zipmo_ros.motion.checkpoint import content_hash
 from zipmo_ros.runtime.ensembling import Mode
@@ -156,7 +149,13 @@ def main(argv: list[str]) -> int:
     except (ValueError, FileNotFoundError, LiberoNotInstalledError) as error:
         print(f"zipmo eval: {error}", file=sys.stderr)
         return 2
-    report = evaluate(settings, drawn, config.workers, instruction=config.instruction, states=config.states, **facts)
+    try:
+        report = evaluate(
+            settings, drawn, config.workers, instruction=config.instruction, states=config.states, **facts
+        )
+    except WorkerError as error:
+        print(f"zipmo eval: {error}", file=sys.stderr)
+        return 2
     report = {**request("eval", argv, config), **report}
     out = Path(config.out)
     write_json(out, report)

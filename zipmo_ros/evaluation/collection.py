@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipmo_ros.data.demos import FORMAT_VERSION, Identity, known, merge, write_failure, write_part
-from zipmo_ros.evaluation.demonstrate import Outcome, Settings, make_demo
+from zipmo_ros.evaluation.demonstrate import Attempt, CollectionSettings, make_demo
 from zipmo_ros.evaluation.pool import Died, run_jobs
 from zipmo_sim import suites
 from zipmo_sim.env import ManipulationEnv
@@ -54,8 +54,8 @@ def collect(
     workers: int = 1,
     seed: int = 0,
     init_states: Sequence[int] = range(EVALUATION_STATES.start),
-    settings: Settings | None = None,
-    progress: Callable[[Outcome], None] | None = None,
+    settings: CollectionSettings | None = None,
+    progress: Callable[[Attempt], None] | None = None,
     load_leader: "Callable[[], Leader] | None" = None,
 ) -> list[Summary]:
     """Make `episodes` attempts at each task and keep those that succeed, in `<out>/<suite>/<task>_demo.hdf5`.
@@ -69,7 +69,7 @@ def collect(
         DemoError: demonstrations that are there already were made otherwise. BlockingIOError: the folder is in use.
         WorkerError: the environment of a task can't be made.
     """
-    settings = settings or Settings()
+    settings = settings or CollectionSettings()
     names = _checked_tasks(suite, tasks)
     attempts = _attempts(suite, names, episodes, seed, _checked_states(suite, init_states))
     _check(settings, workers)
@@ -84,7 +84,7 @@ def collect(
         for name, identity, outcome in run_jobs(_serve, todo, workers, suite, str(out), settings, load_leader):
             if isinstance(outcome, Died):
                 detail = f"the process died with exit code {outcome.exit_code}"
-                outcome = Outcome(name, identity, "died", detail=detail)
+                outcome = Attempt(name, identity, "died", detail=detail)
             if outcome.status in ("error", "died"):
                 errors[name] += 1
                 log.warning("%s, init state %d, seed %d: %s", name, *identity, outcome.detail)
@@ -128,10 +128,10 @@ def summary_table(summaries: Sequence[Summary]) -> str:
 def _serve(
     task: str,
     jobs: Iterator[Identity],
-    answer: Callable[[Outcome], None],
+    answer: Callable[[Attempt], None],
     suite: str,
     out: str,
-    settings: Settings,
+    settings: CollectionSettings,
     load_leader: "Callable[[], Leader] | None",
 ) -> None:
     """A worker process: one environment, made, stepped, rendered and closed here."""
@@ -143,7 +143,7 @@ def _serve(
             try:
                 demo, outcome = make_demo(env, identity, settings, leader)
             except Exception as error:  # one attempt must not end a collection of hundreds; it is counted and told
-                answer(Outcome(task, identity, "error", detail=f"{type(error).__name__}: {error}"))
+                answer(Attempt(task, identity, "error", detail=f"{type(error).__name__}: {error}"))
                 continue
             if demo is None:
                 write_failure(out, suite, task, identity)
@@ -156,7 +156,7 @@ def _serve(
         env.close()
 
 
-def _shared(env: ManipulationEnv, settings: Settings) -> dict[str, object]:
+def _shared(env: ManipulationEnv, settings: CollectionSettings) -> dict[str, object]:
     """Attributes of a file of demonstrations, as far as they are known before it is complete."""
     task = env.task
     return {
@@ -213,7 +213,7 @@ def _checked_tasks(suite: str, names: Sequence[str] | None) -> list[str]:
     return [suites.task(suite, name).name for name in names]
 
 
-def _check(settings: Settings, workers: int) -> None:
+def _check(settings: CollectionSettings, workers: int) -> None:
     if workers < 1 or settings.render_every < 1 or settings.after_success < 0:
         raise ValueError("workers and render_every must be at least 1, after_success at least 0")
     if not settings.noise or not all(0 <= level <= 0.5 for level in settings.noise):

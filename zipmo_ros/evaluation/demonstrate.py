@@ -20,7 +20,7 @@ NOISE = (0.0, 0.1, 0.2)
 
 
 @dataclass(frozen=True)
-class Settings:
+class CollectionSettings:
     """How demonstrations are made.
 
     noise: levels to draw from, standard deviation of the disturbance in units of action. render_every: steps between
@@ -37,7 +37,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Attempt:
     """What became of an attempt. status: kept, failed (no success), error (an exception), died (its process).
 
     seconds: of "rollout", "render", "tracks" and "write", as far as they were reached. detail: what went wrong.
@@ -54,9 +54,9 @@ class Outcome:
 def make_demo(
     env: ManipulationEnv,
     identity: Identity,
-    settings: Settings,
+    settings: CollectionSettings,
     leader: "Leader | None" = None,
-) -> tuple[Demo | None, Outcome]:
+) -> tuple[Demo | None, Attempt]:
     """Attempt one demonstration (None if it fails) in an environment made with image_every=0.
 
     leader: model that may take the episode some steps on before the expert begins.
@@ -71,7 +71,7 @@ def make_demo(
     steps = _roll_out(env, make_expert(env, rng, noise, recovery and not led), settings.after_success)
     clock.lap("rollout")
     if steps is None:
-        return None, Outcome(
+        return None, Attempt(
             env.task.name, identity, "failed", env.task.max_steps, clock.laps, "the expert did not succeed"
         )
     total = len(steps["states"])
@@ -95,7 +95,7 @@ def make_demo(
         ),
     }
     demo = Demo(steps | frames | tracks | {"render_steps": rendered}, attrs)
-    return demo, Outcome(env.task.name, identity, "kept", total, clock.laps)
+    return demo, Attempt(env.task.name, identity, "kept", total, clock.laps)
 
 
 def _roll_out(env: ManipulationEnv, expert, after_success: int) -> dict[str, np.ndarray] | None:

@@ -1,58 +1,29 @@
-"""Which episodes an evaluation runs, and what is reported of them. Knows no models, no simulator and no ROS."""
+"""Which episodes an evaluation runs. Knows no models, no simulator and no ROS."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from zipmo_ros.contract import splits
+from zipmo_ros.contract.stamps import episode_number
 from zipmo_sim.suites import Task
-from zipmo_sim.task import DEVELOPMENT_STATES, EVALUATION_STATES
 
-# evaluation: for figures alone. validation and development, of suites that have so many: for choosing settings.
-STATES = {"evaluation": EVALUATION_STATES, "validation": range(22, 25), "development": DEVELOPMENT_STATES}
-# v1: states 25-49, success latched at any step, the suite's own step limit (others are appended), lockstep.
-PROTOCOL = "zipmo-{suite}-v1"
+STATES = splits.BY_NAME
 
 
 @dataclass(frozen=True)
 class Episode:
     """One episode to run: the scene of `task` at `init_state`, told to do `instructed_task`."""
 
-    number: int  # unique; the episode's simulated clock starts at `number` * 1000 s
+    number: int  # unique, see contract.stamps; the episode's simulated clock starts at `number` * 1000 s
     task: str
     init_state: int
     seed: int
     instructed_task: str
     instruction: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of an episode. `error` is set when it crashed, which is not a failure of the model."""
-
-    number: int
-    task: str
-    init_state: int
-    seed: int
-    instructed_task: str
-    instruction: str
-    success: bool  # the instructed task got done (any task of the scene, if that is "any")
-    original_success: bool  # the task that the scene was set up for got done
-    steps: int
-    error: str | None = None
-    plan_ms: float | None = None  # median time of one plan
-    plan_age_ms: float | None = None  # median age of the plan at use, in simulated time
-    failure: str | None = None  # a category of failures.py, for failed episodes of suites that tell them apart
-    done_tasks: tuple[str, ...] = ()  # tasks of the scene that got done, where that is known
-    action_error: float | None = None  # of agents that know the right action: mean L1, in units of action
-
-    @classmethod
-    def of(cls, episode: Episode, **result) -> Outcome:
-        """The outcome of `episode`; `result` names the remaining fields."""
-        return cls(**asdict(episode), **result)
 
 
 Tell = Callable[[Task, random.Random], tuple[Task, str]]  # the scene's task -> the task that is meant, the sentence
@@ -94,7 +65,7 @@ def draw_episodes(
     """`episodes` of the initial `states` a task, drawn by `seed` without replacement (a new round when used up).
 
     tell: what each episode is told: `own`, `swap(...)` or `paraphrase(...)`; all draw the same states.
-    Raises ValueError where a task has not as many initial states.
+    Raises ValueError where a task has not as many initial states, or there are no numbers for as many episodes.
     """
     if fewer := next((task for task in tasks if task.init_states < states.stop), None):
         raise ValueError(f"{fewer.suite} has {fewer.init_states} initial states, so not {states[0]}-{states[-1]}")
@@ -107,7 +78,7 @@ def draw_episodes(
             instructed, sentence = tell(task, generator)
             drawn.append(
                 Episode(
-                    number=task.index * 1000 + turn * 50 + state,
+                    number=episode_number(task.index, state, turn, len(states)),
                     task=task.name,
                     init_state=state,
                     seed=seed,
@@ -116,118 +87,3 @@ def draw_episodes(
                 )
             )
     return drawn
-
-
-def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson score interval of a proportion (Wilson 1927); (0, 1) without trials."""
-    if trials == 0:
-        return 0.0, 1.0
-    share = successes / trials
-    centre = share + z * z / (2 * trials)
-    margin = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
-
-
-def _rate(outcomes: list[Outcome], key: str = "success") -> float | None:
-    finished = [outcome for outcome in outcomes if outcome.error is None]
-    return sum(getattr(outcome, key) for outcome in finished) / len(finished) if finished else None
-
-
-def _failures(outcomes: list[Outcome]) -> dict[str, int]:
-    return dict(Counter(outcome.failure for outcome in outcomes if outcome.failure).most_common())
-
-
-def _action_error(outcomes: list[Outcome]) -> float | None:
-    errors = [outcome.action_error for outcome in outcomes if outcome.action_error is not None]
-    return sum(errors) / len(errors) if errors else None
-
-
-def summarise(
-    outcomes: list[Outcome],
-    *,
-    suite: str,
-    via: str,
-    seed: int,
-    instruction: str = "own",
-    max_steps: int | None = None,
-    states: str = "evaluation",
-    **identity,
-) -> dict:
-    """The result file's content. Rates are over finished episodes; crashes are counted apart."""
-    finished = [outcome for outcome in outcomes if outcome.error is None]
-    by_task: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        by_task.setdefault(outcome.task, []).append(outcome)
-    differing = [f"{max_steps}-steps"] if max_steps else []
-    differing += [f"{states}-states"] if states != "evaluation" else []
-    report = {
-        "protocol": "-".join([PROTOCOL.format(suite=suite), *differing]),
-        "suite": suite,
-        "via": via,
-        "instruction": instruction,
-        "seed": seed,
-        "max_steps": max_steps,
-        "states": states,
-        **identity,
-        "success_rate": _rate(outcomes),
-        "wilson95": list(wilson_interval(sum(o.success for o in finished), len(finished))),
-        "crashes": len(outcomes) - len(finished),
-        "failures": _failures(outcomes),
-        "action_error": _action_error(outcomes),
-        "tasks": {
-            name: {
-                "success_rate": _rate(group),
-                "wilson95": list(
-                    wilson_interval(
-                        sum(o.success for o in group if o.error is None), sum(o.error is None for o in group)
-                    )
-                ),
-                "episodes": len(group),
-                "median_steps": sorted(o.steps for o in group)[len(group) // 2],
-                "crashes": sum(o.error is not None for o in group),
-                "failures": _failures(group),
-                "action_error": _action_error(group),
-            }
-            for name, group in by_task.items()
-        },
-        "episodes": [asdict(outcome) for outcome in outcomes],
-    }
-    if instruction == "swap":
-        report["named_success_rate"] = _rate(outcomes)
-        report["original_success_rate"] = _rate(outcomes, "original_success")
-    return report
-
-
-def table(report: dict) -> str:
-    """The report as plain text, a row a task."""
-
-    def percent(value: float | None) -> str:
-        return "   -" if value is None else f"{100 * value:4.0f}"
-
-    def told(failures: dict[str, int]) -> str:
-        return ", ".join(f"{count} {category}" for category, count in failures.items())
-
-    width = max(len(name) for name in [*report["tasks"], "all tasks"])
-    rows = [f"{'task':<{width}}  success %  95 % interval  episodes  median steps  failures"]
-    for name, task in report["tasks"].items():
-        low, high = task["wilson95"]
-        rows.append(
-            f"{name:<{width}}  {percent(task['success_rate']):>9}  [{percent(low)}, {percent(high)}]"
-            f"  {task['episodes']:>8}  {task['median_steps']:>12}  {told(task['failures'])}".rstrip()
-        )
-    low, high = report["wilson95"]
-    rows.append(
-        f"{'all tasks':<{width}}  {percent(report['success_rate']):>9}  [{percent(low)}, {percent(high)}]"
-        f"  {len(report['episodes']):>8}  {'':>12}  {told(report['failures'])}".rstrip()
-    )
-    if report["action_error"] is not None:
-        rows.append(f"mean L1 distance from the right action: {report['action_error']:.3f}")
-    if report["instruction"] == "swap":
-        rows.append(
-            f"told another task: the named one done {percent(report['named_success_rate']).strip()} %, "
-            f"the original one {percent(report['original_success_rate']).strip()} %"
-        )
-    if report["crashes"]:
-        rows.append(f"{report['crashes']} episodes crashed and count as neither; see 'error' in the result file")
-    return "\n".join(rows)

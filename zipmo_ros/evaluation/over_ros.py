@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from zipmo_ros.evaluation.episodes import Episode, Outcome
+from zipmo_ros.evaluation.episodes import Episode
+from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.nodes.client import GraphDriver, OnFrames, Recording
 

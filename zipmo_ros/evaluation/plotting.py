@@ -128,7 +128,7 @@ def plot_motion(report: dict, path: Path) -> None:
 
 def plot_steps(runs: list[tuple[int, list[dict], float | None]], path: Path, title: str) -> None:
     """Success with its 95 % interval, and latency where known; runs: (Euler steps, episodes, ms a plan)."""
-    from zipmo_ros.evaluation.episodes import wilson_interval
+    from zipmo_ros.evaluation.outcomes import wilson_interval
 
     figure = _figure(8, 3.2)
     success, latency = figure.subplots(1, 2)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from zipmo_ros.evaluation.episodes import wilson_interval
 from zipmo_ros.evaluation.origin import visuals
+from zipmo_ros.evaluation.outcomes import wilson_interval
 from zipmo_ros.motion.checkpoint import write_atomically
 
 Item = TypeVar("Item")

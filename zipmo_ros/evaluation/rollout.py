@@ -11,7 +11,8 @@ import numpy as np
 
 from zipmo_ros.contract.goal import Goal, Sentence
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.evaluation.episodes import Episode, Outcome
+from zipmo_ros.evaluation.episodes import Episode
+from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_sim import suites
 from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.simulator import Simulator

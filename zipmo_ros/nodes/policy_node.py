@@ -58,8 +58,8 @@ class PolicyNode(ManagedNode):
         self._joints: OrderedDict[int, np.ndarray] = OrderedDict()
         self._images: OrderedDict[int, dict[str, np.ndarray]] = OrderedDict()
         self._info: String | None = None
-        # What a chunk is still to be made of: its stamp, and the embedding where there is one.
-        self._wanted: tuple[int, Image | None] | None = None
+        self._unread: Image | None = None  # an embedding that came before its info
+        self._wanted: tuple[int, MotionPlan | None] | None = None  # what a chunk is still to be made of, and its stamp
         self._due: int | None = None  # stamp of the observation that still wants a command
         self._began_ns = 0  # stamp of the episode's first joint state
         self._generation = 0  # of the time line: what was computed before a reset is dropped after it
@@ -171,14 +171,33 @@ class PolicyNode(ManagedNode):
 
     def _on_info(self, message: String) -> None:
         self._info = message
-        self._make_chunk()
+        embedding, self._unread = self._unread, None
+        if embedding is not None and self.active:
+            self._on_plan(embedding)
 
     def _on_plan(self, message: Image) -> None:
-        if self._policy.spec.plan is not None:
-            self._want(messages.to_ns(message.header.stamp), message, topics.MOTION_EMBEDDING)
+        if self._policy.spec.plan is None:
+            return
+        if self._info is None:
+            self._unread = message
+            return
+        try:
+            plan = messages.read_plan(message, self._info)
+        except ValueError as error:
+            self.report.event(f"{topics.MOTION_EMBEDDING}: {error}; message dropped")
+            return
+        wanted = self._policy.spec.plan
+        if plan.spec.kind == "tracks":
+            wanted = track_spec(wanted.shape[0], wanted.horizon, wanted.period_ns)
+            if self._cameras is None:
+                self._look()
+        problem = wanted.misfit(plan.spec)
+        self.report.problem("plan", problem and f"plans that this policy can't act on: {problem}")
+        if problem is None:
+            self._want(plan.stamp_ns, plan, topics.MOTION_EMBEDDING)
             self._make_chunk()
 
-    def _want(self, stamp_ns: int, embedding: Image | None, topic: str) -> None:
+    def _want(self, stamp_ns: int, plan: MotionPlan | None, topic: str) -> None:
         """Have a chunk made of what came with this stamp, if one is due."""
         self._plans_watchdog.feed()
         newest = self._wanted[0] if self._wanted else self._horizon.stamp_ns
@@ -188,7 +207,7 @@ class PolicyNode(ManagedNode):
         if not self._horizon.due(stamp_ns):
             self._drops += stamp_ns != self._horizon.stamp_ns  # the same again is an answer to a question repeated
             return
-        self._wanted = stamp_ns, embedding
+        self._wanted = stamp_ns, plan
 
     def _say_went_back(self, topic: str, before: int, after: int) -> None:
         times = f"from {before / 1e9:.2f} s to {after / 1e9:.2f} s"
@@ -206,43 +225,16 @@ class PolicyNode(ManagedNode):
             or next(reversed(self._joints)) < self._wanted[0]
         ):
             return
-        stamp_ns, embedding = self._wanted
-        if embedding is None:
-            plan, goal = None, self._instruction.sentence
-        elif self._info is None:
-            return  # what the embedding means is still to come
-        else:
-            plan = self._read(embedding)
-            goal = plan and plan.goal
-        if goal is None:
-            self._wanted = None
-            return
-        looks = bool(self._policy.spec.views)
-        if plan is not None and plan.spec.kind == "tracks":
-            looks = True
-            if self._cameras is None:
-                self._look()
+        stamp_ns, plan = self._wanted
+        looks = bool(self._policy.spec.views) or (plan is not None and plan.spec.kind == "tracks")
         if looks and stamp_ns not in self._images:
             return
         self._wanted = None
         nearest = min(self._joints, key=lambda joint_ns: abs(joint_ns - stamp_ns))
         step = nearest_step(max(0, stamp_ns - self._began_ns), self._robot.period_ns)
         images = self._images[stamp_ns] if looks else {}
+        goal = self._instruction.sentence if plan is None else plan.goal
         self._infer(Observation(stamp_ns, step, images, self._joints[nearest]), goal, plan)
-
-    def _read(self, embedding: Image) -> MotionPlan | None:
-        """The plan, or None (and why) where it is none that this policy can act on."""
-        try:
-            plan = messages.read_plan(embedding, self._info)
-        except ValueError as error:
-            self.report.event(f"{topics.MOTION_EMBEDDING}: {error}; message dropped")
-            return None
-        wanted = self._policy.spec.plan
-        if plan.spec.kind == "tracks":
-            wanted = track_spec(wanted.shape[0], wanted.horizon, wanted.period_ns)
-        problem = wanted.misfit(plan.spec)
-        self.report.problem("plan", problem and f"plans that this policy can't act on: {problem}")
-        return None if problem else plan
 
     def _infer(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> None:
         generation, stamp_ns = self._generation, observation.stamp_ns

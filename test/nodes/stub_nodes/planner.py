@@ -1,8 +1,8 @@
 import sys
 
-from graph_stubs import load_generator
+from graph_stubs import load_planner
 
 from zipmo_ros.nodes.managed import run
 from zipmo_ros.nodes.planner_node import PlannerNode
 
-sys.exit(run(lambda: PlannerNode(load_generator)))
+sys.exit(run(lambda: PlannerNode(load_planner)))

@@ -1,0 +1,65 @@
+"""Episodes spread over processes, each outcome kept as soon as there is one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+from zipmo_ros.evaluation.episodes import Episode
+from zipmo_ros.evaluation.journal import Journal
+from zipmo_ros.evaluation.outcomes import Outcome
+from zipmo_ros.evaluation.pool import Died, run_jobs
+from zipmo_ros.evaluation.runners import RUNNERS, Settings
+
+
+def run_parallel(
+    settings: Settings,
+    episodes: Sequence[Episode],
+    workers: int,
+    progress: Callable[[Outcome], None],
+    journal: Journal | None = None,
+) -> list[Outcome]:
+    """Run the episodes that the journal has no outcome of; all outcomes, in the order of `episodes`.
+
+    progress: called after each episode that was run, when it is in the journal.
+    An episode whose worker died twice, or that Ctrl-C came before, has an error of its own; the others are not lost.
+    Those that Ctrl-C came before are not in the journal, so that they are run when it is opened again.
+
+    Raises: ValueError if two episodes have one number. WorkerError if workers can't do anything at all.
+    """
+    if len({episode.number for episode in episodes}) < len(episodes):
+        raise ValueError("episodes must have numbers of their own, or one's outcome would stand for another's")
+    done = dict(journal.done) if journal else {}
+    left = [episode for episode in episodes if episode.number not in done]
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        contextlib.closing(run_jobs(_serve, _groups(settings, left), workers, settings)) as jobs,
+    ):
+        for _, episode, outcome in jobs:
+            if isinstance(outcome, Died):
+                outcome = _lost(episode, f"the worker ended with exit status {outcome.exit_code}")
+            done[episode.number] = outcome
+            if journal:
+                journal.append(outcome)
+            progress(outcome)
+    return [done.get(episode.number) or _lost(episode, "interrupted") for episode in episodes]
+
+
+def _groups(settings: Settings, episodes: Sequence[Episode]) -> dict[str, list[Episode]]:
+    """What one process serves after another: directly, a task, whose environment is made once; a whole evaluation
+    over ROS, because its nodes take longer to start than to go over to another task."""
+    groups: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        groups.setdefault(settings.suite if settings.via == "ros" else episode.task, []).append(episode)
+    return groups
+
+
+def _serve(group: str, episodes: Iterator[Episode], answer: Callable[[Outcome], None], settings: Settings) -> None:
+    with contextlib.closing(RUNNERS[settings.via](settings, episodes)) as outcomes:
+        for outcome in outcomes:
+            answer(outcome)
+
+
+def _lost(episode: Episode, why: str) -> Outcome:
+    error = f"{why} before this episode was done"
+    return Outcome.of(episode, success=False, original_success=False, steps=0, error=error)
