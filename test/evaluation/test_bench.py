@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-from zipmo_ros.motion.zipmo.generator import MotionGenerator
 
 from zipmo_ros.apps import bench, cli
 from zipmo_ros.apps.configuration import load

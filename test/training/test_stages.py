@@ -8,7 +8,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from training_settings import stage_options, train_config
-from zipmo_ros.motion.zipmo.generator import MotionGenerator
 
 from zipmo_policy.policy import ClonedBehaviour, InverseDynamics
 from zipmo_policy.stages.head import HeadOptions, HeadStage
