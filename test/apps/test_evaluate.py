@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.ros
 def test_via_ros_equals_via_direct():
+    from zipmo_ros.evaluation.over_ros import GraphLoop
     from zipmo_ros.evaluation.rollout import run_episodes
-    from zipmo_ros.nodes.client import GraphDriver
 
     lever = [task for task in tasks("mini") if task.name == "turn_lever_left"]
     (episode,) = draw_episodes(lever, 1, seed=7)
@@ -27,7 +27,7 @@ def test_via_ros_equals_via_direct():
     (direct,) = run_episodes(
         "mini", [episode], build_agent(settings), image_every=4, observer=lambda *step: actions.append(step[-1])
     )
-    with GraphDriver(settings, domain=101 + os.getpid() % 100) as graph:
+    with GraphLoop(settings, domain=101 + os.getpid() % 100) as graph:
         over_ros = graph.run_episode(episode)
         np.testing.assert_array_equal(graph.recording.action_array(), np.stack(actions))
     assert direct.error is None

@@ -37,6 +37,7 @@ def test_report(bundle, tmp_path, monkeypatch, capsys):
     assert report["command"].startswith("zipmo motion checkpoint=")
     assert report["hashes"] == {"checkpoint": checkpoint.content_hash(bundle), "data": windows.data_hash}
     assert report["held_out"]
+    assert report["nfe"] == 1
     assert report["points"] == {"drawn": 12, "encoded": 8}
     assert {row["k"] for row in report["predictions"]} == {1, 2}
     assert out.with_suffix(".png").stat().st_size > 5000
@@ -46,9 +47,11 @@ def test_report(bundle, tmp_path, monkeypatch, capsys):
 def test_training_windows_are_called_what_they_are(bundle, tmp_path, monkeypatch, capsys):
     windows = make_windows(init_state=torch.tensor([3, 4, 3, 4]))
     monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, max_demos: windows)
-    assert cli.main(["motion", f"checkpoint={bundle}", f"out={tmp_path}/a.json", "samples=1", "nfe=1"]) == 0
+    assert cli.main(["motion", f"checkpoint={bundle}", f"out={tmp_path}/a.json", "samples=1"]) == 0
     assert "TRAINING windows" in capsys.readouterr().out
-    assert not json.loads((tmp_path / "a.json").read_text())["held_out"]
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert not report["held_out"]
+    assert (report["nfe"], report["settings"]["nfe"]) == (planner_nano().steps, None)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,7 @@ def test_training_windows_are_called_what_they_are(bundle, tmp_path, monkeypatch
     [
         (["data=/nowhere"], "/nowhere"),
         (["checkpoint=/nowhere"], "/nowhere"),
-        (["windows=0"], "windows must be at least 1"),
+        (["windows=0"], "windows must be a whole number from 1, got 0"),
         (["smaples=3"], "smaples"),
     ],
 )

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from zipmo_ros.apps import bench, cli
-from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps import cli
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.evaluation import bench
 from zipmo_ros.evaluation.plan_variants import applicable, plan, plan_without
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig
@@ -115,15 +115,6 @@ def test_report(tmp_path, capsys):
         assert len(bench.differing(report)) == 1
 
 
-def test_help_describes_every_key(capsys):
-    keys = list(load("bench", []))
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["bench", "--help"])
-    assert stop.value.code == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert all(any(line.startswith(f"{key}:") for line in lines) for key in keys)
-
-
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -131,7 +122,10 @@ def test_help_describes_every_key(capsys):
         (["loop"], "zipmo bench plan"),
         (["plan", "sizes=[huge]"], "huge"),
         (["plan", "checkpoint=/nowhere"], "/nowhere"),
-        (["plan", "nfe=[0]", "checkpoint=random"], "positive"),
+        (["plan", "nfe=[0]", "checkpoint=random"], "nfe[0] must be a whole number from 1 to 1000, got 0"),
+        (["plan", "nfe=[]", "checkpoint=random"], "nfe must be a list, each a whole number"),
+        (["plan", "sizes=[base,nano]", "checkpoint=/nowhere"], "/nowhere"),
+        (["plan", "device=gpu9"], "device must be"),
         (["plan", "repetitons=3"], "repetitons"),
     ],
 )

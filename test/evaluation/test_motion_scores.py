@@ -6,7 +6,7 @@ import pytest
 import torch
 from window_stubs import SENTENCES, make_windows
 
-from zipmo_ros.apps.bench import wake
+from zipmo_ros.evaluation.bench import wake
 from zipmo_ros.evaluation.motion_baselines import chosen_windows, constant_velocity, nearest_windows
 from zipmo_ros.evaluation.motion_scores import POOLED, PREDICTORS, PlanErrors, Subject, measure
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano

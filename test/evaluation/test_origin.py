@@ -3,12 +3,16 @@
 import json
 import os
 import platform
+import shutil
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from zipmo_ros import __version__
-from zipmo_ros.apps import cli, evaluate
-from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps import cli
+from zipmo_ros.apps.configuration import load, plain
+from zipmo_ros.apps.evaluate import Request
+from zipmo_ros.evaluation import evaluate
 from zipmo_ros.evaluation.origin import STAND_IN_ASSETS, machine, shown, visuals
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.models import bundle_path
@@ -18,7 +22,7 @@ from zipmo_ros.motion.checkpoint import content_hash
 def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
     ran = []
 
-    def run(settings, episodes, workers, progress):
+    def run(settings, episodes, workers, progress, journal):
         ran.append(settings)
         return [Outcome.of(e, success=True, original_success=True, steps=9, plan_ms=20.0) for e in episodes]
 
@@ -28,7 +32,7 @@ def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
     report = json.loads((tmp_path / "a.json").read_text())
     assert report["result"] == "eval"
     assert report["command"] == f"zipmo eval 'tasks=[turn_lever_left]' {' '.join(words[1:])}"
-    assert set(report["settings"]) == set(load("eval", []))
+    assert report["settings"] == plain(load("eval", words, Request))
     assert report["settings"]["workers"] == 1
     assert (ran[0].max_steps, report["max_steps"], report["protocol"]) == (600, 600, "zipmo-mini-v1-600-steps")
     assert (report["nfe"], report["oracle"]) == (10, "none")
@@ -41,13 +45,33 @@ def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
 
 
 def test_the_suites_own_limit_is_the_protocol(tmp_path, monkeypatch):
-    def run(settings, episodes, workers, progress):
+    def run(settings, episodes, workers, progress, journal):
         return [Outcome.of(e, success=False, original_success=False, steps=200, failure="timeout") for e in episodes]
 
     monkeypatch.setattr(evaluate, "run_parallel", run)
     assert cli.main(["eval", "tasks=[turn_lever_left]", "episodes=1", "via=direct", f"out={tmp_path}/a.json"]) == 0
     report = json.loads((tmp_path / "a.json").read_text())
     assert (report["protocol"], report["max_steps"]) == ("zipmo-mini-v1", None)
+
+
+def test_the_number_of_steps_that_nobody_asked_for_is_the_checkpoints(tmp_path, monkeypatch):
+    """And it is what runs, so that a file says it as older ones do, whose commands had a number of their own."""
+    bundle, ran = tmp_path / "bundle", []
+    shutil.copytree(bundle_path(None), bundle)
+    description = json.loads((bundle / "planner/config.json").read_text())
+    description["config"]["steps"] = 10
+    (bundle / "planner/config.json").write_text(json.dumps(description))
+
+    def run(settings, episodes, workers, progress, journal):
+        ran.append(settings)
+        return [Outcome.of(e, success=True, original_success=True, steps=9) for e in episodes]
+
+    monkeypatch.setattr(evaluate, "run_parallel", run)
+    words = ["tasks=turn_lever_left", "episodes=1", "via=direct", f"checkpoint={bundle}", f"out={tmp_path}/a.json"]
+    assert cli.main(["eval", *words]) == 0
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert (ran[0].nfe, report["nfe"], report["settings"]["nfe"]) == (10, 10, None)
+    assert load("eval", words, Request).settings("ros") == replace(ran[0], via="ros")
 
 
 def test_stand_in_visuals_are_named_by_the_assets_hash():

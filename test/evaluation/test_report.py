@@ -9,8 +9,10 @@ import pytest
 import torch
 from window_stubs import make_windows
 
-from zipmo_ros.apps import cli, evaluate
+from zipmo_ros.apps import cli
+from zipmo_ros.apps import evaluate as command
 from zipmo_ros.data import windows as dataset
+from zipmo_ros.evaluation import evaluate
 from zipmo_ros.evaluation.origin import STAND_IN_ASSETS
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.motion import checkpoint
@@ -21,12 +23,12 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 CHANCES = {"expert": 1.0, "tracks": 0.9, "plans": 1.0, "none": 0.6, "bc": 0.3}
 
 
-def run(settings, episodes, workers, progress):
+def run(settings, episodes, workers, progress, journal):
     """Outcomes by lot, worse with every rung."""
     outcomes = []
     for episode in episodes:
-        lot = random.Random(f"{settings.oracle} {episode}").random()
-        done = lot < CHANCES[settings.oracle]
+        lot = random.Random(f"{settings.policy or settings.oracle} {episode}").random()
+        done = lot < CHANCES[settings.policy or settings.oracle]
         original = done if episode.task == episode.instructed_task else lot > 0.95
         plan_ms = 10.0 * settings.nfe if settings.via == "ros" else None
         error = 0.1 if settings.oracle == "plans" else None
@@ -46,13 +48,14 @@ def written(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate, "run_parallel", run)
-        patch.setattr(evaluate, "plot_failures", lambda report, path: None)
+        patch.setattr(command, "plot_failures", lambda report, path: None)
         evaluation("mini", "via=ros")
         evaluation("quick", "via=ros", "nfe=1")
         evaluation("swap", "via=ros", "instruction=swap")
         evaluation("paraphrase", "via=ros", "instruction=paraphrase")
         for oracle in CHANCES:
-            evaluation(f"rung-{oracle}", "via=direct", f"oracle={oracle}")
+            rung = "policy=bc" if oracle == "bc" else f"oracle={oracle}"
+            evaluation(f"rung-{oracle}", "via=direct", rung)
         torch.manual_seed(0)
         bundle = tmp_path_factory.mktemp("bundle")
         checkpoint.save(bundle / "vae", TrackVAE(dataclasses.replace(vae_nano(), points_in=8)))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.evaluate import choose_tasks, identity, settings_of
+from zipmo_ros.apps.configuration import Names, load
+from zipmo_ros.apps.evaluate import LoopRequest
 from zipmo_ros.apps.video import compose, write_gif, write_mp4
 from zipmo_ros.evaluation.episodes import Episode, draw_episodes
+from zipmo_ros.evaluation.evaluate import choose_tasks, identity
 from zipmo_ros.evaluation.outcomes import Outcome, summarise, table
 from zipmo_ros.evaluation.over_ros import GraphLoop
 from zipmo_ros.evaluation.results import write_json
@@ -24,6 +25,14 @@ from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
 SHOWN = 4  # tasks
 FPS = 20  # images at every control step, so that the film runs in real time
 GIF_FPS, GIF_EVERY = 10, 4  # all episodes in one small file, at twice the speed
+
+
+@dataclass(frozen=True)
+class Request(LoopRequest):
+    """Keys of config/hydra/demo.yaml."""
+
+    say: str | None
+    tasks: Names | None
 
 
 class Film:
@@ -68,18 +77,19 @@ def closest_task(sentence: str, candidates: list[Task]) -> Task:
     return candidates[int(np.argmax(vectors[1:] @ vectors[0]))]
 
 
-def choose_episodes(config) -> list[Episode]:
-    """The configured tasks with their own sentences, or with the user's in the scene that fits it."""
-    available = tasks(config.suite)
-    if config.say is None:
-        chosen = choose_tasks(config.suite, config.tasks) if config.tasks else available[:: -(-len(available) // SHOWN)]
-        return draw_episodes(chosen, config.episodes, config.seed)
-    if not config.say.strip():
+def choose_episodes(request: Request) -> list[Episode]:
+    """The tasks asked for with their own sentences, or the user's sentence in the scene that fits it."""
+    available = tasks(request.suite)
+    if request.say is None:
+        every = -(-len(available) // SHOWN)
+        chosen = choose_tasks(request.suite, request.tasks) if request.tasks else available[::every]
+        return draw_episodes(chosen, request.episodes, request.seed)
+    if not request.say.strip():
         raise ValueError("the sentence of say= is empty")
-    task = closest_task(config.say, available)
+    task = closest_task(request.say, available)
     print(f"the scene of '{task.language}', the closest sentence; over when any task of the scene is done")
-    return [replace(episode, instructed_task=ANY, instruction=config.say)
-            for episode in draw_episodes([task], config.episodes, config.seed)]  # fmt: skip
+    return [replace(episode, instructed_task=ANY, instruction=request.say)
+            for episode in draw_episodes([task], request.episodes, request.seed)]  # fmt: skip
 
 
 def result(episode: dict) -> str:
@@ -109,14 +119,13 @@ def summary_table(report: dict) -> str:
 def main(argv: list[str]) -> int:
     """0 when every episode ran to its end, successful or not; 1 when some crashed; 2 for a wrong request."""
     try:
-        config = load("demo", argv)
-        episodes = choose_episodes(config)
-        settings = settings_of(config, via="ros")
+        request = load("demo", argv, Request)
+        episodes = choose_episodes(request)
+        settings = request.settings("ros")
         facts = identity(settings)
     except (ValueError, FileNotFoundError, LiberoNotInstalledError) as error:
         print(f"zipmo demo: {error}", file=sys.stderr)
         return 2
-    out = Path(config.out)
     outcomes, videos, shown = [], [], []
     film = Film()
     print("starting planner, policy and simulator nodes ...", flush=True)
@@ -126,17 +135,17 @@ def main(argv: list[str]) -> int:
             outcome = graph.run_episode(episode)
             name = f"{episode.task}_{episode.init_state}.mp4"
             if film.frames:
-                frames = film.save(out / name, outcome)
+                frames = film.save(request.out / name, outcome)
                 shown += [*frames[::GIF_EVERY], *[frames[-1]] * GIF_FPS]
             outcomes.append(outcome)
             videos.append(name if film.frames else None)
-    report = summarise(outcomes, suite=config.suite, via="ros", seed=config.seed, **facts)
+    report = summarise(outcomes, suite=request.suite, via="ros", seed=request.seed, **facts)
     for episode, video in zip(report["episodes"], videos, strict=True):
         episode["video"] = video
-    write_json(out / "summary.json", report)
+    write_json(request.out / "summary.json", report)
     if shown:
-        write_gif(out / "demo.gif", shown, GIF_FPS)
+        write_gif(request.out / "demo.gif", shown, GIF_FPS)
     text = f"{summary_table(report)}\n\n{table(report)}\n"
-    (out / "summary.txt").write_text(text)
-    print(f"\n{text}\nvideos and summary in {out}/")
+    (request.out / "summary.txt").write_text(text)
+    print(f"\n{text}\nvideos and summary in {request.out}/")
     return int(report["crashes"] > 0)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from zipmo_ros.apps.configuration import load
+from zipmo_ros.apps import evaluate
+from zipmo_ros.apps.configuration import load, plain
 from zipmo_ros.evaluation import report_sections as sections
 from zipmo_ros.evaluation.results import Result, read_results
 from zipmo_ros.motion.checkpoint import write_atomically
@@ -18,14 +22,26 @@ count as neither. What was tried on the way is in [experiments.md](experiments.m
 """
 
 
-def compose(results: dict[str, list[Result]], plots: Path) -> tuple[str, list[Result]]:
-    """The report, its plots written to `plots`; and the results that no section told."""
+@dataclass(frozen=True)
+class Request:
+    """Keys of config/hydra/report.yaml."""
+
+    results: Path
+    out: Path
+
+
+def compose(results: dict[str, list[Result]], plots: Path, usual: Mapping[str, Any]) -> tuple[str, list[Result]]:
+    """The report, its plots written to `plots`; and the results that no section told.
+
+    usual: settings of an evaluation unless asked otherwise.
+    """
     evaluations, benches = results["eval"], results["bench plan"]
+    unusual = sections.deviations(evaluations, usual)
     plots.mkdir(parents=True, exist_ok=True)
     told = [
-        *sections.suites(evaluations, plots),
+        *sections.suites(evaluations, plots, unusual),
         *sections.words(evaluations, plots),
-        *sections.ladders(evaluations, plots),
+        *sections.ladders(evaluations, plots, unusual),
         *sections.euler_steps(evaluations, benches, plots),
         *sections.motions(results["motion"], plots),
         *sections.savings(benches, plots),
@@ -39,16 +55,16 @@ def compose(results: dict[str, list[Result]], plots: Path) -> tuple[str, list[Re
 def main(argv: list[str]) -> int:
     """0, or 2 for a wrong request."""
     try:
-        config = load("report", argv)
-        results = read_results(Path(config.results))
+        request = load("report", argv, Request)
+        results = read_results(request.results)
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo report: {error}", file=sys.stderr)
         return 2
-    out = Path(config.out)
-    text, left = compose(results, out.with_suffix(""))
-    write_atomically(out, text.encode())
+    usual = plain(load("eval", [], evaluate.Request))
+    text, left = compose(results, request.out.with_suffix(""), usual)
+    write_atomically(request.out, text.encode())
     total = sum(map(len, results.values()))
-    print(f"{total - len(left)} of {total} result files told in {out}")
+    print(f"{total - len(left)} of {total} result files told in {request.out}")
     for result in left:
         print(f"not told, for want of others to compare it with: {result.name}.json, {result['command']}")
     return 0

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import time
 
 
 def main(argv: list[str]) -> int:
@@ -15,55 +13,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--namespace", default="", help="namespace of the graph")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds to wait for a planner")
     options = parser.parse_args(argv)
+    from zipmo_ros.nodes.say import say  # only now: --help needs no ROS
+
     sentence = " ".join(options.sentence)
-
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    import rclpy
-    from rclpy.duration import Duration
-    from rclpy.executors import ExternalShutdownException
-    from std_msgs.msg import String
-
-    from zipmo_ros.nodes.wire import topics
-    from zipmo_ros.nodes.wire.messages import instruction_problem
-
-    problem = instruction_problem(sentence)
-    if problem is not None:
-        print(f"zipmo say: {problem}", file=sys.stderr)
-        return 2
-    rclpy.init(args=[])
-    node = rclpy.create_node("zipmo_say", namespace=options.namespace)
     try:
-        in_use: list[str] = []
-        topic = f"planner/{topics.INSTRUCTION_IN_USE}"
-        node.create_subscription(String, topic, lambda message: in_use.append(message.data), topics.LATCHED)
-        publisher = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
-        deadline = time.monotonic() + options.timeout
-
-        def wait(condition) -> bool:
-            while not condition():
-                if time.monotonic() > deadline:
-                    return False
-                rclpy.spin_once(node, timeout_sec=0.05)
-            return True
-
-        if not wait(publisher.get_subscription_count):
-            domain = os.environ.get("ROS_DOMAIN_ID", "0")
-            print(f"zipmo say: no planner listens to {publisher.topic_name} in ROS domain {domain}; "
-                  "start one with `zipmo up sim`", file=sys.stderr)  # fmt: skip
-            return 1
-        publisher.publish(String(data=sentence))
-        publisher.wait_for_all_acked(Duration(seconds=2))
-        if not wait(lambda: sentence in in_use[-1:]):
-            print(f"zipmo say: the planner did not take the sentence (is it active? see {topics.DIAGNOSTICS})",
-                  file=sys.stderr)  # fmt: skip
-            return 1
-        print(f"in use: {sentence}")
-        return 0
-    except (KeyboardInterrupt, ExternalShutdownException):
+        say(sentence, options.namespace, options.timeout)
+    except (ValueError, TimeoutError) as error:
+        print(f"zipmo say: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    except KeyboardInterrupt:
         return 130
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    print(f"in use: {sentence}")
+    return 0
 
 
 if __name__ == "__main__":

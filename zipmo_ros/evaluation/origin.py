@@ -7,12 +7,9 @@ import platform
 import shlex
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from zipmo_ros import __version__
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 # Folders of LIBERO assets in which some meshes and textures are not the originals: other images, the same physics.
 STAND_IN_ASSETS = frozenset({"169db49bac2ad5cc2c3d9b87b9bf9817ec0cdf2e5a24adc370d91274f4719fea"})
@@ -38,6 +35,16 @@ def machine() -> dict:
     }
 
 
+def check_device(name: str) -> None:
+    """Raises ValueError for what is no torch device, or none that this machine has."""
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # the latter from a torch that was built without CUDA
+        raise ValueError(f"device must be cpu or a cuda that is here, got '{name}': {error}") from error
+
+
 def origin() -> dict:
     """Version, date (UTC) and machine."""
     return {
@@ -47,15 +54,9 @@ def origin() -> dict:
     }
 
 
-def request(result: str, argv: list[str], config: DictConfig) -> dict:
+def request(result: str, argv: list[str], settings: dict[str, Any]) -> dict:
     """What was asked for: `result` (the command: eval, motion, bench plan), its line as typed, every key's value."""
-    from omegaconf import OmegaConf
-
-    return {
-        "result": result,
-        "command": shlex.join(["zipmo", *result.split(), *argv]),
-        "settings": OmegaConf.to_container(config, resolve=True),
-    }
+    return {"result": result, "command": shlex.join(["zipmo", *result.split(), *argv]), "settings": settings}
 
 
 def shown(path: Path) -> str:

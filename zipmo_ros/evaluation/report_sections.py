@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.motion import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows
 from zipmo_ros.evaluation.episodes import STATES
+from zipmo_ros.evaluation.motion_report import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows
 from zipmo_ros.evaluation.plotting import plot_bench, plot_endings, plot_motion, plot_steps
 from zipmo_ros.evaluation.results import (
     Result,
@@ -74,13 +75,28 @@ def _setting(result: Result) -> tuple:
 
 def _whole(results: list[Result]) -> list[Result]:
     """Evaluations of planner and policy, told their own sentence."""
-    return [result for result in results if (result["oracle"], result["instruction"]) == ("none", "own")]
+    return [result for result in results if (result.actor, result["instruction"]) == ("none", "own")]
 
 
-def _unusual(result: Result) -> int:
-    """How many of the settings that a figure depends on are not the command's own."""
-    usual = load("eval", [])
-    return sum(result[key] != usual[key] for key in ("nfe", "replan_every", "ensemble", "seed"))
+Unusual = Callable[[Result], int]
+
+
+def deviations(results: list[Result], usual: Mapping[str, Any]) -> Unusual:
+    """Counts how many of the settings that a figure depends on are not the command's own, which `usual` holds.
+
+    Euler steps: those of the checkpoint, which are those of its evaluations that did not ask for a number.
+    """
+    own = {r["hashes"]["checkpoint"]: r["nfe"] for r in results if not _named("nfe", r["command"])}
+
+    def unusual(result: Result) -> int:
+        steps = own.get(result["hashes"]["checkpoint"], result["nfe"])
+        return (result["nfe"] != steps) + sum(result[key] != usual[key] for key in ("replan_every", "ensemble", "seed"))
+
+    return unusual
+
+
+def _named(key: str, command: str) -> bool:
+    return any(word.lstrip("-+").partition("=")[0] == key for word in shlex.split(command))
 
 
 def _episodes(result: Result) -> frozenset:
@@ -101,14 +117,14 @@ def _states(result: Result) -> str:
     return f"{span}, for choosing settings: held out of training, not the figures to quote"
 
 
-def suites(results: list[Result], folder: Path) -> Iterator[Section]:
+def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Section]:
     """Success by task: of each suite, protocol and checkpoint one evaluation.
 
     The one with the command's own settings, then the one with most episodes, then over ROS.
     """
     chosen = [result for result in _whole(results) if result["states"] == "evaluation"]
     for group in grouped(chosen, lambda r: (r["protocol"], r["hashes"]["checkpoint"], r["hashes"]["assets"])):
-        result = min(group, key=lambda r: (_unusual(r), -len(r["episodes"]), r["via"] != "ros", r.name))
+        result = min(group, key=lambda r: (unusual(r), -len(r["episodes"]), r["via"] != "ros", r.name))
         rows = []
         for name, task in result["tasks"].items():
             mine = [episode for episode in result["episodes"] if episode["task"] == name]
@@ -132,7 +148,7 @@ def suites(results: list[Result], folder: Path) -> Iterator[Section]:
 
 def words(results: list[Result], folder: Path) -> Iterator[Section]:
     """The same tasks, told in other words or in the set-up of another task."""
-    told = [result for result in results if result["oracle"] == "none"]
+    told = [result for result in results if result.actor == "none"]
     for group in grouped(told, lambda r: (*_setting(r), r["hashes"]["checkpoint"], r["nfe"], r["via"])):
         # Of runs that were told alike, the one with most episodes.
         said = {result["instruction"]: result for result in sorted(group, key=lambda r: len(r["episodes"]))}
@@ -172,18 +188,18 @@ def words(results: list[Result], folder: Path) -> Iterator[Section]:
                       f"{about}\n\n{table}\n\n{sources(*said.values())}", tuple(said.values()))  # fmt: skip
 
 
-def ladders(results: list[Result], folder: Path) -> Iterator[Section]:
+def ladders(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Section]:
     """Parts replaced by the truth, on the same episodes."""
     own = [result for result in results if result["instruction"] == "own"]
     for group in grouped(own, lambda r: (*_setting(r), _episodes(r))):
-        experts = [result for result in group if result["oracle"] == "expert"]
-        others = [result for result in group if result["oracle"] != "expert"]
+        experts = [result for result in group if result.actor == "expert"]
+        others = [result for result in group if result.actor != "expert"]
         for rungs in grouped(others, lambda r: (r["hashes"]["checkpoint"], r["nfe"])):
             # Of runs that differ in `via` alone, the direct one: as the other rungs.
-            found = {r["oracle"]: r for r in sorted([*experts, *rungs], key=lambda r: r["via"] == "direct")}
+            found = {r.actor: r for r in sorted([*experts, *rungs], key=lambda r: r["via"] == "direct")}
             if len(found) < 2:
                 continue
-            if set(found) == {"expert", "none"} and _unusual(found["none"]):
+            if set(found) == {"expert", "none"} and unusual(found["none"]):
                 continue  # of a sweep over settings: the expert is no rung of each
             yield _ladder({name: found[name] for name in RUNGS if name in found}, folder)
 

@@ -34,6 +34,15 @@ class Result(NamedTuple):
     def __getitem__(self, key: str) -> Any:
         return self.content[key]
 
+    @property
+    def actor(self) -> str:
+        """Who acted: an oracle, "none" (the bundle's planner and policy), or the planner and policy that were named.
+
+        Older files call behaviour cloning an oracle.
+        """
+        named = [self.content[key] for key in ("planner", "policy") if self.content.get(key)]
+        return self["oracle"] if self["oracle"] != "none" or not named else " and ".join(named)
+
 
 def write_json(path: Path, report: dict) -> None:
     """Write a report so that the file is either whole or absent."""

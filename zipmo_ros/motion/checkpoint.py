@@ -79,13 +79,7 @@ def load(directory: str | Path, model_class: type[Model], device: str | torch.de
     from safetensors.torch import load_file
 
     directory = Path(directory)
-    description = read_description(directory)
-    if description["kind"] != model_class.kind:
-        raise CheckpointError(f"{directory} holds a {description['kind']}, not a {model_class.kind}")
-    try:
-        config = from_dict(model_class.config_class, description["config"])
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{directory}/{CONFIG}: {error}") from error
+    description, config = read_description(directory), read_config(directory, model_class)
     for key, name in HASHED.items():
         if sha256(directory / name) != description[key]:
             raise CheckpointError(f"{directory / name} is damaged, or not the file that {CONFIG} was written with")
@@ -102,6 +96,17 @@ def load(directory: str | Path, model_class: type[Model], device: str | torch.de
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{directory}/{STATS}: {error}") from error
     return model.to(device).eval()
+
+
+def read_config(directory: str | Path, model_class: type[nn.Module]) -> Any:
+    """The configuration, a `model_class.config_class`, without the weights. Raises CheckpointError."""
+    description = read_description(directory)
+    if description["kind"] != model_class.kind:
+        raise CheckpointError(f"{directory} holds a {description['kind']}, not a {model_class.kind}")
+    try:
+        return from_dict(model_class.config_class, description["config"])
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{directory}/{CONFIG}: {error}") from error
 
 
 def read_description(directory: str | Path) -> dict[str, Any]:

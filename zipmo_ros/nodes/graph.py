@@ -1,6 +1,9 @@
 """The graphs that can be started: their nodes, and the arguments a user may give.
 
-The one table behind both `zipmo up` and the launch files; it imports neither ROS nor the nodes.
+The one table behind `zipmo up`, the launch files, and what `zipmo eval` and `zipmo demo` tell a graph. An argument has
+the name of the nodes' parameter and of the commands' key that mean the same. "Not said" is null to a command, and "" to
+an argument, which leaves the parameter alone; a ROS parameter can't be null and says it by 0 or "".
+It imports neither ROS nor the nodes.
 """
 
 from __future__ import annotations

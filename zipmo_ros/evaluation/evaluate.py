@@ -1,0 +1,144 @@
+"""An evaluation as a whole: what is to run, checked before anything does; the run; what its figures must carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import yaml
+from tqdm import tqdm
+
+from zipmo_ros.contract.share import share_path
+from zipmo_ros.evaluation.agents import EXPERT_ORACLES
+from zipmo_ros.evaluation.episodes import STATES, Episode, Tell, draw_episodes, own, paraphrase, swap
+from zipmo_ros.evaluation.journal import Journal
+from zipmo_ros.evaluation.origin import origin, shown
+from zipmo_ros.evaluation.outcomes import Outcome, summarise
+from zipmo_ros.evaluation.parallel import run_parallel
+from zipmo_ros.evaluation.runners import Settings
+from zipmo_ros.models import bundle_path
+from zipmo_ros.motion.checkpoint import content_hash, read_description
+from zipmo_sim.suites import Task, suite_entry, tasks
+
+
+def choose_tasks(suite: str, names: str | Iterable[str]) -> list[Task]:
+    """Tasks of the suite by name, or "all". Raises ValueError for a name that the suite lacks."""
+    available = tasks(suite)
+    if names == "all":
+        return available
+    wanted = set(names)
+    if unknown := sorted(wanted - {task.name for task in available}):
+        known = ", ".join(task.name for task in available)
+        raise ValueError(f"suite {suite} has no task {', '.join(unknown)}; it has {known}")
+    return [task for task in available if task.name in wanted]
+
+
+def identity(settings: Settings) -> dict:
+    """What a figure must carry to be understood later: versions, hashes, machine, date."""
+    from zipmo_sim.provenance import asset_hash, render_hash
+
+    return {
+        "checkpoint": shown(settings.checkpoint),
+        "planner": settings.planner,
+        "policy": settings.policy,
+        "oracle": settings.oracle,
+        "ensemble": settings.ensemble,
+        "replan_every": settings.replan_every,
+        "nfe": settings.nfe,
+        "hashes": {
+            "checkpoint": content_hash(settings.checkpoint),
+            "assets": asset_hash(settings.suite, settings.libero_assets),
+            "render": render_hash(settings.suite),
+        },
+        **origin(),
+    }
+
+
+def _paraphrases(suite: str) -> dict[str, list[str]]:
+    return yaml.safe_load(share_path(f"config/paraphrases/{suite}.yaml").read_text())
+
+
+# What instruction=... tells the episodes of a suite.
+TELL: dict[str, Callable[[str], Tell]] = {
+    "own": lambda suite: own,
+    "swap": lambda suite: swap(tasks(suite)),
+    "paraphrase": lambda suite: paraphrase(_paraphrases(suite)),
+}
+
+
+def check_oracle(oracle: str, via: str, instruction: str) -> None:
+    """Raises ValueError for an oracle (of AGENTS) that can't be what is asked for."""
+    if oracle != "none" and via != "direct":
+        raise ValueError(f"oracle={oracle} needs via=direct: the graph runs planner and policy alone")
+    if oracle in EXPERT_ORACLES and instruction == "swap":
+        raise ValueError(f"oracle={oracle} can't be told another task: the expert only knows the scene's own")
+
+
+def resolve(
+    *,
+    suite: str,
+    checkpoint: str | None,
+    replan_every: int,
+    nfe: int | None,
+    planner: str | None = None,
+    policy: str | None = None,
+    libero_assets: Path | None = None,
+    **others,
+) -> Settings:
+    """The settings that are meant, with what the checkpoint says filled in. others: the remaining fields of Settings.
+
+    checkpoint: as bundle_path takes it. nfe: None for the planner's own number. planner, policy: see models; of those
+    that are no folder of the bundle nothing is known here.
+    Raises FileNotFoundError or ValueError for what can't be run.
+    """
+    tasks(suite)  # an unknown one is told as such, whichever checkpoint is to run on it
+    if libero_assets and not suite_entry(suite).libero:
+        raise ValueError(f"libero_assets is for the suites of LIBERO; '{suite}' needs none")
+    bundle = bundle_path(checkpoint, suite)
+    content_hash(bundle)  # an empty folder is refused now, not after the episodes
+    horizon = _said(bundle, policy or "policy", "horizon")
+    if horizon is not None and replan_every > horizon:
+        raise ValueError(f"replan_every must be a whole number from 1 to {horizon}, got {replan_every}: a plan of "
+                         f"{bundle} is for {horizon} steps")  # fmt: skip
+    if nfe is None:
+        nfe = _said(bundle, planner or "planner", "steps")
+    return Settings(suite=suite, checkpoint=bundle, replan_every=replan_every, nfe=nfe, planner=planner, policy=policy,
+                    libero_assets=libero_assets, **others)  # fmt: skip
+
+
+def _said(bundle: Path, part: str, field: str) -> int | None:
+    """What the configuration of a bundle's checkpoint says; None where there is no such part or field."""
+    return read_description(bundle / part)["config"].get(field) if (bundle / part).is_dir() else None
+
+
+def choose_episodes(
+    settings: Settings, names: str | Iterable[str], episodes: int, states: str, instruction: str
+) -> list[Episode]:
+    """`episodes` of each task. names: see choose_tasks; states: of STATES; instruction: of TELL.
+
+    Raises ValueError for what the suite, or the settings' oracle, can't do.
+    """
+    chosen = choose_tasks(settings.suite, names)
+    check_oracle(settings.oracle, settings.via, instruction)
+    return draw_episodes(chosen, episodes, settings.seed, TELL[instruction](settings.suite), STATES[states])
+
+
+def evaluate(settings: Settings, drawn: list[Episode], workers: int, journal: Journal | None = None, **facts) -> dict:
+    """Run the episodes that the journal has no outcome of, with a progress bar; the report of `summarise`.
+
+    facts: what else that takes.
+    """
+    known = journal.done.values() if journal else ()
+    done = sum(outcome.success for outcome in known)
+    with tqdm(total=len(drawn), initial=len(known), unit="episode", desc=f"{settings.suite} via {settings.via}") as bar:
+
+        def progress(outcome: Outcome) -> None:
+            nonlocal done
+            done += outcome.success
+            bar.update()
+            bar.set_postfix_str(f"{done} succeeded")
+
+        outcomes = run_parallel(settings, drawn, workers, progress, journal)
+    return summarise(
+        outcomes, suite=settings.suite, via=settings.via, seed=settings.seed, max_steps=settings.max_steps, **facts
+    )
