@@ -145,6 +145,8 @@ def of_format_1(tmp_path):
 
 def test_upgrade_keeps_weights_and_words_and_types_what_inference_reads(of_format_1, tmp_path):
     old, model = of_format_1
+    with pytest.raises(CheckpointError, match=r"has format 1; .* `zipmo interop upgrade .*old/vae`"):
+        checkpoint.load(old / "vae", TrackVAE)
     assert cli.main(["interop", "upgrade", str(old), "--out", str(tmp_path / "new")]) == 0
     assert json.loads((old / "vae/config.json").read_text())["format"] == 1
     loaded = checkpoint.load(tmp_path / "new/vae", TrackVAE)

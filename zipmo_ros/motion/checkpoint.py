@@ -117,21 +117,13 @@ def read_description(directory: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{directory} is not a checkpoint: {', '.join(missing)} missing")
     description = _read_json(directory / CONFIG)
     found = description.get("format")
-    if found == 1:
-        return _of_format_1(directory)
     if found != FORMAT:
-        raise CheckpointError(f"{directory} has format {found}; this version reads {FORMAT}")
+        way = f"; convert it with `zipmo interop upgrade {directory}`" if found == 1 else ""
+        raise CheckpointError(f"{directory} has format {found}; this version reads {FORMAT}{way}")
     absent = [key for key in ("kind", "config", *HASHED, "meta") if key not in description]
     if absent:
         raise CheckpointError(f"{directory}/{CONFIG} lacks {', '.join(absent)}")
     return description
-
-
-def _of_format_1(directory: Path) -> dict[str, Any]:
-    """What format 2 would say, until the shipped checkpoints are converted."""
-    from zipmo_ros.motion.upgrade import read
-
-    return {"format": FORMAT, **read(directory), **{key: sha256(directory / name) for key, name in HASHED.items()}}
 
 
 def load_strictly(model: nn.Module, weights: dict[str, Tensor], source: str) -> None:
