@@ -1,5 +1,6 @@
 """`zipmo motion` as a user meets it."""
 
+import dataclasses
 import json
 
 import pytest
@@ -17,7 +18,7 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 @pytest.fixture
 def bundle(tmp_path):
     torch.manual_seed(0)
-    checkpoint.save(tmp_path / "bundle/vae", TrackVAE(vae_nano()), {"points_in": 8})
+    checkpoint.save(tmp_path / "bundle/vae", TrackVAE(dataclasses.replace(vae_nano(), points_in=8)))
     checkpoint.save(tmp_path / "bundle/planner", MotionPlanner(planner_nano()))
     return tmp_path / "bundle"
 

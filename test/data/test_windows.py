@@ -4,9 +4,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from training_settings import augment_config
 
 from zipmo_ros.data.windows import DemonstrationWindows, WindowBatches, action_windows
-from zipmo_ros.training.augmentation import AugmentConfig, augment, random_shift
+from zipmo_ros.training.augmentation import augment, random_shift
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def test_shift_moves_points_with_the_image():
 
 def test_augmented_images_stay_in_range_and_none_is_the_identity():
     images = torch.randint(0, 256, (2, 2, 128, 128, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    values, _ = augment(images, AugmentConfig(), torch.Generator().manual_seed(2))
+    values, _ = augment(images, augment_config(), torch.Generator().manual_seed(2))
     assert values.min() >= -1
     assert values.max() <= 1
     assert not torch.equal(values[0, 0], values[0, 1])

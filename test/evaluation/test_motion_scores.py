@@ -90,10 +90,10 @@ def test_min_and_mean_are_over_plans_then_over_windows():
 def subject():
     """Untrained, but with no matrix left at zero: otherwise all plans would be the same."""
     torch.manual_seed(0)
-    vae, planner = TrackVAE(vae_nano()).eval(), MotionPlanner(planner_nano()).eval()
+    vae, planner = TrackVAE(dataclasses.replace(vae_nano(), points_in=8)).eval(), MotionPlanner(planner_nano()).eval()
     wake(vae)
     wake(planner)
-    return Subject(vae, planner, points=8)
+    return Subject(vae, planner)
 
 
 def test_measure():

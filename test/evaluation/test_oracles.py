@@ -1,5 +1,7 @@
 """Agents with a part replaced by the truth."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -57,7 +59,7 @@ def bundle(tmp_path_factory):
     """Random weights."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("bundle")
-    checkpoint.save(folder / "vae", TrackVAE(vae_nano()), {"points_in": 12})
+    checkpoint.save(folder / "vae", TrackVAE(dataclasses.replace(vae_nano(), points_in=12)))
     checkpoint.save(folder / "planner", MotionPlanner(planner_nano()))
     checkpoint.save(folder / "policy", PolicyHead(policy_nano()))
     checkpoint.save(folder / "bc", BehaviourCloning(cloning_nano()))
@@ -109,13 +111,11 @@ def test_looking_ahead_changes_nothing_and_comes_true(env, run):
     assert np.abs(foreseen[-1] - foreseen[0]).max() > 0.01, "nothing moved, so nothing was tested"
 
 
-def test_tracks_start_in_the_present_and_follow_the_hand(env, episode, bundle):
-    from zipmo_ros.motion.zipmo.vae import TrackVAE
-
+def test_tracks_start_in_the_present_and_follow_the_hand(env, episode):
     env.reset(options={"init_state": 30})
     expert = ExpertAgent(env, 7)
     expert.reset()
-    planner = TrackPlanner(expert, checkpoint.load(bundle / "vae", TrackVAE), points=40)
+    planner = TrackPlanner(expert, TrackVAE(vae_nano()).eval())
     tracks = planner.tracks(5)
     assert tracks.shape == (2, 40, 16, 2)
     assert np.abs(tracks[:, :, 0]).max() <= 1

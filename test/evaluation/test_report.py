@@ -1,5 +1,6 @@
 """`zipmo report`: from files that the commands themselves wrote, to one page."""
 
+import dataclasses
 import json
 import random
 import shutil
@@ -57,7 +58,7 @@ def written(tmp_path_factory):
             evaluation(f"rung-{oracle}", "via=direct", rung)
         torch.manual_seed(0)
         bundle = tmp_path_factory.mktemp("bundle")
-        checkpoint.save(bundle / "vae", TrackVAE(vae_nano()), {"points_in": 8})
+        checkpoint.save(bundle / "vae", TrackVAE(dataclasses.replace(vae_nano(), points_in=8)))
         checkpoint.save(bundle / "planner", MotionPlanner(planner_nano()))
         windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]), moving=torch.ones(4, 2, 24, dtype=torch.bool))
         patch.setattr(dataset.DemonstrationWindows, "load", lambda folders, max_demos: windows)

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from zipmo_policy.behaviour_cloning import BehaviourCloning, BehaviourCloningConfig
 from zipmo_policy.head import HeadConfig, PolicyHead
+from zipmo_ros.apps import cli
 from zipmo_ros.motion import checkpoint, config
 from zipmo_ros.motion.checkpoint import CheckpointError
 from zipmo_ros.motion.zipmo import config as zipmo
@@ -19,6 +20,13 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 from .conftest import CONV_VIEWS, PLANNERS, VAES
 
 HEAD = HeadConfig(width=64, depth=1, latent_grid=2)
+
+
+def vouch_for(directory):
+    """Let config.json tell of the weights that are there."""
+    description = json.loads((directory / "config.json").read_text())
+    description["weights"] = checkpoint.sha256(directory / "model.safetensors")
+    (directory / "config.json").write_text(json.dumps(description))
 
 
 @pytest.fixture
@@ -69,6 +77,7 @@ def test_weights_that_do_not_fit_are_named(saved, change, message):
     weights = load_file(directory / "model.safetensors")
     change(weights)
     save_file(weights, directory / "model.safetensors")
+    vouch_for(directory)
     with pytest.raises(CheckpointError, match=message) as error:
         checkpoint.load(directory, PolicyHead)
     assert str(directory) in str(error.value)
@@ -94,8 +103,61 @@ def test_truncated_weights_are_refused(saved):
     _, directory = saved
     file = directory / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged"):
+        checkpoint.load(directory, PolicyHead)
+    vouch_for(directory)
     with pytest.raises(CheckpointError, match="cannot be read"):
         checkpoint.load(directory, PolicyHead)
+
+
+def test_other_statistics_than_the_ones_written_are_refused(saved):
+    _, directory = saved
+    file = directory / "stats.json"
+    file.write_text(file.read_text().replace("2.0", "2.5"))
+    with pytest.raises(CheckpointError, match=r"stats\.json is damaged"):
+        checkpoint.load(directory, PolicyHead)
+
+
+def test_half_precision_is_for_the_file_only(saved, tmp_path):
+    head, _ = saved
+    checkpoint.save(tmp_path / "half", head, dtype=torch.float16)
+    assert {value.dtype for value in load_file(tmp_path / "half/model.safetensors").values()} == {torch.float16}
+    loaded = checkpoint.load(tmp_path / "half", PolicyHead)
+    for ours, theirs in zip(loaded.parameters(), head.parameters(), strict=True):
+        assert ours.dtype == torch.float32
+        assert torch.equal(ours, theirs.half().float())
+
+
+@pytest.fixture
+def of_format_1(tmp_path):
+    """A bundle with an autoencoder of the old format."""
+    torch.manual_seed(0)
+    model = TrackVAE(zipmo.vae_nano())
+    checkpoint.save(tmp_path / "old/vae", model, {"note": "kept", "points_in": 12})
+    file = tmp_path / "old/vae/config.json"
+    description = json.loads(file.read_text())
+    for key in ("points_in", "moving_weight"):
+        del description["config"][key]
+    old = {"format": 1, **{key: description[key] for key in ("kind", "config", "meta")}}
+    file.write_text(json.dumps(old))
+    return tmp_path / "old", model
+
+
+def test_upgrade_keeps_weights_and_words_and_types_what_inference_reads(of_format_1, tmp_path):
+    old, model = of_format_1
+    with pytest.raises(CheckpointError, match=r"has format 1; .* `zipmo interop upgrade .*old/vae`"):
+        checkpoint.load(old / "vae", TrackVAE)
+    assert cli.main(["interop", "upgrade", str(old), "--out", str(tmp_path / "new")]) == 0
+    assert json.loads((old / "vae/config.json").read_text())["format"] == 1
+    loaded = checkpoint.load(tmp_path / "new/vae", TrackVAE)
+    assert (loaded.config.points_in, loaded.config.moving_weight) == (12, 7.0)
+    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
+    assert checkpoint.read_description(tmp_path / "new/vae")["meta"] == {"note": "kept"}
+    assert cli.main(["interop", "upgrade", str(old), "--dtype", "float16"]) == 0
+    half = checkpoint.load(old / "vae", TrackVAE)
+    assert all(torch.equal(a, b.half().float()) for a, b in zip(half.parameters(), model.parameters(), strict=True))
+    assert checkpoint.content_hash(old) != checkpoint.content_hash(tmp_path / "new")
+    assert cli.main(["interop", "upgrade", str(tmp_path / "nowhere")]) == 1
 
 
 def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
@@ -111,7 +173,7 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
 def test_content_hash_sees_weights_stats_and_place(saved):
     head, directory = saved
     first = checkpoint.content_hash(directory)
-    assert checkpoint.save(directory, head, {"note": "test"}) == first
+    assert checkpoint.save(directory, head, {"note": "in other words"}) == first
     (directory / "training.log").write_text("not part of it")
     assert checkpoint.content_hash(directory) == first
     head.set_statistics([0.5] * 9, [2.1] * 9)

@@ -6,7 +6,9 @@ import signal
 import pytest
 import torch
 from torch import nn
+from training_settings import train_config
 
+from zipmo_ros.motion.config import from_dict, to_dict
 from zipmo_ros.training.loop import FitResult, MetricsLog, TrainConfig, fit, learning_rate, parameter_groups
 
 
@@ -47,7 +49,7 @@ def same(a, b):
 def test_resume_is_bit_equal_to_an_uninterrupted_run(tmp_path):
     def run(folder, steps):
         model = toy_model()
-        config = TrainConfig(max_steps=steps, warmup_steps=3, schedule="constant", log_every=4)
+        config = train_config(max_steps=steps, warmup_steps=3, schedule="constant", log_every=4)
         return model, fit(model, loss_fn, ToyBatches(), config, tmp_path / folder)
 
     whole, whole_result = run("whole", 20)
@@ -65,7 +67,7 @@ def test_resume_is_bit_equal_to_an_uninterrupted_run(tmp_path):
 
 def test_terminated_run_saves_and_goes_on_bit_equal(tmp_path):
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    config = TrainConfig(max_steps=12, warmup_steps=2, log_every=3)
+    config = train_config(max_steps=12, warmup_steps=2, log_every=3)
     whole = fit(toy_model(), loss_fn, ToyBatches(), config, tmp_path / "whole")
     saved = []
 
@@ -97,14 +99,14 @@ def test_caller_random_stream_is_untouched(tmp_path):
     torch.manual_seed(5)
     model = nn.Linear(5, 1, bias=False)
     torch.manual_seed(5)
-    fit(model, loss_fn, ToyBatches(), TrainConfig(max_steps=2), tmp_path)
+    fit(model, loss_fn, ToyBatches(), train_config(max_steps=2), tmp_path)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_learns_and_reports(tmp_path):
     seen = {}
     inputs = ToyBatches().inputs
-    config = TrainConfig(max_steps=600, warmup_steps=10, learning_rate=1e-2, ema_decay=0.9)
+    config = train_config(max_steps=600, warmup_steps=10, learning_rate=1e-2, ema_decay=0.9)
 
     def validate(model):
         return {"error": (model(inputs) - inputs.sum(1, keepdim=True)).square().mean()}
@@ -123,7 +125,7 @@ def test_learns_and_reports(tmp_path):
 
 
 def test_minutes_end_the_run_and_the_schedule(tmp_path):
-    config = TrainConfig(max_steps=10**9, max_minutes=0.3 / 60, warmup_steps=1, log_every=1)
+    config = train_config(max_steps=10**9, max_minutes=0.3 / 60, warmup_steps=1, log_every=1)
     result = fit(toy_model(), loss_fn, ToyBatches(), config, tmp_path)
     assert 0.3 <= result.minutes * 60 < 1.0
     rates = [line["learning_rate"] for line in MetricsLog(tmp_path / "metrics.jsonl").read()]
@@ -136,22 +138,22 @@ def test_non_finite_loss_is_named_and_not_saved(tmp_path):
         return loss * float("nan"), scalars
 
     with pytest.raises(FloatingPointError, match="loss and gradient_norm not finite"):
-        fit(toy_model(), broken, ToyBatches(), TrainConfig(max_steps=5), tmp_path)
+        fit(toy_model(), broken, ToyBatches(), train_config(max_steps=5), tmp_path)
     assert not (tmp_path / "resume.pt").exists()
 
 
 def test_other_configuration_is_refused_and_a_longer_budget_is_not(tmp_path):
-    fit(toy_model(), loss_fn, ToyBatches(), TrainConfig(max_steps=2), tmp_path)
+    fit(toy_model(), loss_fn, ToyBatches(), train_config(max_steps=2), tmp_path)
     with pytest.raises(ValueError, match=r"learning_rate 0.001 -> 0.5"):
-        fit(toy_model(), loss_fn, ToyBatches(), TrainConfig(max_steps=4, learning_rate=0.5), tmp_path)
-    assert fit(toy_model(), loss_fn, ToyBatches(), TrainConfig(max_steps=4, log_every=1), tmp_path).step == 4
+        fit(toy_model(), loss_fn, ToyBatches(), train_config(max_steps=4, learning_rate=0.5), tmp_path)
+    assert fit(toy_model(), loss_fn, ToyBatches(), train_config(max_steps=4, log_every=1), tmp_path).step == 4
 
 
 @pytest.mark.parametrize(
     ("schedule", "middle", "end"), [("cosine", 0.5, 0.0), ("wsd", 1.0, 0.0), ("constant", 1.0, 1.0)]
 )
 def test_schedules(schedule, middle, end):
-    config = TrainConfig(learning_rate=1.0, schedule=schedule, warmup_steps=10, final_fraction=0.0)
+    config = train_config(learning_rate=1.0, schedule=schedule, warmup_steps=10, final_fraction=0.0)
     assert learning_rate(config, 4, 0.0) == pytest.approx(0.5)
     assert learning_rate(config, 100, 0.5) == pytest.approx(middle)
     assert learning_rate(config, 100, 1.0) == pytest.approx(end)
@@ -171,4 +173,13 @@ def test_only_matrices_decay():
 def test_bad_budgets_are_refused():
     for wrong in ({"max_steps": 0}, {"max_minutes": -1.0}, {"schedule": "linear"}, {"ema_decay": 1.0}):
         with pytest.raises(ValueError, match=r"schedule|nothing to do|ema_decay"):
-            TrainConfig(**wrong)
+            train_config(**wrong)
+
+
+def test_keys_that_are_absent_or_unknown_are_named():
+    plain = to_dict(train_config())
+    assert from_dict(TrainConfig, plain) == train_config()
+    with pytest.raises(ValueError, match="TrainConfig lacks betas, seed"):
+        from_dict(TrainConfig, {key: value for key, value in plain.items() if key not in ("seed", "betas")})
+    with pytest.raises(ValueError, match="TrainConfig has no field speed"):
+        from_dict(TrainConfig, {**plain, "speed": 1})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from training_settings import stage_options, train_config
 
 from zipmo_policy.policy import ClonedBehaviour, InverseDynamics
 from zipmo_policy.stages.head import HeadOptions, HeadStage
@@ -24,7 +25,7 @@ from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
-from zipmo_ros.training.loop import TrainConfig, fit
+from zipmo_ros.training.loop import fit
 from zipmo_ros.training.points import TrackErrors, sample_points, take_points
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stages.grounding import GroundingOptions, GroundingStage
@@ -125,8 +126,8 @@ def test_latents_are_kept_file_by_file(bundle, demonstrations, write, tmp_path):
     other = write(tmp_path / "more", suite="more", demos=1)
     both = DemonstrationWindows.load([demonstrations, other])
     first = DemonstrationWindows.load(demonstrations)
-    _, latents = track_latents(bundle / "vae", both, bundle / "cache", 1, 7.0)
-    _, alone = track_latents(bundle / "vae", first, bundle / "cache", 1, 7.0)
+    _, latents = track_latents(bundle / "vae", both, bundle / "cache", 1)
+    _, alone = track_latents(bundle / "vae", first, bundle / "cache", 1)
     assert len(latents) == len(both)
     assert torch.equal(latents[: len(first)], alone)
     now = {path.name: path.stat().st_mtime_ns for path in (bundle / "cache").glob("latents-*")}
@@ -193,8 +194,8 @@ def test_stage_resume_is_bit_equal(demonstrations, tmp_path):
     for folder, budgets in (("whole", [4]), ("parts", [2, 4])):
         for steps in budgets:
             torch.manual_seed(0)
-            stage = VaeStage(windows, vae_nano(), VaeOptions(batch_size=4, shift=4), **COMMON)
-            config = TrainConfig(max_steps=steps, schedule="constant", warmup_steps=1)
+            stage = VaeStage(windows, vae_nano(), stage_options(VaeOptions, "vae", batch_size=4, shift=4), **COMMON)
+            config = train_config(max_steps=steps, schedule="constant", warmup_steps=1)
             result = fit(stage.model, stage.loss, stage.batches, config, tmp_path / folder)
         results.append((stage.model.state_dict(), result.model.state_dict()))
     for whole, parts in zip(*results, strict=True):
@@ -204,13 +205,13 @@ def test_stage_resume_is_bit_equal(demonstrations, tmp_path):
 def test_vae_learns_one_batch(demonstrations, tmp_path):
     windows = DemonstrationWindows.load(demonstrations, max_demos=1)
     torch.manual_seed(0)
-    stage = VaeStage(windows, vae_nano(), VaeOptions(batch_size=4), **COMMON)
+    stage = VaeStage(windows, vae_nano(), stage_options(VaeOptions, "vae", batch_size=4), **COMMON)
     one = next(stage.batches)
     stage.batches.collate = lambda *_: one
     with torch.no_grad():
         still = (one.asked - one.asked[:, :, :1]).abs().mean()
     result = fit(
-        stage.model, stage.loss, stage.batches, TrainConfig(max_steps=90, warmup_steps=5, ema_decay=0.5), tmp_path
+        stage.model, stage.loss, stage.batches, train_config(max_steps=90, warmup_steps=5, ema_decay=0.5), tmp_path
     )
     with torch.no_grad():
         predicted, _ = result.model(one.given, one.asked[:, :, 0], one.images)
@@ -222,13 +223,15 @@ def test_planner_learns_one_batch(demonstrations, tmp_path):
     windows = DemonstrationWindows.load(demonstrations, max_demos=1)
     latents = torch.randn(len(windows), 1, 32, 16, generator=torch.Generator().manual_seed(1)).half()
     torch.manual_seed(0)
-    stage_options = PlannerOptions(batch_size=2, draws=8, augment=None, drop_text=0.0, pointing_weight=0.0)
+    chosen = stage_options(
+        PlannerOptions, "planner", batch_size=2, draws=8, augment=None, drop_text=0.0, pointing_weight=0.0
+    )
     words = Sentences(windows.sentences, "minilm")
     model = MotionPlanner(planner_nano())
     set_sentence_statistics(model, words.vectors)
-    stage = PlannerStage(windows, model, TrackVAE(vae_nano()), latents, words, stage_options, **COMMON)
+    stage = PlannerStage(windows, model, TrackVAE(vae_nano()), latents, words, chosen, **COMMON)
     stage.batches.indices = torch.tensor([0, 12])  # another image and another sentence
-    config = TrainConfig(max_steps=130, warmup_steps=5, learning_rate=3e-3, ema_decay=0.8, bf16=True)
+    config = train_config(max_steps=130, warmup_steps=5, learning_rate=3e-3, ema_decay=0.8, bf16=True)
     result = fit(stage.model, stage.loss, stage.batches, config, tmp_path)
     stage.validation = stage.batches.indices
     with torch.no_grad():
@@ -242,8 +245,10 @@ def test_encoder_learns_to_point_where_the_sentence_says(demonstrations, tmp_pat
     torch.manual_seed(0)
     model = ConvEncoder(image_nano())
     set_sentence_statistics(model, words.vectors)
-    stage = GroundingStage(windows, model, words, GroundingOptions(batch_size=8, augment=None), **COMMON)
-    config = TrainConfig(max_steps=160, warmup_steps=5, learning_rate=1e-3, ema_decay=0.8)
+    stage = GroundingStage(
+        windows, model, words, stage_options(GroundingOptions, "grounding", batch_size=8, augment=None), **COMMON
+    )
+    config = train_config(max_steps=160, warmup_steps=5, learning_rate=1e-3, ema_decay=0.8)
     result = fit(stage.model, stage.loss, stage.batches, config, tmp_path)
     stage.validation = stage.training
     with torch.no_grad():
@@ -260,7 +265,7 @@ def test_head_reads_plans_when_asked(demonstrations):
         PolicyHead(nano()),
         zeros,
         ones,
-        HeadOptions(latent_noise=0.0, sampled_fraction=fraction, batch_size=200),
+        stage_options(HeadOptions, "policy", latent_noise=0.0, sampled_fraction=fraction, batch_size=200),
         **COMMON,
     )
     share = next(make(0.25).batches).latents.mean()

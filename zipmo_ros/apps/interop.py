@@ -1,4 +1,4 @@
-"""`zipmo interop`: golden cases of the reference against our models; released checkpoints, loaded strictly."""
+"""`zipmo interop`: golden cases of the reference against our models; released and older checkpoints as ours."""
 
 from __future__ import annotations
 
@@ -46,6 +46,15 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, help="write DIR/vae, DIR/planner and DIR/policy, as far as the file holds them"
     )
 
+    upgrade = commands.add_parser(
+        "upgrade",
+        help="checkpoints of an older format as the present one",
+        description="Of a checkpoint or of all in a bundle; prints the content hash (not of `meta`).",
+    )
+    upgrade.add_argument("directory", type=Path)
+    upgrade.add_argument("--out", type=Path, help="write them there (default: in place)")
+    upgrade.add_argument("--dtype", choices=("float32", "float16"), help="of the stored weights (default: as they are)")
+
     fetch = commands.add_parser(
         "fetch",
         help=f"download a released checkpoint; its licence is {LICENCE}",
@@ -82,7 +91,9 @@ def _layouts() -> tuple[str, ...]:
 def main(argv: list[str] | None = None) -> int:
     """0 if all is well, 1 if a case or a file does not fit, 2 on wrong use."""
     arguments = parser().parse_args(argv)
-    commands: dict[str, Callable[[argparse.Namespace], int]] = {"verify": verify, "load": load, "fetch": fetch}
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
+        "verify": verify, "load": load, "upgrade": upgrade, "fetch": fetch,
+    }  # fmt: skip
     try:
         return commands[arguments.command](arguments)
     except (ValueError, OSError) as error:
@@ -123,6 +134,19 @@ def load(arguments: argparse.Namespace) -> int:
             checkpoint.save(arguments.out / part, model, {"source": str(arguments.file), "licence": LICENCE})
     if arguments.out:
         print(f"written to {arguments.out}; the weights stay under {LICENCE}")
+    return 0
+
+
+def upgrade(arguments: argparse.Namespace) -> int:
+    import torch
+
+    from zipmo_ros.motion.checkpoint import content_hash
+    from zipmo_ros.motion.upgrade import upgrade
+
+    dtype = getattr(torch, arguments.dtype) if arguments.dtype else None
+    for path in upgrade(arguments.directory, arguments.out, dtype):
+        print(path)
+    print(f"content {content_hash(arguments.out or arguments.directory)}")
     return 0
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import sys
 from pathlib import Path
 from typing import Any
-
-logger = logging.getLogger(__name__)
 
 STAGES = {
     "vae": "autoencoder of point tracks: latents that the planner generates",
@@ -72,63 +68,24 @@ def main(argv: list[str]) -> int:
 
 
 def run(name: str, config: Any) -> int:
-    """Train one stage as `config` (an OmegaConf tree) says."""
-    import torch
+    """Train one stage as `config` (an OmegaConf tree) says, with a progress bar."""
     from omegaconf import OmegaConf
     from tqdm import tqdm
 
-    from zipmo_policy.stages.registry import make_stage, stage_class
-    from zipmo_ros.contract.share import share_path
-    from zipmo_ros.data.windows import DemonstrationWindows
+    from zipmo_policy.stages.registry import stage_class
     from zipmo_ros.evaluation.plotting import plot_metrics
-    from zipmo_ros.motion.checkpoint import content_hash
-    from zipmo_ros.motion.config import from_dict
-    from zipmo_ros.training.loop import MetricsLog, TrainConfig, fit
+    from zipmo_ros.training.loop import MetricsLog
+    from zipmo_ros.training.request import TrainingRequest
+    from zipmo_ros.training.run import train
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for package in ("zipmo_ros", "zipmo_policy"):
         logging.getLogger(package).setLevel(logging.INFO)
-    plain = OmegaConf.to_container(config, resolve=True)
-    settings: TrainConfig = from_dict(TrainConfig, {**plain["train"], "seed": plain["seed"]})
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    out = Path(plain["out"] or f"runs/{name}")
-    run_dir = out / "run"
-    if plain["rephrasings"] and not Path(plain["rephrasings"]).exists():
-        plain["rephrasings"] = share_path(plain["rephrasings"])
-    kind = stage_class(name)
-    windows = DemonstrationWindows.load(
-        plain["data"], images=kind.needs_images, tracks=kind.needs_tracks, max_demos=plain["max_demos"]
-    )
-    torch.manual_seed(settings.seed)  # initial weights
-    stage = make_stage(name, windows, plain)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    if not plain["resume"]:
-        for leftover in ("resume.pt", "metrics.jsonl"):
-            (run_dir / leftover).unlink(missing_ok=True)
-    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(config))
-    parameters = sum(parameter.numel() for parameter in stage.model.parameters())
-    logger.info("%s: %.2f M parameters, %d training windows", name, parameters / 1e6, len(stage.training))
+    stage, request = stage_class(name), TrainingRequest.of(OmegaConf.to_container(config, resolve=True))
 
-    sources = {key: content_hash(plain[key]) for key in kind.builds_on if plain[key]}
-
-    def save(model, step: int, minutes: float) -> None:
-        meta = {
-            "stage": name,
-            "step": step,
-            "minutes": round(minutes, 2),
-            "seed": settings.seed,
-            "data_hash": windows.data_hash,
-            "demonstrations": len(windows.demos),
-            "rendering": windows.provenance,
-            "sentences": list(windows.sentences),
-            "sources": sources,
-            "training": {key: plain[key] for key in ("stage", "train", "data", "validation_states", "max_demos")},
-        }
-        stage.save(model, out, meta)
-        plot_metrics(MetricsLog(run_dir / "metrics.jsonl").read(), run_dir / "loss.png")
-
-    with tqdm(total=settings.max_steps, unit="step", desc=name, mininterval=5.0, smoothing=0.05) as bar:
+    # The delay keeps the bar away until there is a step: a request that can't be met ends with words alone.
+    shown = {"unit": "step", "desc": name, "mininterval": 5.0, "smoothing": 0.05, "delay": 0.001}
+    with tqdm(total=request.train.max_steps, **shown) as bar:
 
         def progress(step: int, metrics: dict[str, float]) -> None:
             bar.update(step - bar.n)
@@ -137,22 +94,14 @@ def run(name: str, config: Any) -> int:
             else:
                 tqdm.write(f"{name} step {step}: " + describe(metrics, stage.headline))
 
-        result = fit(
-            stage.model, stage.loss, stage.batches, settings, run_dir,
-            validate=stage.validate, save=save, progress=progress,
-            resume=plain["resume"], identity=identity(plain, windows.data_hash, sources),
-        )  # fmt: skip
+        def plot(run_dir: Path) -> None:
+            plot_metrics(MetricsLog(run_dir / "metrics.jsonl").read(), run_dir / "loss.png")
+
+        result = train(stage, request, progress, plot)
     state = "interrupted, resumable" if result.interrupted else "done"
     figures = describe(result.metrics, stage.headline)
-    print(f"{name} {state}: {out}, step {result.step}, {result.minutes:.1f} min; {figures}")
+    print(f"{name} {state}: {request.out}, step {result.step}, {result.minutes:.1f} min; {figures}")
     return 143 if result.interrupted else 0
-
-
-def identity(plain: dict[str, Any], data_hash: str, sources: dict[str, str]) -> str:
-    """What a resumed run must share with the interrupted one besides the training settings."""
-    options = {key: value for key, value in plain["stage"].items() if not key.startswith("validation")}
-    described = json.dumps([options, plain["model"], plain["validation_states"], sources], sort_keys=True)
-    return f"{data_hash[:12]}-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
 
 
 def describe(metrics: dict[str, float], headline: tuple[str, ...]) -> str:

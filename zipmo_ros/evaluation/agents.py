@@ -51,15 +51,14 @@ def _expert(settings: Settings) -> MakeAgent:
 
 def _tracks(settings: Settings) -> MakeAgent:
     from zipmo_ros.evaluation.oracles import ExpertAgent, Guided, TrackPlanner
-    from zipmo_ros.motion.checkpoint import load, read_description
+    from zipmo_ros.motion.checkpoint import load
     from zipmo_ros.motion.zipmo.vae import TrackVAE
 
     vae, policy = load(settings.checkpoint / "vae", TrackVAE), _policy(settings)
-    points = read_description(settings.checkpoint / "vae")["meta"].get("points_in", 40)
 
     def make(env: ManipulationEnv) -> Agent:
         expert = ExpertAgent(env, settings.seed)
-        return Guided(expert, _receding(settings, TrackPlanner(expert, vae, points), policy))
+        return Guided(expert, _receding(settings, TrackPlanner(expert, vae), policy))
 
     return make
 

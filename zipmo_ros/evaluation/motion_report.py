@@ -45,12 +45,11 @@ def report_motion(
     vae = checkpoint.load(bundle / "vae", TrackVAE, device)
     planner = checkpoint.load(bundle / "planner", MotionPlanner, device)
     steps = planner.config.steps if nfe is None else nfe
-    points = checkpoint.read_description(bundle / "vae")["meta"].get("points_in", 40)
     found = DemonstrationWindows.load(data, max_demos=max_demos)
     training, validation = found.split()
     chosen = validation[:: max(1, -(-len(validation) // windows))]
     with tqdm(total=len(chosen), unit="window", desc="motion") as bar:
-        figures = measure(Subject(vae, planner, points), found, chosen, training,
+        figures = measure(Subject(vae, planner), found, chosen, training,
                           draws=samples, steps=steps, seed=seed, progress=bar.update)  # fmt: skip
     return {
         "protocol": PROTOCOL,
@@ -60,7 +59,7 @@ def report_motion(
         "validation_states": list(VALIDATION_STATES),
         "held_out": set(found.init_state[chosen].tolist()) <= set(VALIDATION_STATES),
         "windows": len(chosen),
-        "points": {"drawn": found.tracks.shape[2] - found.tracks.shape[2] // 2, "encoded": points},
+        "points": {"drawn": found.tracks.shape[2] - found.tracks.shape[2] // 2, "encoded": vae.config.points_in},
         "samples": samples,
         "nfe": steps,
         **origin(),

@@ -84,14 +84,10 @@ def _over_plans(errors: dict[str, Tensor], k: int) -> dict[str, float | None]:
 
 @dataclass(frozen=True)
 class Subject:
-    """A planner and the autoencoder that it plans for. points: tracks a view that the autoencoder is given to encode,
-    drawn as in its training, a moving one moving_weight times as likely as another.
-    """
+    """A planner and the autoencoder that it plans for, which is given tracks to encode as in its training."""
 
     vae: TrackVAE
     planner: MotionPlanner
-    points: int
-    moving_weight: float = 7.0
 
     @property
     def device(self) -> torch.device:
@@ -102,7 +98,7 @@ class Subject:
         """Normalised latents [B, L, C] of true tracks, and which points they were encoded from: bool [B, V, P]."""
         tracks = rearrange(windows.tracks, "b v p t yx -> (b v) p t yx")
         moving = rearrange(windows.moving, "b v p -> (b v) p")
-        chosen = sample_points(moving, self.points, self.moving_weight, generator)
+        chosen = sample_points(moving, self.vae.config.points_in, self.vae.config.moving_weight, generator)
         images = rearrange(windows.images, "b v h w c -> (b v) h w c").to(self.device)
         mean = self.vae.encode(take_points(tracks, chosen).float().to(self.device), images).mean
         given = torch.zeros_like(moving).scatter_(1, chosen, value=True)

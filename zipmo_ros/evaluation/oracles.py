@@ -31,8 +31,6 @@ from zipmo_sim.env import ManipulationEnv, cameras
 from zipmo_sim.experts import make_expert
 from zipmo_sim.tracks import SAMPLES, Tracker
 
-MOVING_WEIGHT = 7.0  # as in training: a moving point is taken this many times as often as another
-
 
 class ExpertAgent:
     """The expert's clean actions for the environment's own task; speeds and paths are drawn by seed and state."""
@@ -54,11 +52,11 @@ class ExpertAgent:
 class TrackPlanner:
     """A Planner (contract.protocols) that looks: latents of the exact tracks of the expert's future.
 
-    points: tracks a view that the autoencoder is given, drawn as in its training.
+    The autoencoder is given as many tracks a view as in its training, drawn as there.
     """
 
-    def __init__(self, expert: ExpertAgent, vae: TrackVAE, points: int):
-        self._expert, self._vae, self._points = expert, vae, points
+    def __init__(self, expert: ExpertAgent, vae: TrackVAE):
+        self._expert, self._vae = expert, vae
         robot, config = expert.env.robot, vae.config
         shape = (len(robot.views), config.latent_grid, config.latent_grid, config.latent_channels)
         self.spec = PlannerSpec("exact tracks", PlanSpec("latents", shape, HORIZON, robot.period_ns), robot.views)
@@ -71,12 +69,13 @@ class TrackPlanner:
 
     def tracks(self, stamp_ns: int) -> np.ndarray:
         """Tracks float32 [V, N, 16, 2] of the expert's future; which points are followed is drawn by the stamp."""
-        rng = np.random.default_rng([self._points, stamp_ns])
+        config = self._vae.config
+        rng = np.random.default_rng([config.points_in, stamp_ns])
         tracker = Tracker(self._expert.env.sim.model._model, self._expert.foresee(), cameras())
         windows = [tracker.window(view, 0, rng) for view in self.spec.views]
         moving = torch.from_numpy(np.stack([window.moving for window in windows]))
         draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        chosen = sample_points(moving, self._points, MOVING_WEIGHT, draw).numpy()
+        chosen = sample_points(moving, config.points_in, config.moving_weight, draw).numpy()
         return np.stack([window.tracks[rows] for window, rows in zip(windows, chosen, strict=True)])
 
     def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:

@@ -1,8 +1,9 @@
 """Checkpoints: a directory of config.json, model.safetensors and stats.json, loaded strictly.
 
-config.json: {"format", "kind", "config", "meta"}; stats.json: what the model's `statistics()` returned. A bundle is a
-directory of checkpoints: vae/, planner/, policy/ (and bc/). A model class has `kind` and
-`config_class`, and takes its configuration.
+config.json: {"format", "kind", "config", "weights", "stats", "meta"}: the complete configuration, SHA-256 of the two
+other files, and provenance, which nothing but people reads. stats.json: what the model's `statistics()` returned. A
+bundle is a directory of checkpoints: vae/, planner/, policy/ (and bc/). A model class has `kind` and `config_class`,
+and takes its configuration.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +20,10 @@ from torch import Tensor, nn
 
 from zipmo_ros.motion.config import from_dict, to_dict
 
-FORMAT = 1
+FORMAT = 2
 CONFIG, WEIGHTS, STATS = "config.json", "model.safetensors", "stats.json"
 FILES = (WEIGHTS, STATS, CONFIG)
+HASHED = {"weights": WEIGHTS, "stats": STATS}  # key of config.json: file whose SHA-256 it is
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -29,31 +32,58 @@ class CheckpointError(ValueError):
     """A checkpoint that is incomplete, or does not fit the model; the message names the directory and what is wrong."""
 
 
-def save(directory: str | Path, model: nn.Module, meta: dict[str, Any] | None = None) -> str:
+def save(
+    directory: str | Path,
+    model: nn.Module,
+    meta: dict[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> str:
     """Write `model` (weights, `model.config`, `model.statistics()` if it has any); returns the content hash.
 
-    Every file is replaced atomically, config.json last: a reader never sees half a file. `meta` is free, JSON-ready
-    information.
+    Every file is replaced atomically, config.json last: a reader never sees half a file, and one that comes between
+    is told that they do not belong together. `meta` is JSON-ready provenance; nothing that inference needs may be in
+    it. dtype: of the weights in the file; a loaded model has float32 again.
     """
-    from safetensors.torch import save as to_bytes
-
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     stats = model.statistics() if hasattr(model, "statistics") else {}
-    description = {"format": FORMAT, "kind": model.kind, "config": to_dict(model.config), "meta": meta or {}}
-    contents = {WEIGHTS: to_bytes(weights), STATS: _json(stats), CONFIG: _json(description)}
-    for name in FILES:
-        write_atomically(directory / name, contents[name])
+    contents = {WEIGHTS: weights_file(model.state_dict(), dtype), STATS: _json(stats)}
+    write(directory, model.kind, to_dict(model.config), contents, meta or {})
     return content_hash(directory)
 
 
+def weights_file(weights: Mapping[str, Tensor], dtype: torch.dtype) -> bytes:
+    """A safetensors file of weights, the floating-point ones as `dtype`."""
+    from safetensors.torch import save as to_bytes
+
+    def stored(value: Tensor) -> Tensor:
+        return (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
+
+    return to_bytes({key: stored(value) for key, value in weights.items()})
+
+
+def write(directory: str | Path, kind: str, config: dict, contents: Mapping[str, bytes], meta: dict) -> None:
+    """Write a checkpoint of plain parts; `contents` are those of WEIGHTS and STATS."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    hashes = {key: hashlib.sha256(contents[name]).hexdigest() for key, name in HASHED.items()}
+    description = {"format": FORMAT, "kind": kind, "config": config, **hashes, "meta": meta}
+    for name, content in {**contents, CONFIG: _json(description)}.items():
+        write_atomically(directory / name, content)
+
+
 def load(directory: str | Path, model_class: type[Model], device: str | torch.device = "cpu") -> Model:
-    """The saved model in eval mode. Raises CheckpointError naming what is missing, extra or misshapen."""
+    """The saved model in eval mode, its parameters in float32 however they are stored.
+
+    Raises CheckpointError naming the file that is not the one config.json tells of, and what is missing, extra or
+    misshapen.
+    """
     from safetensors.torch import load_file
 
     directory = Path(directory)
-    model = model_class(read_config(directory, model_class))
+    description, config = read_description(directory), read_config(directory, model_class)
+    for key, name in HASHED.items():
+        if sha256(directory / name) != description[key]:
+            raise CheckpointError(f"{directory / name} is damaged, or not the file that {CONFIG} was written with")
+    model = model_class(config)
     try:
         weights = load_file(directory / WEIGHTS)
     except Exception as error:
@@ -80,17 +110,19 @@ def read_config(directory: str | Path, model_class: type[nn.Module]) -> Any:
 
 
 def read_description(directory: str | Path) -> dict[str, Any]:
-    """config.json as it is: format, kind, config, meta."""
+    """config.json as it is: format, kind, config, the hashes of HASHED, meta. Raises CheckpointError."""
     directory = Path(directory)
     missing = [name for name in FILES if not (directory / name).is_file()]
     if missing:
         raise CheckpointError(f"{directory} is not a checkpoint: {', '.join(missing)} missing")
     description = _read_json(directory / CONFIG)
-    absent = [key for key in ("format", "kind", "config") if key not in description]
+    found = description.get("format")
+    if found != FORMAT:
+        way = f"; convert it with `zipmo interop upgrade {directory}`" if found == 1 else ""
+        raise CheckpointError(f"{directory} has format {found}; this version reads {FORMAT}{way}")
+    absent = [key for key in ("kind", "config", *HASHED, "meta") if key not in description]
     if absent:
         raise CheckpointError(f"{directory}/{CONFIG} lacks {', '.join(absent)}")
-    if description["format"] != FORMAT:
-        raise CheckpointError(f"{directory} has format {description['format']}; this version reads {FORMAT}")
     return description
 
 
@@ -120,16 +152,20 @@ def check_layout(expected: dict[str, tuple[int, ...]], weights: dict[str, Tensor
 
 
 def content_hash(directory: str | Path) -> str:
-    """SHA-256 over the checkpoint files below `directory`: of one checkpoint or of a whole bundle."""
+    """SHA-256 of what a checkpoint or a bundle computes: place, kind, config and hashes of each one below `directory`.
+
+    Result files and cards quote it. `meta` is left out, so better words about where a model comes from do not change
+    it. config.json is believed here; `load` holds the files against it.
+    """
     directory = Path(directory)
-    files = sorted(path for path in directory.rglob("*") if path.name in FILES and path.is_file())
-    if not files:
+    folders = sorted(path.parent for path in directory.rglob(CONFIG))
+    if not folders:
         raise CheckpointError(f"{directory} holds no checkpoint")
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.relative_to(directory).as_posix()}\0".encode())
-        digest.update(bytes.fromhex(sha256(path)))
-    return digest.hexdigest()
+    identity = {}
+    for folder in folders:
+        description = read_description(folder)
+        identity[folder.relative_to(directory).as_posix()] = [description[k] for k in ("kind", "config", *HASHED)]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

@@ -123,11 +123,12 @@ def to_dict(config: Any) -> dict:
 
 
 def from_dict(config_class: type, plain: dict) -> Any:
-    """Inverse of `to_dict`. Unknown keys raise ValueError; absent ones take the class's defaults."""
+    """Inverse of `to_dict`. Raises ValueError naming the keys that are unknown, or absent: no default is taken."""
     hints = typing.get_type_hints(config_class)
-    unknown = sorted(set(plain) - set(hints))
-    if unknown:
+    if unknown := sorted(set(plain) - set(hints)):
         raise ValueError(f"{config_class.__name__} has no field {', '.join(unknown)}; it has {', '.join(hints)}")
+    if absent := [name for name in hints if name not in plain]:
+        raise ValueError(f"{config_class.__name__} lacks {', '.join(absent)}")
     return config_class(**{name: _from_plain(hints[name], value) for name, value in plain.items()})
 
 

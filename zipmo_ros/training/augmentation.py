@@ -15,10 +15,10 @@ class AugmentConfig:
     about 0 / 1 / 1.
     """
 
-    shift: int = 4
-    brightness: float = 0.15
-    contrast: float = 0.2
-    saturation: float = 0.2
+    shift: int
+    brightness: float
+    contrast: float
+    saturation: float
 
     def __post_init__(self) -> None:
         if min(self.shift, self.brightness, self.contrast, self.saturation) < 0:

@@ -43,21 +43,20 @@ def cached(folder: Path | str | None, name: str, compute: Callable[[], Tensor]) 
 
 
 @torch.no_grad()
-def encode_tracks(
-    vae: TrackVAE, windows: DemonstrationWindows, rows: slice, points: int, draws: int, moving_weight: float, seed: int
-) -> Tensor:
+def encode_tracks(vae: TrackVAE, windows: DemonstrationWindows, rows: slice, draws: int, seed: int) -> Tensor:
     """Normalised posterior means of some windows, from `draws` random choices of points: float16 [W, draws, V * HW,
     C].
     """
     generator = torch.Generator().manual_seed(seed)
     device, latents = vae.latent_mean.device, []
+    count, weight = vae.config.points_in, vae.config.moving_weight
     for chosen in torch.arange(rows.start, rows.stop).split(BATCH):
         tracks = rearrange(windows.tracks[chosen], "b v p t c -> (b v) p t c")
         moving = rearrange(windows.moving[chosen], "b v p -> (b v) p")
         tokens = vae.image_tokens(rearrange(windows.images[chosen], "b v h w c -> (b v) h w c").to(device))
         rows = []
         for _ in range(draws):
-            given = take_points(tracks, sample_points(moving, points, moving_weight, generator)).float().to(device)
+            given = take_points(tracks, sample_points(moving, count, weight, generator)).float().to(device)
             rows.append(vae.normalise(vae.encode(given, image_tokens=tokens).mean))
         latents.append(rearrange(torch.stack(rows), "d (b v) l c -> b d (v l) c", b=len(chosen)).half().cpu())
     return torch.cat(latents)

@@ -55,24 +55,24 @@ class TrainConfig:
     linearly over the last `decay_fraction` of the budget, "constant" stays.
     """
 
-    max_steps: int = 5000
-    max_minutes: float | None = None
-    learning_rate: float = 1e-3
-    final_fraction: float = 0.02
-    schedule: str = "cosine"
-    warmup_steps: int = 100
-    decay_fraction: float = 0.3
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    ema_decay: float = 0.995
-    bf16: bool = False
-    seed: int = 0
-    log_every: int = 50
-    validate_every: int = 1000
-    validate_minutes: float | None = None
-    save_minutes: float = 2.0
-    threads: int | None = None
+    max_steps: int
+    max_minutes: float | None
+    learning_rate: float
+    final_fraction: float
+    schedule: str
+    warmup_steps: int
+    decay_fraction: float
+    betas: tuple[float, float]
+    weight_decay: float
+    clip_norm: float
+    ema_decay: float
+    bf16: bool
+    seed: int
+    log_every: int
+    validate_every: int
+    validate_minutes: float | None
+    save_minutes: float
+    threads: int | None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))

@@ -16,7 +16,8 @@ def sample_points(moving: Tensor, count: int, moving_weight: float, generator: t
     """
     if moving.shape[-1] < count:
         raise ValueError(
-            f"{count} points are asked for, but a view has {moving.shape[-1]}; lower points_in and points_out"
+            f"{count} points are asked for, but a view has {moving.shape[-1]}; "
+            "lower model.vae.points_in and stage.points_out"
         )
     weights = 1.0 + (moving_weight - 1.0) * moving.reshape(-1, moving.shape[-1]).float()
     # The largest of independent u^(1/w) are a weighted sample without replacement (Efraimidis and Spirakis 2006).

@@ -14,6 +14,7 @@ from zipmo_ros.data.windows import DemonstrationWindows, WindowBatches
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import from_dict, to_dict
 from zipmo_ros.training.rephrasing import Rephrasing
+from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 
 
@@ -47,8 +48,8 @@ class Stage(ABC):
 
     @classmethod
     @abstractmethod
-    def create(cls, windows: DemonstrationWindows, settings: dict[str, Any]) -> Stage:
-        """From the resolved settings of config/hydra/train.yaml."""
+    def create(cls, windows: DemonstrationWindows, request: TrainingRequest) -> Stage:
+        """Raises ValueError for options that the stage lacks or does not know, and for a part that does not fit."""
 
     def start_from(self, directory: Path | str | None) -> Stage:
         """Take the weights of a checkpoint of this stage's model; None: keep the new ones."""
@@ -69,34 +70,34 @@ class Stage(ABC):
         """Write the checkpoint with whatever else inference needs (normalisation statistics)."""
 
 
-def common(settings: dict[str, Any]) -> dict[str, Any]:
+def common(request: TrainingRequest) -> dict[str, Any]:
     """The arguments that every stage takes."""
     return {
-        "validation_states": tuple(settings["validation_states"]),
-        "seed": settings["seed"],
-        "device": settings["device"],
+        "validation_states": request.validation_states,
+        "seed": request.seed,
+        "device": request.device,
     }
 
 
-def sentences(windows: DemonstrationWindows, encoder: str, settings: dict[str, Any]) -> Sentences:
+def sentences(windows: DemonstrationWindows, encoder: str, request: TrainingRequest) -> Sentences:
     """The demonstrations' sentences, with the other words of the file `rephrasings` where that is given."""
-    rephrasing = Rephrasing.load(settings["rephrasings"]) if settings["rephrasings"] else None
-    return Sentences(windows.sentences, encoder, rephrasing, settings["cache"])
+    rephrasing = Rephrasing.load(request.rephrasings) if request.rephrasings else None
+    return Sentences(windows.sentences, encoder, rephrasing, request.cache)
 
 
-def options(option_class: type, settings: dict[str, Any]) -> Any:
-    """`settings["stage"]` without its name as the stage's dataclass; ValueError for unknown keys."""
-    return from_dict(option_class, {key: value for key, value in settings["stage"].items() if key != "name"})
+def options(option_class: type, request: TrainingRequest) -> Any:
+    """`request.stage` without its name as the stage's dataclass; ValueError for unknown and absent keys."""
+    return from_dict(option_class, {key: value for key, value in request.stage.items() if key != "name"})
 
 
-def model_config(presets: dict[str, Callable[[], Any]], settings: dict[str, Any], part: str) -> Any:
-    """The preset that settings["model"] names, with the fields replaced that it gives for `part`.
+def model_config(presets: dict[str, Callable[[], Any]], request: TrainingRequest, part: str) -> Any:
+    """The preset that request.model names, with the fields replaced that it gives for `part`.
 
     Nested dictionaries reach into nested configurations. Raises ValueError for a size that this stage lacks.
     """
-    named = settings["model"]["preset"]
+    named = request.model["preset"]
     if named not in presets:
-        stage, sizes = settings["stage"]["name"], ", ".join(presets)
+        stage, sizes = request.stage["name"], ", ".join(presets)
         raise ValueError(f"stage {stage} has the sizes {sizes}, not model.preset={named}")
     preset = presets[named]()
 
@@ -106,4 +107,4 @@ def model_config(presets: dict[str, Callable[[], Any]], settings: dict[str, Any]
         }
         return {**base, **changes, **nested}
 
-    return from_dict(type(preset), merge(to_dict(preset), settings["model"][part]))
+    return from_dict(type(preset), merge(to_dict(preset), request.model[part]))

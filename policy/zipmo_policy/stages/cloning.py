@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.losses import discounted_bc_loss
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
+from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import load_encoder
@@ -24,12 +24,12 @@ from zipmo_ros.training.stages.encoder import load_encoder
 class CloningOptions:
     """See config/hydra/stage/bc.yaml."""
 
-    batch_size: int = 24
-    discount: float = 0.99
-    loss: str = "absolute"
-    proprio_noise: float = 0.05
-    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
-    validation_windows: int = 512
+    batch_size: int
+    discount: float
+    loss: str
+    proprio_noise: float
+    augment: AugmentConfig | None
+    validation_windows: int
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,15 @@ class CloningStage(Stage):
         self.batches = self.make_batches(options.batch_size, self.collate)
 
     @classmethod
-    def create(cls, windows, settings: dict[str, Any]) -> CloningStage:
-        config = model_config({"nano": nano}, settings, "bc")
-        words = sentences(windows, config.image.text.encoder, settings)
+    def create(cls, windows, request: TrainingRequest) -> CloningStage:
+        config = model_config({"nano": nano}, request, "bc")
+        words = sentences(windows, config.image.text.encoder, request)
         model = BehaviourCloning(config)
         set_sentence_statistics(model, words.vectors)
-        if settings["encoder"]:
-            model.image_encoder.load_state_dict(load_encoder(settings["encoder"]).state_dict())
-        stage = cls(windows, model, words, options(CloningOptions, settings), **common(settings))
-        return stage.start_from(settings["init"])
+        if request.encoder:
+            model.image_encoder.load_state_dict(load_encoder(request.encoder).state_dict())
+        stage = cls(windows, model, words, options(CloningOptions, request), **common(request))
+        return stage.start_from(request.init)
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> ActionBatch:
         images, _ = augment(self.windows.images[indices], self.options.augment, generator)

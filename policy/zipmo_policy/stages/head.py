@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from zipmo_ros.motion.losses import discounted_bc_loss
 from zipmo_ros.motion.text import embed_sentences
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.training.latents import cached, draw_row, sample_plans
+from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.stage import Stage, common, model_config, options
 from zipmo_ros.training.stages.planner import track_latents
 
@@ -24,17 +24,16 @@ from zipmo_ros.training.stages.planner import track_latents
 class HeadOptions:
     """See config/hydra/stage/policy.yaml."""
 
-    batch_size: int = 48
-    discount: float = 0.99
-    loss: str = "absolute"
-    latent_noise: float = 0.4
-    proprio_noise: float = 0.05
-    sampled_fraction: float = 0.0
-    sampled_draws: int = 2
-    sampled_steps: int = 4
-    point_draws: int = 2
-    moving_weight: float = 7.0
-    validation_windows: int = 2048
+    batch_size: int
+    discount: float
+    loss: str
+    latent_noise: float
+    proprio_noise: float
+    sampled_fraction: float
+    sampled_draws: int
+    sampled_steps: int
+    point_draws: int
+    validation_windows: int
 
 
 @dataclass(frozen=True)
@@ -62,20 +61,16 @@ class HeadStage(Stage):
         self.batches = self.make_batches(options.batch_size, self.collate)
 
     @classmethod
-    def create(cls, windows, settings: dict[str, Any]) -> HeadStage:
-        chosen: HeadOptions = options(HeadOptions, settings)
-        config: HeadConfig = model_config({"nano": nano, "base": base}, settings, "policy")
-        _, latents = track_latents(
-            settings["vae"], windows, settings["cache"], chosen.point_draws, chosen.moving_weight
-        )
+    def create(cls, windows, request: TrainingRequest) -> HeadStage:
+        chosen: HeadOptions = options(HeadOptions, request)
+        config: HeadConfig = model_config({"nano": nano, "base": base}, request, "policy")
+        _, latents = track_latents(request.vae, windows, request.cache, chosen.point_draws)
         plans = None
-        if settings["planner"]:
-            plans = planned_latents(
-                settings["planner"], windows, settings["cache"], chosen.sampled_draws, chosen.sampled_steps
-            )
+        if request.planner:
+            plans = planned_latents(request.planner, windows, request.cache, chosen.sampled_draws, chosen.sampled_steps)
         elif chosen.sampled_fraction:
             raise ValueError("stage.sampled_fraction needs planner=DIR")
-        return cls(windows, PolicyHead(config), latents, plans, chosen, **common(settings)).start_from(settings["init"])
+        return cls(windows, PolicyHead(config), latents, plans, chosen, **common(request)).start_from(request.init)
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> HeadBatch:
         options, count = self.options, len(indices)

@@ -1,11 +1,9 @@
-"""From the name of a stage and plain settings (config/hydra/train.yaml) to the stage."""
+"""From the name of a stage to its class."""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
-from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.training.stage import Stage
 
 STAGES = {
@@ -22,8 +20,3 @@ def stage_class(name: str) -> type[Stage]:
         raise ValueError(f"no stage '{name}'; there are {', '.join(STAGES)}")
     module, attribute = STAGES[name]
     return getattr(importlib.import_module(module), attribute)
-
-
-def make_stage(name: str, windows: DemonstrationWindows, settings: dict[str, Any]) -> Stage:
-    """Raises ValueError for settings that the stage lacks."""
-    return stage_class(name).create(windows, settings)

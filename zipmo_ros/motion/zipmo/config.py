@@ -20,6 +20,8 @@ class VaeConfig:
     image_context: cross-attend to the start frame's tokens (reference).
     point_features: bilinear sample of these tokens at each point.
     latent_mean, latent_std: initial statistics of the latents; a trained VAE replaces them (`set_statistics`).
+    points_in, moving_weight: tracks of a view that it is given, and how many times as likely as a resting one a
+                   moving one is drawn. Training draws them so, and whoever encodes tracks has to.
     """
 
     width: int = 768
@@ -38,6 +40,8 @@ class VaeConfig:
     point_features: bool = False
     latent_mean: float = -0.175
     latent_std: float = (11.6 / 0.5) ** 0.5
+    points_in: int = 40
+    moving_weight: float = 1.0
     image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
 
     def __post_init__(self):
@@ -49,6 +53,10 @@ class VaeConfig:
         )
         require(self.queries == "joint" or self.query_depth > 0, "queries='cross' needs query_depth > 0")
         require(self.latent_std > 0, f"latent_std must be positive, got {self.latent_std}")
+        require(
+            self.points_in >= 1 and self.moving_weight > 0,
+            f"points_in and moving_weight must be positive, got {self.points_in} and {self.moving_weight}",
+        )
 
     @property
     def latent_tokens(self) -> int:
@@ -146,6 +154,8 @@ def vae_nano() -> VaeConfig:
         point_features=True,
         latent_mean=0.0,
         latent_std=1.0,
+        points_in=40,
+        moving_weight=7.0,
         image=ImageEncoderConfig(kind="conv", width=64, depth=1, image_size=128, channels=(32, 64)),
     )
 

@@ -6,9 +6,8 @@ demonstrations: a frame says where the milk, the can and the bread are, though o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.pointer import Pointing, pointing_loss
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
+from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import load_encoder
@@ -32,9 +32,9 @@ NEAR = 6.0  # px of a 128 px frame: about half of the smallest thing
 class GroundingOptions:
     """See config/hydra/stage/grounding.yaml."""
 
-    batch_size: int = 48
-    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
-    validation_windows: int = 512
+    batch_size: int
+    augment: AugmentConfig | None
+    validation_windows: int
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ class GroundingStage(Stage):
         self.batches = self.make_batches(options.batch_size, self.collate)
 
     @classmethod
-    def create(cls, windows, settings: dict[str, Any]) -> GroundingStage:
-        config = model_config({"nano": image_nano}, settings, "image")
-        stage_options = options(GroundingOptions, settings)
-        model = load_encoder(settings["encoder"]) if settings["encoder"] else ConvEncoder(config)
-        words = sentences(windows, model.config.text.encoder, settings)
+    def create(cls, windows, request: TrainingRequest) -> GroundingStage:
+        config = model_config({"nano": image_nano}, request, "image")
+        stage_options = options(GroundingOptions, request)
+        model = load_encoder(request.encoder) if request.encoder else ConvEncoder(config)
+        words = sentences(windows, model.config.text.encoder, request)
         set_sentence_statistics(model, words.vectors)
-        return cls(windows, model, words, stage_options, **common(settings)).start_from(settings["init"])
+        return cls(windows, model, words, stage_options, **common(request)).start_from(request.init)
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PointingBatch:
         told = self.windows.told[indices]

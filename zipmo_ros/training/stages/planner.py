@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +21,7 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.augmentation import AugmentConfig, augment
 from zipmo_ros.training.latents import cached, draw_row, encode_tracks
 from zipmo_ros.training.points import TrackErrors
+from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import load_encoder
@@ -42,17 +42,16 @@ HEADLINE = (
 class PlannerOptions:
     """See config/hydra/stage/planner.yaml."""
 
-    batch_size: int = 24
-    draws: int = 2
-    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
-    time_mean: float = 1.0
-    time_std: float = 1.2
-    drop_text: float = 0.1
-    drop_frame: float = 0.0
-    pointing_weight: float = 0.1
-    point_draws: int = 2
-    moving_weight: float = 7.0
-    validation_windows: int = 256
+    batch_size: int
+    draws: int
+    augment: AugmentConfig | None
+    time_mean: float
+    time_std: float
+    drop_text: float
+    drop_frame: float
+    pointing_weight: float
+    point_draws: int
+    validation_windows: int
 
     def __post_init__(self) -> None:
         if not (0 <= self.drop_text < 1 and 0 <= self.drop_frame < 1):
@@ -73,21 +72,19 @@ class PlanBatch:
     drop_frame: Tensor | None
 
 
-def track_latents(
-    vae_dir: Path | str, windows, cache: Path | str | None, draws: int, moving_weight: float
-) -> tuple[TrackVAE, Tensor]:
+def track_latents(vae_dir: Path | str, windows, cache: Path | str | None, draws: int) -> tuple[TrackVAE, Tensor]:
     """The trained autoencoder, and its latents of all windows [W, draws, L, C]; see `encode_tracks`.
 
     They are kept file by file, so that more demonstrations cost no more than themselves.
     """
     vae = checkpoint.load(vae_dir, TrackVAE)
-    points = checkpoint.read_description(vae_dir)["meta"].get("points_in", 40)
+    points = f"{draws}x{vae.config.points_in}-{vae.config.moving_weight:g}"
     model = checkpoint.content_hash(vae_dir)[:12]
     latents = [
         cached(
             cache,
-            f"latents-{model}-{data[:12]}-{draws}x{points}-{moving_weight:g}",
-            lambda rows=rows: encode_tracks(vae, windows, rows, points, draws, moving_weight, seed=0),
+            f"latents-{model}-{data[:12]}-{points}",
+            lambda rows=rows: encode_tracks(vae, windows, rows, draws, seed=0),
         )
         for data, rows in windows.parts
     ]
@@ -114,21 +111,17 @@ class PlannerStage(Stage):
         self.batches = self.make_batches(options.batch_size, self.collate)
 
     @classmethod
-    def create(cls, windows, settings: dict[str, Any]) -> PlannerStage:
-        stage_options: PlannerOptions = options(PlannerOptions, settings)
-        model = initial_planner(settings)
-        vae, latents = track_latents(
-            settings["vae"], windows, settings["cache"], stage_options.point_draws, stage_options.moving_weight
-        )
+    def create(cls, windows, request: TrainingRequest) -> PlannerStage:
+        stage_options: PlannerOptions = options(PlannerOptions, request)
+        model = initial_planner(request)
+        vae, latents = track_latents(request.vae, windows, request.cache, stage_options.point_draws)
         if latents.shape[2:] != (model.config.latent_tokens, model.config.latent_channels):
             expected = [model.config.latent_tokens, model.config.latent_channels]
-            raise ValueError(
-                f"the planner makes latents {expected}, but {settings['vae']} has {list(latents.shape[2:])}"
-            )
-        words = sentences(windows, model.config.text.encoder, settings)
-        if settings["encoder"] or not settings["init"]:
+            raise ValueError(f"the planner makes latents {expected}, but {request.vae} has {list(latents.shape[2:])}")
+        words = sentences(windows, model.config.text.encoder, request)
+        if request.encoder or not request.init:
             set_sentence_statistics(model, words.vectors)
-        return cls(windows, model, vae, latents, words, stage_options, **common(settings))
+        return cls(windows, model, vae, latents, words, stage_options, **common(request))
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PlanBatch:
         images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
@@ -204,15 +197,15 @@ class PlannerStage(Stage):
         checkpoint.save(directory, model, meta)
 
 
-def initial_planner(settings: dict[str, Any]) -> MotionPlanner:
+def initial_planner(request: TrainingRequest) -> MotionPlanner:
     """The weights of `init=DIR`, or a new planner; with the image encoder of `encoder=DIR` if that is given."""
-    encoder = load_encoder(settings["encoder"]) if settings["encoder"] else None
-    if settings["init"]:
-        model = checkpoint.load(settings["init"], MotionPlanner)
+    encoder = load_encoder(request.encoder) if request.encoder else None
+    if request.init:
+        model = checkpoint.load(request.init, MotionPlanner)
     else:
         presets = {"nano": planner_nano, "base": planner_base_libero}
-        config: PlannerConfig = model_config(presets, settings, "planner")
+        config: PlannerConfig = model_config(presets, request, "planner")
         model = MotionPlanner(dataclasses.replace(config, image=encoder.config) if encoder else config)
     if encoder:
-        checkpoint.load_strictly(model.image_encoder, encoder.state_dict(), settings["encoder"])
+        checkpoint.load_strictly(model.image_encoder, encoder.state_dict(), request.encoder)
     return model

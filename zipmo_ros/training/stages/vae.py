@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from zipmo_ros.motion.zipmo.config import VaeConfig, vae_base, vae_nano
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.augmentation import random_shift
 from zipmo_ros.training.points import TrackErrors, sample_points, take_points
+from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.stage import Stage, common, model_config, options
 
 
@@ -23,14 +23,12 @@ from zipmo_ros.training.stage import Stage, common, model_config, options
 class VaeOptions:
     """See config/hydra/stage/vae.yaml."""
 
-    batch_size: int = 16
-    points_in: int = 40
-    points_out: int = 40
-    moving_weight: float = 7.0
-    kl_weight: float = 1e-4
-    shift: int = 0
-    statistics_windows: int = 4096
-    validation_windows: int = 512
+    batch_size: int
+    points_out: int
+    kl_weight: float
+    shift: int
+    statistics_windows: int
+    validation_windows: int
 
 
 @dataclass(frozen=True)
@@ -58,19 +56,19 @@ class VaeStage(Stage):
         self.batches = self.make_batches(options.batch_size, self.collate, self.items(self.training))
 
     @classmethod
-    def create(cls, windows, settings: dict[str, Any]) -> VaeStage:
-        config = model_config({"nano": vae_nano, "base": vae_base}, settings, "vae")
-        stage = cls(windows, config, options(VaeOptions, settings), **common(settings))
-        return stage.start_from(settings["init"])
+    def create(cls, windows, request: TrainingRequest) -> VaeStage:
+        config = model_config({"nano": vae_nano, "base": vae_base}, request, "vae")
+        stage = cls(windows, config, options(VaeOptions, request), **common(request))
+        return stage.start_from(request.init)
 
     def items(self, indices: Tensor) -> Tensor:
         """Windows -> items, both views."""
         return (indices[:, None] * self.views + torch.arange(self.views)).flatten()
 
     def collate(self, items: Tensor, generator: torch.Generator, shift: int | None = None) -> ViewBatch:
-        options, window, view = self.options, items // self.views, items % self.views
+        options, config, window, view = self.options, self.model.config, items // self.views, items % self.views
         moving = self.windows.moving[window, view]
-        points = sample_points(moving, options.points_in + options.points_out, options.moving_weight, generator)
+        points = sample_points(moving, config.points_in + options.points_out, config.moving_weight, generator)
         # The order within the sample is by key, so the first points are not a random half: mix them.
         points = points[:, torch.randperm(points.shape[1], generator=generator)]
         tracks = take_points(self.windows.tracks[window, view], points).float()
@@ -79,8 +77,8 @@ class VaeStage(Stage):
         if shift:
             shifted, offsets = random_shift(images[:, None], shift, generator)
             images, tracks = shifted[:, 0], tracks + offsets[:, :, None]
-        given, asked = tracks.split([options.points_in, options.points_out], dim=1)
-        batch = ViewBatch(images, given, asked, take_points(moving, points[:, options.points_in :]))
+        given, asked = tracks.split([config.points_in, options.points_out], dim=1)
+        batch = ViewBatch(images, given, asked, take_points(moving, points[:, config.points_in :]))
         return ViewBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
 
     def loss(self, model: nn.Module, batch: ViewBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -104,7 +102,7 @@ class VaeStage(Stage):
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
         """The checkpoint's statistics are those of the encoded training windows, per channel."""
         model.set_statistics(*self.latent_statistics(model))
-        checkpoint.save(directory, model, {**meta, "points_in": self.options.points_in})
+        checkpoint.save(directory, model, meta)
 
     @torch.no_grad()
     def latent_statistics(self, model: TrackVAE) -> tuple[Tensor, Tensor]:

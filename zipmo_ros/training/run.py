@@ -1,0 +1,95 @@
+"""Train one stage as a request says: from demonstrations to a checkpoint folder that can be resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import yaml
+from torch import nn
+
+from zipmo_ros.data.windows import DemonstrationWindows
+from zipmo_ros.motion.checkpoint import content_hash
+from zipmo_ros.motion.config import to_dict
+from zipmo_ros.training.loop import FitResult, fit
+from zipmo_ros.training.request import TrainingRequest
+from zipmo_ros.training.stage import Stage
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    stage_class: type[Stage],
+    request: TrainingRequest,
+    progress: Callable[[int, dict[str, float]], None] | None = None,
+    saved: Callable[[Path], None] | None = None,
+) -> FitResult:
+    """Writes the checkpoint to `request.out`, and resume.pt, metrics.jsonl and config.yaml to <out>/run.
+
+    progress(step, metrics) is called with what is logged, saved(<out>/run) after each checkpoint. Raises ValueError or
+    FileNotFoundError for a request that can't be met, FloatingPointError when the loss is not finite.
+    """
+    if request.train.threads:
+        torch.set_num_threads(request.train.threads)
+    windows = DemonstrationWindows.load(
+        request.data,
+        images=stage_class.needs_images,
+        tracks=stage_class.needs_tracks,
+        max_demos=request.max_demos,
+    )
+    torch.manual_seed(request.seed)  # initial weights
+    stage = stage_class.create(windows, request)
+    run_dir = _run_folder(request)
+    parameters = sum(parameter.numel() for parameter in stage.model.parameters())
+    logger.info("%s: %.2f M parameters, %d windows", request.stage["name"], parameters / 1e6, len(stage.training))
+    bases = {key: getattr(request, key) for key in stage_class.builds_on}
+    sources = {key: content_hash(directory) for key, directory in bases.items() if directory}
+    origin = provenance(request, windows, sources)
+
+    def save(model: nn.Module, step: int, minutes: float) -> None:
+        stage.save(model, Path(request.out), {**origin, "step": step, "minutes": round(minutes, 2)})
+        if saved:
+            saved(run_dir)
+
+    return fit(
+        stage.model, stage.loss, stage.batches, request.train, run_dir,
+        validate=stage.validate, save=save, progress=progress,
+        resume=request.resume, identity=identity(request, windows.data_hash, sources),
+    )  # fmt: skip
+
+
+def _run_folder(request: TrainingRequest) -> Path:
+    """<out>/run with the request in it, and nothing of an earlier run that is not to be resumed."""
+    run_dir = Path(request.out) / "run"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if not request.resume:
+        for leftover in ("resume.pt", "metrics.jsonl"):
+            (run_dir / leftover).unlink(missing_ok=True)
+    (run_dir / "config.yaml").write_text(yaml.safe_dump(to_dict(request), sort_keys=False))
+    return run_dir
+
+
+def provenance(request: TrainingRequest, windows: DemonstrationWindows, sources: dict[str, str]) -> dict:
+    """What a checkpoint's `meta` says of where it comes from; `sources` are content hashes of what it builds on."""
+    settings = to_dict(request)
+    return {
+        "stage": request.stage["name"],
+        "seed": request.seed,
+        "data_hash": windows.data_hash,
+        "demonstrations": len(windows.demos),
+        "rendering": windows.provenance,
+        "sentences": list(windows.sentences),
+        "sources": sources,
+        "training": {key: settings[key] for key in ("stage", "train", "data", "validation_states", "max_demos")},
+    }
+
+
+def identity(request: TrainingRequest, data_hash: str, sources: dict[str, str]) -> str:
+    """What a resumed run must share with the interrupted one besides the training settings."""
+    options = {key: value for key, value in request.stage.items() if not key.startswith("validation")}
+    described = json.dumps([options, request.model, request.validation_states, sources], sort_keys=True)
+    return f"{data_hash[:12]}-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
