@@ -102,8 +102,9 @@ def test_a_leader_begins_and_the_expert_shows_the_rest():
         def reset(self):
             pass
 
-        def act(self, stamp_ns, images, proprio, instruction):
-            self.seen.append((images.std() > 10, instruction))
+        def act(self, observation, goal):
+            if observation.images:
+                self.seen.append((observation.stacked(env.robot.views).std() > 10, goal.text))
             return np.array([0, 0, 0.8, 0, 0, 0, -1.0])
 
     agent, settings = Raise(), CollectionSettings(noise=(0.0,), render_every=8, recovery=1.0, led=1.0)
