@@ -26,7 +26,8 @@ def motion(config: Any) -> dict:
     from omegaconf import OmegaConf
     from tqdm import tqdm
 
-    from zipmo_ros.data.windows import VALIDATION_STATES, DemonstrationWindows
+    from zipmo_ros.contract.splits import VALIDATION
+    from zipmo_ros.data.windows import DemonstrationWindows
     from zipmo_ros.evaluation.motion_scores import Subject, measure
     from zipmo_ros.motion import checkpoint
     from zipmo_ros.motion.zipmo.generator import MotionGenerator
@@ -38,7 +39,7 @@ def motion(config: Any) -> dict:
     generator = MotionGenerator.load(bundle, config.device)
     points = checkpoint.read_description(bundle / "vae")["meta"].get("points_in", 40)
     data = OmegaConf.to_object(config.data) if OmegaConf.is_list(config.data) else config.data
-    windows = DemonstrationWindows.load(data, max_demos=config.max_demos)
+    windows = DemonstrationWindows.load(data, max_demos=config.max_demos, cache=config.cache)
     training, validation = windows.split()
     chosen = validation[:: max(1, -(-len(validation) // config.windows))]
     with tqdm(total=len(chosen), unit="window", desc="motion") as bar:
@@ -49,8 +50,8 @@ def motion(config: Any) -> dict:
         "checkpoint": shown(bundle),
         "hashes": {"checkpoint": checkpoint.content_hash(bundle), "data": windows.data_hash},
         "suites": sorted(windows.provenance),
-        "validation_states": list(VALIDATION_STATES),
-        "held_out": set(windows.init_state[chosen].tolist()) <= set(VALIDATION_STATES),
+        "validation_states": list(VALIDATION),
+        "held_out": set(windows.init_state[chosen].tolist()) <= set(VALIDATION),
         "windows": len(chosen),
         "points": {"drawn": windows.tracks.shape[2] - windows.tracks.shape[2] // 2, "encoded": points},
         "samples": config.samples,

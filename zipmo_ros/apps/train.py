@@ -98,7 +98,11 @@ def run(name: str, config: Any) -> int:
         plain["rephrasings"] = share_path(plain["rephrasings"])
     kind = stage_class(name)
     windows = DemonstrationWindows.load(
-        plain["data"], images=kind.needs_images, tracks=kind.needs_tracks, max_demos=plain["max_demos"]
+        plain["data"],
+        images=kind.needs_images,
+        tracks=kind.needs_tracks,
+        max_demos=plain["max_demos"],
+        cache=plain["cache"],
     )
     torch.manual_seed(settings.seed)  # initial weights
     stage = make_stage(name, windows, plain)
