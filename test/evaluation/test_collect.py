@@ -8,7 +8,7 @@ import signal
 import h5py
 import numpy as np
 import pytest
-from synthetic_demonstrations import make_demo
+from synthetic_demonstrations import make_demo as synthetic_demo
 
 from zipmo_ros.data import demos, schema
 from zipmo_ros.data.demos import DemoError
@@ -201,7 +201,7 @@ def shared(**changes):
 
 
 def small_demo(state, seed=0):
-    demo = make_demo(state, steps=4, seed=seed, points=3)
+    demo = synthetic_demo(state, steps=4, seed=seed, points=3)
     demo.arrays["actions"][:] = state / 10
     return demo
 
