@@ -145,7 +145,6 @@ print(len(windows), *memory("VmHWM"), anonymous)
 """
 
 
-@pytest.mark.slow
 def test_memory_does_not_grow_with_the_data(write, tmp_path):
     """Peak of a process that unpacks and goes twice through everything, and its anonymous part."""
     measured = []

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -106,12 +106,18 @@ def unpack(path: Path, shape: tuple[int, ...], dtype: str, blocks: Iterable[np.n
 
 def _write(path: Path, shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable[np.ndarray]) -> None:
     size = int(np.prod(shape)) * dtype.itemsize
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     logger.info("unpacking %s, %.0f MB", path, size / 1e6)
     partial = path.with_suffix(".partial")
     try:
         with open(partial, "wb") as file:
-            _fill(file, size, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape},
-                  blocks)  # fmt: skip
+            np.lib.format.write_array_header_1_0(file, header)
+            file.flush()
+            os.posix_fallocate(file.fileno(), file.tell(), size)  # a full disk says so now, not hours later
+            for block in blocks:
+                file.write(np.ascontiguousarray(block).data)
+            file.flush()
+            os.fsync(file.fileno())  # its name must not outlive its contents in a power cut
         os.replace(partial, path)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -122,13 +128,3 @@ def _write(path: Path, shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable
         ) from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _fill(file: BinaryIO, size: int, header: dict[str, Any], blocks: Iterable[np.ndarray]) -> None:
-    np.lib.format.write_array_header_1_0(file, header)
-    file.flush()
-    os.posix_fallocate(file.fileno(), file.tell(), size)  # a full disk says so now, not hours later
-    for block in blocks:
-        file.write(np.ascontiguousarray(block).data)
-    file.flush()
-    os.fsync(file.fileno())  # its name must not outlive its contents in a power cut

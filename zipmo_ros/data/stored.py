@@ -14,8 +14,6 @@ import numpy as np
 
 from zipmo_ros.data import schema
 
-WHOLE = slice(None)
-
 
 @dataclass(frozen=True)
 class StoredDemo:
@@ -65,7 +63,7 @@ class StoredDemo:
         described = [self.name, self.language, self.init_state, self.rendering, self.attributes["sha256"]]
         return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
-    def column(self, name: str, rows: slice = WHOLE) -> np.ndarray:
+    def column(self, name: str, rows: slice = slice(None)) -> np.ndarray:
         """Rows of a column of schema.VIEW_COLUMNS in all views: [rows, V, ...]."""
         with h5py.File(self.path) as file:
             demo = file[f"{schema.DATA}/{self.key}"]
@@ -83,10 +81,8 @@ class StoredColumn:
         return len(self.demo.steps)
 
     def read(self, row: int, into: np.ndarray) -> None:
+        """See Part."""
         into[:] = self.demo.column(self.name, slice(row, row + 1))[0]
-
-    def whole(self) -> np.ndarray:
-        return self.demo.column(self.name)
 
 
 def demonstration_files(folders: str | Path | Iterable[str | Path]) -> list[Path]:

@@ -168,25 +168,17 @@ def _large(
     """Columns that stay on disk: as they are stored, or unpacked in `cache`."""
     arrays: dict[str, Tensor | Rows] = {}
     for name, stored in wanted.items():
-        dtype, row = schema.VIEW_COLUMNS[stored].dtype, schema.VIEW_COLUMNS[stored].row_shape(files[0][0].sizes)
-        columns = [[StoredColumn(demo, stored) for demo in demos] for demos in files]
-        if not load:
-            total = sum(len(column) for part in columns for column in part)
-            arrays[name] = torch.empty(total, 0, *row, dtype=getattr(torch, dtype))
-            continue
-        row = (len(files[0][0].views), *row)
-        parts = list(itertools.chain(*columns))
-        if cache is not None:
-            parts = [
-                unpack(
-                    Path(cache) / f"{name}-{_digest(demos)[:12]}-{'+'.join(demos[0].views)}.npy",
-                    (sum(map(len, part)), *row),
-                    dtype,
-                    (column.whole() for column in part),
-                )
-                for demos, part in zip(files, columns, strict=True)
-            ]
-        arrays[name] = Rows(parts, row, dtype)
+        column, first = schema.VIEW_COLUMNS[stored], files[0][0]
+        shape, parts = (len(first.views), *column.row_shape(first.sizes)), []
+        for demos in files:
+            whole = [StoredColumn(demo, stored) for demo in demos]
+            if cache is None or not load:
+                parts += whole
+                continue
+            path = Path(cache) / f"{name}-{_digest(demos)[:12]}-{'+'.join(first.views)}.npy"
+            blocks = (demo.column(stored) for demo in demos)
+            parts.append(unpack(path, (sum(map(len, whole)), *shape), column.dtype, blocks))
+        arrays[name] = Rows(parts, shape, column.dtype) if load else torch.empty(sum(map(len, parts)), 0)
     return arrays
 
 
@@ -221,6 +213,5 @@ def _digest(demos: Sequence[StoredDemo]) -> str:
 
 def _parts(files: list[list[StoredDemo]]) -> tuple[tuple[str, slice], ...]:
     """Hash and windows of each file."""
-    stops = list(itertools.accumulate(sum(len(demo.steps) for demo in demos) for demos in files))
-    rows = itertools.starmap(slice, zip([0, *stops], stops, strict=False))
-    return tuple((_digest(demos), part) for demos, part in zip(files, rows, strict=True))
+    stops = [0, *itertools.accumulate(sum(len(demo.steps) for demo in demos) for demos in files)]
+    return tuple((_digest(demos), slice(*rows)) for demos, rows in zip(files, itertools.pairwise(stops), strict=True))
