@@ -4,6 +4,7 @@ import dataclasses
 
 import torch
 
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.data.windows import DemonstrationWindows
 
 SENTENCES = ("put the milk in the left bin", "turn the lever to the left")
@@ -22,7 +23,9 @@ def make_windows(count=4, points=24, **given):
         "step": torch.arange(count) // 2 * 2,
         **given,
     }
-    names = {field.name for field in dataclasses.fields(DemonstrationWindows) if field.type == "Tensor"}
+    names = {field.name for field in dataclasses.fields(DemonstrationWindows) if "Tensor" in field.type}
     blank = {name: torch.zeros(count, dtype=torch.int64) for name in names - set(arrays)}
     names = ("suite/task/demo_0", "suite/task/demo_1")
-    return DemonstrationWindows(**blank, **arrays, sentences=SENTENCES, demos=names, parts=(), data_hash="d")
+    return DemonstrationWindows(
+        **blank, **arrays, views=load_robot().views, sentences=SENTENCES, demos=names, parts=(), data_hash="d"
+    )

@@ -25,7 +25,7 @@ def bundle(tmp_path):
 
 def test_report(bundle, tmp_path, monkeypatch, capsys):
     windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]))
-    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, max_demos: windows)
+    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)
     out = tmp_path / "out/motion.json"
     words = [f"checkpoint={bundle}", f"out={out}", "data=here", "windows=2", "samples=2", "nfe=1"]
     assert cli.main(["motion", *words]) == 0
@@ -46,7 +46,7 @@ def test_report(bundle, tmp_path, monkeypatch, capsys):
 
 def test_training_windows_are_called_what_they_are(bundle, tmp_path, monkeypatch, capsys):
     windows = make_windows(init_state=torch.tensor([3, 4, 3, 4]))
-    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, max_demos: windows)
+    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)
     assert cli.main(["motion", f"checkpoint={bundle}", f"out={tmp_path}/a.json", "samples=1"]) == 0
     assert "TRAINING windows" in capsys.readouterr().out
     report = json.loads((tmp_path / "a.json").read_text())

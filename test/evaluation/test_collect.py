@@ -8,9 +8,10 @@ import signal
 import h5py
 import numpy as np
 import pytest
+from synthetic_demonstrations import make_demo as synthetic_demo
 
-from zipmo_ros.data import demos
-from zipmo_ros.data.demos import Demo, DemoError
+from zipmo_ros.data import demos, schema
+from zipmo_ros.data.demos import DemoError
 from zipmo_ros.evaluation.collection import collect, count_attempts, summary_table
 from zipmo_ros.evaluation.demonstrate import CollectionSettings, make_demo
 from zipmo_ros.evaluation.leading import Leader
@@ -199,14 +200,14 @@ def test_two_collections_do_not_share_a_folder(collected):
 
 
 def shared(**changes):
-    names = dict.fromkeys(demos.SHARED, "x") | {"suite": SUITE, "task": "t", "render_every": 2}
+    names = dict.fromkeys(schema.SHARED, "x") | {"suite": SUITE, "task": "t", "render_every": 2}
     return names | changes
 
 
 def small_demo(state, seed=0):
-    arrays = {"actions": np.full((4, 7), float(state)), "obs/agentview_rgb": np.zeros((2, 8, 8, 3), np.uint8)}
-    attrs = {"init_state": state, "seed": seed, "noise": 0.0, "recovery": False, "num_samples": 4}
-    return Demo(arrays, attrs)
+    demo = synthetic_demo(state, steps=4, seed=seed, points=3)
+    demo.arrays["actions"][:] = state / 10
+    return demo
 
 
 def test_a_demo_that_is_not_written_whole_does_not_exist(tmp_path, monkeypatch):
@@ -237,7 +238,18 @@ def test_merging_is_repeatable_sorted_and_keeps_failures(tmp_path):
     assert second.data_hash != first.data_hash
     with h5py.File(second.path) as file:
         assert file["data"].attrs["total"] == 12
-        assert (file["data/demo_1/actions"][()] == 1).all()
+        assert (file["data/demo_1/actions"][()] == 0.1).all()
+
+
+def test_what_the_schema_does_not_have_is_not_written(tmp_path):
+    for name, values in {"actions": np.zeros((3, 7)), "obs/ee_pos": np.zeros((4, 2)), "tracks/agentview": None}.items():
+        demo = small_demo(0)
+        demo.arrays[name] = values
+        if values is None:
+            del demo.arrays[name]
+        with pytest.raises(ValueError, match=name):
+            demos.write_part(tmp_path, shared(), demo)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["asset_hash", "render_hash", "model_hash", "render_every"])

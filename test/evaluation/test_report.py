@@ -61,7 +61,7 @@ def written(tmp_path_factory):
         checkpoint.save(bundle / "vae", TrackVAE(dataclasses.replace(vae_nano(), points_in=8)))
         checkpoint.save(bundle / "planner", MotionPlanner(planner_nano()))
         windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]), moving=torch.ones(4, 2, 24, dtype=torch.bool))
-        patch.setattr(dataset.DemonstrationWindows, "load", lambda folders, max_demos: windows)
+        patch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)
         words = [f"checkpoint={bundle}", "samples=2", "nfe=1", f"out={folder}/motion.json"]
         assert cli.main(["motion", *words]) == 0
     assert cli.main(["bench", "plan", "checkpoint=random", "nfe=[1,4]", "repetitions=1", f"out={folder}/bench"]) == 0

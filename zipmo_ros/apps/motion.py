@@ -33,6 +33,7 @@ class Request:
     nfe: EulerSteps | None
     seed: Seed
     max_demos: Count | None
+    cache: Path | None
     device: str
     out: Path
 
@@ -67,7 +68,8 @@ def main(argv: list[str]) -> int:
         request = load("motion", argv, Request)
         figures = report_motion(
             request.data, request.checkpoint, windows=request.windows, samples=request.samples, nfe=request.nfe,
-            seed=request.seed, max_demos=request.max_demos, device=request.device,
+            seed=request.seed, max_demos=request.max_demos, cache=request.cache,
+            device=request.device,
         )  # fmt: skip
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo motion: {error}", file=sys.stderr)

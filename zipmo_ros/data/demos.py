@@ -1,21 +1,7 @@
-"""Demonstration files: one HDF5 a task, in LIBERO's and robomimic's layout, with frames of every n-th step and tracks.
+"""Writing files of demonstrations (schema.py says what they hold).
 
 While demonstrations are made, each lies in a small file of its own, which appears complete or not at all; `merge` packs
 them into the task's file, which is replaced in one stroke. A crash therefore loses at most what was being made.
-
-Layout of `<root>/<suite>/<task>_demo.hdf5` (T steps, R of them rendered, P points):
-
-    data.attrs            suite task language landmark_sentences env_args problem_info macros_image_convention
-                          obs_alignment asset_hash render_hash render_every format_version num_demos total failures
-    data/demo_i.attrs     init_state seed noise recovery led leader num_samples success fixture_poses orientation sha256
-    data/demo_i/          actions [T, 7] f64 (what the expert wanted), executed_actions [T, 7] f64 (what was done),
-                          states [T, S] f64, robot_states [T, 9] f32 (proprioception), rewards, dones [T] u8,
-                          render_steps [R] i32
-      obs/                agentview_rgb, eye_in_hand_rgb [R, H, W, 3] u8; joint_states [T, 7], gripper_states [T, 2],
-                          ee_pos [T, 3] m, ee_ori [T, 3] axis-angle, ee_states [T, 6]
-      landmarks/          <view> [R, K, 2, 2] f16: (y, x) of what each of the scene's K tasks (landmark_sentences) takes
-                          and of where that is to go; may lie outside the frame, NaN behind the camera
-      tracks/             <view> [R, P, 16, 2] f16, <view>_visible [R, P, 16] bool, <view>_moving [R, P] bool
 """
 
 import hashlib
@@ -28,14 +14,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-FORMAT_VERSION = 2
+from zipmo_ros.data import schema
+from zipmo_ros.data.stored import demo_number
+
 PARTS = ".parts"
-# Attributes that demonstrations of one file share; mixing would make a data set that means nothing.
-SHARED = (
-    "suite", "task", "language", "landmark_sentences", "asset_hash", "model_hash", "render_hash", "render_every",
-    "format_version",
-)  # fmt: skip
-_PER_ROW = ("_rgb", "tracks/")  # compressed row by row: a reader takes single frames and windows
 
 Identity = tuple[int, int]
 """(init_state, seed): with its task, what a demonstration is made from."""
@@ -47,7 +29,10 @@ class DemoError(ValueError):
 
 @dataclass(frozen=True)
 class Demo:
-    """One demonstration in memory. arrays: {"actions": ..., "obs/agentview_rgb": ...}; attrs as in the layout."""
+    """One demonstration in memory. arrays: {"actions": ..., "obs/agentview_rgb": ...}, attrs: as schema.py has them.
+
+    num_samples, orientation and sha256 are put there by whoever writes it.
+    """
 
     arrays: dict[str, np.ndarray]
     attrs: dict[str, object]
@@ -97,7 +82,7 @@ class DemoFile:
 
 
 def demo_path(root: str | Path, suite: str, task: str) -> Path:
-    return Path(root) / suite / f"{task}_demo.hdf5"
+    return Path(root) / suite / f"{task}{schema.SUFFIX}"
 
 
 def part_path(root: str | Path, suite: str, task: str, identity: Identity) -> Path:
@@ -106,7 +91,7 @@ def part_path(root: str | Path, suite: str, task: str, identity: Identity) -> Pa
 
 def find_demo_files(root: str | Path, suite: str) -> list[DemoFile]:
     """Metadata of every task's file of a suite. Raises DemoError if there is none."""
-    paths = sorted((Path(root) / suite).glob("*_demo.hdf5"))
+    paths = sorted((Path(root) / suite).glob(f"*{schema.SUFFIX}"))
     if not paths:
         raise DemoError(f"no demonstrations in {Path(root) / suite}: run `zipmo collect suite={suite} out={root}`")
     return [read_info(path) for path in paths]
@@ -117,34 +102,43 @@ def read_info(path: str | Path) -> DemoFile:
     path = Path(path)
     try:
         with h5py.File(path, "r") as file:
-            data = file["data"]
-            if data.attrs["format_version"] != FORMAT_VERSION:
-                raise DemoError(f"{path} has format {data.attrs['format_version']}, this code reads {FORMAT_VERSION}")
-            demos = tuple(_info(key, data[key].attrs) for key in sorted(data, key=_number))
+            data = file[schema.DATA]
+            schema.check_conventions(data.attrs)
+            demos = tuple(_info(key, data[key].attrs) for key in sorted(data, key=demo_number))
             failures = tuple((int(state), int(seed)) for state, seed in json.loads(data.attrs["failures"]))
-            shared = {name: data.attrs[name] for name in SHARED if name not in ("format_version", "landmark_sentences")}
-    except (OSError, KeyError) as error:
+            shared = {name: data.attrs[name] for name in schema.SHARED if name != "landmark_sentences"}
+    except (OSError, KeyError, ValueError) as error:
         raise DemoError(f"{path} is no demonstration file of ours: {error}") from error
     shared["render_every"] = int(shared["render_every"])
     return DemoFile(path=path, demos=demos, failures=failures, **shared)
 
 
 def write_part(root: str | Path, shared: dict[str, object], demo: Demo) -> Path:
-    """Write one finished demonstration to a file of its own, completely or not at all. shared: see SHARED."""
+    """Write one finished demonstration to a file of its own, completely or not at all. shared: see schema.SHARED.
+
+    Raises ValueError for arrays that the schema does not have like this.
+    """
+    views = schema.views_of(demo.arrays)
+    columns = schema.columns(views)
+    arrays = {
+        name: np.asarray(array).astype(columns[name].dtype, order="C", casting="same_kind", copy=False)
+        for name, array in sorted(demo.arrays.items())
+    }
+    sizes = schema.check_arrays(arrays, views)
     path = part_path(root, str(shared["suite"]), str(shared["task"]), demo.identity)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with h5py.File(temporary, "w") as file:
-        data = file.create_group("data")
-        data.attrs.update(shared | {"format_version": FORMAT_VERSION})
-        group = data.create_group("demo_0")
+        data = file.create_group(schema.DATA)
+        data.attrs.update(shared | schema.CONVENTIONS)
+        group = data.create_group(schema.DEMO.format(0))
         digest = hashlib.sha256()
-        for name, array in sorted(demo.arrays.items()):
-            array = np.ascontiguousarray(array)
+        for name, array in arrays.items():
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
             digest.update(array)
-            group.create_dataset(name, data=array, **_storage(name, array))
-        group.attrs.update(demo.attrs | {"sha256": digest.hexdigest()})
+            group.create_dataset(name, data=array, **(_by_row(array) if columns[name].by_row else {}))
+        made = {"num_samples": sizes["T"], "orientation": schema.ORIENTATION, "sha256": digest.hexdigest()}
+        group.attrs.update(demo.attrs | made)
     os.replace(temporary, path)
     return path
 
@@ -173,7 +167,7 @@ def known(root: str | Path, suite: str, task: str) -> tuple[set[Identity], set[I
 def merge(root: str | Path, suite: str, task: str) -> DemoFile | None:
     """Pack a task's parts into its file and remove them; without parts, the file as it is (None if there is none).
 
-    Raises: DemoError if parts differ from the file in what all demonstrations of a file share (SHARED).
+    Raises: DemoError if parts differ from the file in what all demonstrations of a file share (schema.SHARED).
     """
     target = demo_path(root, suite, task)
     folder = target.parent / PARTS / task
@@ -185,7 +179,7 @@ def merge(root: str | Path, suite: str, task: str) -> DemoFile | None:
         _, failed = known(root, suite, task)
         temporary = target.with_suffix(".tmp")
         with h5py.File(temporary, "w") as output:
-            _pack(output.create_group("data"), [target] if target.exists() else [], parts, failed)
+            _pack(output.create_group(schema.DATA), [target] if target.exists() else [], parts, failed)
         os.replace(temporary, target)
         shutil.rmtree(folder)
         if not any(folder.parent.iterdir()):
@@ -198,39 +192,34 @@ def _pack(data: h5py.Group, merged: list[Path], parts: list[Path], failed: set[I
     shared: dict[str, object] = {}
     for path in [*merged, *parts]:
         with h5py.File(path, "r") as file:
-            attrs = {name: file["data"].attrs[name] for name in file["data"].attrs}
+            attrs = dict(file[schema.DATA].attrs)
             shared = shared or attrs
-            different = [name for name in SHARED if attrs[name] != shared[name]]
+            different = [name for name in (*schema.SHARED, *schema.CONVENTIONS) if attrs[name] != shared[name]]
             if different:
                 raise DemoError(
                     f"{path} differs from {(merged or parts)[0]} in {', '.join(different)}: collect into another "
                     "folder, or remove the old demonstrations"
                 )
-            for key in file["data"]:
-                group = file["data"][key].attrs
+            for key, demo in file[schema.DATA].items():
+                group = demo.attrs
                 sources.setdefault((int(group["init_state"]), int(group["seed"])), (path, key))
     total = 0
     for number, identity in enumerate(sorted(sources)):
         path, key = sources[identity]
         with h5py.File(path, "r") as file:
-            file.copy(f"data/{key}", data, name=f"demo_{number}")
-        total += int(data[f"demo_{number}"].attrs["num_samples"])
+            name = schema.DEMO.format(number)
+            file.copy(f"{schema.DATA}/{key}", data, name=name)
+        total += int(data[name].attrs["num_samples"])
     data.attrs.update(shared | {"num_demos": len(sources), "total": total, "failures": json.dumps(sorted(failed))})
 
 
-def _storage(name: str, array: np.ndarray) -> dict[str, object]:
-    if not any(mark in name for mark in _PER_ROW) or not len(array):
-        return {}
+def _by_row(array: np.ndarray) -> dict[str, object]:
     return {"chunks": (1, *array.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
 
 
 def _identity(part: Path) -> Identity:
     state, seed = part.stem.split("_")
     return int(state), int(seed)
-
-
-def _number(key: str) -> int:
-    return int(key.removeprefix("demo_"))
 
 
 def _info(key: str, attrs) -> DemoInfo:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipmo_ros.data.demos import FORMAT_VERSION, Identity, known, merge, write_failure, write_part
+from zipmo_ros.contract.splits import EVALUATION, RESERVED
+from zipmo_ros.data.demos import Identity, known, merge, write_failure, write_part
 from zipmo_ros.evaluation.demonstrate import Attempt, CollectionSettings, make_demo
 from zipmo_ros.evaluation.pool import Died, run_jobs
 from zipmo_sim import suites
 from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.provenance import asset_hash, model_hash, render_hash
 from zipmo_sim.rendering import select_backend
-from zipmo_sim.task import DEVELOPMENT_STATES, EVALUATION_STATES
 
 if TYPE_CHECKING:
     from zipmo_ros.evaluation.leading import Leader  # imports torch, which collecting alone does not need
@@ -53,7 +53,7 @@ def collect(
     out: str | Path = "data",
     workers: int = 1,
     seed: int = 0,
-    init_states: Sequence[int] = range(EVALUATION_STATES.start),
+    init_states: Sequence[int] = range(EVALUATION.start),
     settings: CollectionSettings | None = None,
     progress: Callable[[Attempt], None] | None = None,
     load_leader: "Callable[[], Leader] | None" = None,
@@ -168,13 +168,10 @@ def _shared(env: ManipulationEnv, settings: CollectionSettings) -> dict[str, obj
             {"env_name": task.scene, "suite": task.suite, "task": task.name, "control_freq": env.robot.rate_hz}
         ),
         "problem_info": json.dumps({"problem_name": task.scene, "language_instruction": task.language}),
-        "macros_image_convention": "upright",
-        "obs_alignment": "before_action",
         "asset_hash": asset_hash(task.suite),
         "model_hash": model_hash(env),
         "render_hash": render_hash(task.suite, env.render_settings),
         "render_every": settings.render_every,
-        "format_version": FORMAT_VERSION,
     }
 
 
@@ -200,7 +197,7 @@ def _checked_states(suite: str, states: Sequence[int]) -> list[int]:
     known = range(min(task.init_states for task in suites.tasks(suite)))
     if not states or not all(state in known for state in states):
         raise ValueError(f"{suite} has init states 0-{known[-1]}, got {states or 'none'}")
-    for purpose, kept in (("evaluation", EVALUATION_STATES), ("choosing settings", DEVELOPMENT_STATES)):
+    for purpose, kept in RESERVED.items():
         if reserved := [state for state in states if state in kept]:
             raise ValueError(f"init states {kept[0]}-{kept[-1]} are kept for {purpose}, got {reserved}")
     return states

@@ -9,6 +9,7 @@ import numpy as np
 from einops import rearrange
 from scipy.spatial.transform import Rotation
 
+from zipmo_ros.data import schema
 from zipmo_ros.data.demos import Demo, Identity
 from zipmo_sim.env import ManipulationEnv, cameras
 from zipmo_sim.experts import make_expert
@@ -75,7 +76,7 @@ def make_demo(
             env.task.name, identity, "failed", env.task.max_steps, clock.laps, "the expert did not succeed"
         )
     total = len(steps["states"])
-    rendered = np.arange(0, total, settings.render_every, dtype=np.int32)
+    rendered = np.arange(0, total, settings.render_every)
     frames, depths, landmarks = _render(env, steps["states"], rendered)
     clock.lap("render")
     tracks = _track(env, steps["states"], rendered, depths, landmarks, rng)
@@ -87,14 +88,12 @@ def make_demo(
         "recovery": recovery and not led,
         "led": led,
         "leader": leader.name if led else "",
-        "num_samples": total,
         "success": True,
-        "orientation": "upright",
         "fixture_poses": json.dumps(
             {name: [pos.tolist(), quat.tolist()] for name, (pos, quat) in env.fixture_poses().items()}
         ),
     }
-    demo = Demo(steps | frames | tracks | {"render_steps": rendered}, attrs)
+    demo = Demo(steps | frames | tracks | {schema.RENDER_STEPS: rendered}, attrs)
     return demo, Attempt(env.task.name, identity, "kept", total, clock.laps)
 
 
@@ -146,7 +145,11 @@ def _render(
         for view in env.robot.views:
             frames[view].append(images[view])
             depths[view][step] = ranges[view]
-    return {f"obs/{view}_rgb": np.stack(frames[view]) for view in env.robot.views}, depths, np.stack(landmarks, axis=2)
+    return (
+        {schema.IMAGES.format(view=view): np.stack(frames[view]) for view in env.robot.views},
+        depths,
+        np.stack(landmarks, axis=2),
+    )
 
 
 def _track(
@@ -163,12 +166,12 @@ def _track(
     arrays = {}
     for view in env.robot.views:
         windows = [tracker.window(view, step, rng, depths=depths[view]) for step in rendered.tolist()]
-        arrays[f"tracks/{view}"] = np.stack([window.tracks for window in windows]).astype(np.float16)
-        arrays[f"tracks/{view}_visible"] = np.stack([window.visible for window in windows])
-        arrays[f"tracks/{view}_moving"] = np.stack([window.moving for window in windows])
+        arrays[schema.TRACKS.format(view=view)] = np.stack([window.tracks for window in windows])
+        arrays[schema.VISIBLE.format(view=view)] = np.stack([window.visible for window in windows])
+        arrays[schema.MOVING.format(view=view)] = np.stack([window.moving for window in windows])
         seen = tracker.locate(view, rearrange(landmarks, "k two r w -> (k two) r w"), rendered)
         places = rearrange(seen, "(k two) r yx -> r k two yx", two=2).clip(-LIMIT, LIMIT)
-        arrays[f"landmarks/{view}"] = places.astype(np.float16)
+        arrays[schema.LANDMARKS.format(view=view)] = places
     return arrays
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from zipmo_ros.data.rows import Rows
 from zipmo_ros.data.windows import DemonstrationWindows
 
 THUMBNAIL = 32  # pixels; a thing that is handled spans two or three of them
@@ -20,7 +21,7 @@ THUMBNAIL = 32  # pixels; a thing that is handled spans two or three of them
 def chosen_windows(windows: DemonstrationWindows, indices: Tensor) -> DemonstrationWindows:
     """The windows at `indices`, in that order; what file they are from is not kept."""
     fields = (field.name for field in dataclasses.fields(windows))
-    rows = {name: value[indices] for name in fields if isinstance(value := getattr(windows, name), Tensor)}
+    rows = {name: value[indices] for name in fields if isinstance(value := getattr(windows, name), Tensor | Rows)}
     return dataclasses.replace(windows, **rows, parts=())
 
 

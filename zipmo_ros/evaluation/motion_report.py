@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from zipmo_ros.data.windows import VALIDATION_STATES, DemonstrationWindows
+from zipmo_ros.contract.splits import VALIDATION
+from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_scores import Subject, measure
 from zipmo_ros.evaluation.origin import check_device, origin, shown
 from zipmo_ros.models import bundle_path
@@ -33,19 +34,20 @@ def report_motion(
     nfe: int | None,
     seed: int,
     max_demos: int | None = None,
+    cache: Path | None = None,
     device: str = "cpu",
 ) -> dict:
     """The report of a bundle (`named`: see bundle_path) on the held-out demonstrations of the folders `data`.
 
     windows: at most so many of them. samples: plans a window. nfe: Euler steps a plan, None for the planner's own
-    number. max_demos: of a task. Raises ValueError or FileNotFoundError for what can't be measured.
+    number. max_demos: of a task. cache: see DemonstrationWindows.load. Raises ValueError or FileNotFoundError for what can't be measured.
     """
     check_device(device)
     bundle = bundle_path(named)
     vae = checkpoint.load(bundle / "vae", TrackVAE, device)
     planner = checkpoint.load(bundle / "planner", MotionPlanner, device)
     steps = planner.config.steps if nfe is None else nfe
-    found = DemonstrationWindows.load(data, max_demos=max_demos)
+    found = DemonstrationWindows.load(data, max_demos=max_demos, cache=cache)
     training, validation = found.split()
     chosen = validation[:: max(1, -(-len(validation) // windows))]
     with tqdm(total=len(chosen), unit="window", desc="motion") as bar:
@@ -56,8 +58,8 @@ def report_motion(
         "checkpoint": shown(bundle),
         "hashes": {"checkpoint": checkpoint.content_hash(bundle), "data": found.data_hash},
         "suites": sorted(found.provenance),
-        "validation_states": list(VALIDATION_STATES),
-        "held_out": set(found.init_state[chosen].tolist()) <= set(VALIDATION_STATES),
+        "validation_states": list(VALIDATION),
+        "held_out": set(found.init_state[chosen].tolist()) <= set(VALIDATION),
         "windows": len(chosen),
         "points": {"drawn": found.tracks.shape[2] - found.tracks.shape[2] // 2, "encoded": vae.config.points_in},
         "samples": samples,

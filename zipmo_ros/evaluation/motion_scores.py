@@ -6,7 +6,7 @@ V views, K plans of a window, N points, T samples, L latent tokens of all views,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from zipmo_ros.data.windows import VIEWS, DemonstrationWindows
+from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_baselines import chosen_windows, constant_velocity, nearest_windows
 from zipmo_ros.motion.metrics import average_displacement, endpoint_error, final_displacement, mse
 from zipmo_ros.motion.text import embed_sentences
@@ -164,7 +164,7 @@ def measure(
             "velocity": past[:, None],
             "still": queries[:, None, :, :, None].expand_as(target[:, None]),
         }
-        for view, name in enumerate(VIEWS):
+        for view, name in enumerate(windows.views):
             for predictor in PREDICTORS:
                 tracks = predictions[predictor][:, :, view]
                 errors.add(predictor, name, tracks, target[:, view], moving[:, view])
@@ -178,12 +178,12 @@ def measure(
     return {
         "predictions": errors.rows(),
         "growth": errors.growth(),
-        "autoencoder": {kind: _by_view(part.means()) for kind, part in reconstruction.items()},
+        "autoencoder": {kind: _by_view(part.means(), windows.views) for kind, part in reconstruction.items()},
         "without_past": int((windows.step[chosen] == 0).sum()),
     }
 
 
-def _by_view(means: dict[str, float]) -> dict[str, dict[str, float]]:
+def _by_view(means: dict[str, float], views: Sequence[str]) -> dict[str, dict[str, float]]:
     """{"agentview_epe": 1.2, ...} -> {"agentview": {"epe": 1.2}, ...}."""
     return {
         place: {
@@ -191,5 +191,5 @@ def _by_view(means: dict[str, float]) -> dict[str, dict[str, float]]:
             for name, value in means.items()
             if name.startswith(f"{place}_")
         }
-        for place in (*VIEWS, POOLED)
+        for place in (*views, POOLED)
     }

@@ -40,6 +40,7 @@ def train(
         images=stage_class.needs_images,
         tracks=stage_class.needs_tracks,
         max_demos=request.max_demos,
+        cache=request.cache,
     )
     torch.manual_seed(request.seed)  # initial weights
     stage = stage_class.create(windows, request)

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from zipmo_ros.data.windows import DemonstrationWindows, WindowBatches
+from zipmo_ros.data.batches import WindowBatches
+from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import from_dict, to_dict
 from zipmo_ros.training.rephrasing import Rephrasing
@@ -21,7 +22,7 @@ from zipmo_ros.training.sentences import Sentences
 class Stage(ABC):
     """A model and how it is trained; `fit` of zipmo_ros.training.loop does the rest.
 
-    needs_images, needs_tracks: what of the demonstrations must be in memory. builds_on: settings that name checkpoints
+    needs_images, needs_tracks: what of the demonstrations it looks at. builds_on: settings that name checkpoints
     whose weights or outputs it uses. headline: the validation figures worth a line on the screen.
     """
 

@@ -6,13 +6,13 @@ demonstrations: a frame says where the milk, the can and the bread are, though o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from zipmo_ros.data.windows import VIEWS
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import image_nano
 from zipmo_ros.motion.conv_encoder import ConvEncoder
@@ -49,12 +49,12 @@ class PointingBatch:
 class GroundingStage(Stage):
     needs_tracks = False
     builds_on = ("encoder", "init")
-    headline = tuple(f"{view}_{name}_near" for view in VIEWS for name in LANDMARKS)
 
     def __init__(self, windows, model: ConvEncoder, sentences: Sentences, options: GroundingOptions, **common) -> None:
         super().__init__(windows, **common)
         if not windows.landmarks.shape[1]:
             raise ValueError("these demonstrations do not say where their sentences point: collect them anew")
+        self.headline = tuple(f"{view}_{name}_near" for view in windows.views for name in LANDMARKS)
         self.options, self.sentences = options, sentences
         self.model = model.to(self.device)
         self.batches = self.make_batches(options.batch_size, self.collate)
@@ -92,7 +92,7 @@ class GroundingStage(Stage):
             _, pointing = model.look(images, text)
             places = self.windows.landmarks[chosen][rows, columns].float().to(self.device)
             distances.append(pixels_off(pointing, places))
-        return pointing_errors(torch.cat(distances))
+        return pointing_errors(torch.cat(distances), self.windows.views)
 
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
         checkpoint.save(directory, model, meta)
@@ -104,10 +104,10 @@ def pixels_off(pointing: Pointing, places: Tensor) -> Tensor:
     return torch.where(inside, (pointing.best() - places).norm(dim=-1) * 64, torch.nan)
 
 
-def pointing_errors(distances: Tensor) -> dict[str, float]:
+def pointing_errors(distances: Tensor, views: Sequence[str]) -> dict[str, float]:
     """[B, V, K] -> <view>_<landmark>_near (share within NEAR) and _px (median)."""
     errors = {}
-    for v, view in enumerate(VIEWS):
+    for v, view in enumerate(views):
         for k, landmark in enumerate(LANDMARKS):
             seen = distances[:, v, k][~distances[:, v, k].isnan()]
             errors[f"{view}_{landmark}_near"] = float((seen < NEAR).float().mean())

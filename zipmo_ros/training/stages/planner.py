@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from zipmo_ros.data.windows import VIEWS
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.flow import euler, logit_normal_times
 from zipmo_ros.motion.losses import flow_matching_loss
@@ -29,13 +28,6 @@ from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
 
 VALIDATION_STEPS = (1, 4, 10)
 TRACK_STEPS = 4
-# The per-view errors are of plans with TRACK_STEPS evaluations; these are the ones on the screen.
-HEADLINE = (
-    "latent_mse_nfe1",
-    "latent_mse_nfe4",
-    *(f"{view}_{name}" for view in VIEWS for name in ("mse", "still_mse", "floor_mse")),
-    "agentview_thing_near",
-)
 
 
 @dataclass(frozen=True)
@@ -92,7 +84,6 @@ def track_latents(vae_dir: Path | str, windows, cache: Path | str | None, draws:
 
 
 class PlannerStage(Stage):
-    headline = HEADLINE
     builds_on = ("vae", "encoder", "init")
 
     def __init__(
@@ -107,6 +98,9 @@ class PlannerStage(Stage):
     ):
         super().__init__(windows, **common)
         self.options, self.latents, self.sentences = options, latents, sentences
+        # The errors by view are of plans with TRACK_STEPS evaluations.
+        tracks = (f"{view}_{name}" for view in windows.views for name in ("mse", "still_mse", "floor_mse"))
+        self.headline = ("latent_mse_nfe1", "latent_mse_nfe4", *tracks, f"{windows.views[0]}_thing_near")
         self.model, self.vae = model.to(self.device), vae.to(self.device)
         self.batches = self.make_batches(options.batch_size, self.collate)
 
@@ -181,12 +175,12 @@ class PlannerStage(Stage):
             self.add_track_errors(errors, chosen, target, "floor_")
         latent = {f"latent_mse_nfe{steps}": float(torch.cat(values).mean()) for steps, values in squares.items()}
         tracks = {name: value for name, value in errors.means().items() if "floor_still" not in name}
-        return {**latent, **tracks, **(pointing_errors(torch.cat(distances)) if distances else {})}
+        return {**latent, **tracks, **(pointing_errors(torch.cat(distances), self.windows.views) if distances else {})}
 
     def add_track_errors(self, errors: TrackErrors, chosen: Tensor, plan: Tensor, prefix: str) -> None:
         """Over the points that were drawn uniformly in the image (the second half of those stored), view by view."""
-        points = slice(self.windows.tracks.shape[2] // 2, None)
-        for number, (view, latents) in enumerate(zip(VIEWS, plan.chunk(len(VIEWS), dim=1), strict=True)):
+        points, views = slice(self.windows.tracks.shape[2] // 2, None), self.windows.views
+        for number, (view, latents) in enumerate(zip(views, plan.chunk(len(views), dim=1), strict=True)):
             tracks = self.windows.tracks[chosen, number, points].float().to(self.device)
             images = self.windows.images[chosen, number].to(self.device)
             predicted = self.vae.decode(self.vae.denormalise(latents), tracks[:, :, 0], images)

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from zipmo_ros.data.windows import VIEWS
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.losses import vae_loss
 from zipmo_ros.motion.zipmo.config import VaeConfig, vae_base, vae_nano
@@ -44,12 +43,10 @@ class ViewBatch:
 class VaeStage(Stage):
     """Windows of single views: item 2 w + v is view v of window w."""
 
-    headline = tuple(
-        f"{view}_{name}" for view in VIEWS for name in ("epe", "epe_moving", "still_epe_moving", "pck4_moving")
-    )
-
     def __init__(self, windows, config: VaeConfig, options: VaeOptions, **common) -> None:
         super().__init__(windows, **common)
+        names = ("epe", "epe_moving", "still_epe_moving", "pck4_moving")
+        self.headline = tuple(f"{view}_{name}" for view in windows.views for name in names)
         self.options = options
         self.model = TrackVAE(config).to(self.device)
         self.views = windows.images.shape[1]
@@ -92,7 +89,7 @@ class VaeStage(Stage):
         """Errors at held-out points in pixels, for each view."""
         errors, generator = TrackErrors(), torch.Generator().manual_seed(self.seed)
         indices = self.validation_indices(self.options.validation_windows)
-        for view, name in enumerate(VIEWS):
+        for view, name in enumerate(self.windows.views):
             for chosen in (indices * self.views + view).split(64):
                 batch = self.collate(chosen, generator, shift=0)
                 predicted, _ = model(batch.given, batch.asked[:, :, 0], batch.images)

@@ -1,0 +1,1 @@
+"""Formats of demonstrations, each as a Reader of the contract."""
