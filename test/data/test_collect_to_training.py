@@ -8,7 +8,7 @@ from zipmo_ros.data import schema
 from zipmo_ros.data.readers.demonstrations import DemonstrationReader
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.collection import collect
-from zipmo_ros.evaluation.demonstrate import Settings
+from zipmo_ros.evaluation.demonstrate import CollectionSettings
 from zipmo_ros.motion.zipmo.config import vae_nano
 from zipmo_ros.training.loop import TrainConfig, fit
 from zipmo_ros.training.stages.vae import VaeOptions, VaeStage
@@ -19,7 +19,7 @@ SUITE, TASK, EPISODES = "mini", "turn_lever_left", 2
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory):
     out = tmp_path_factory.mktemp("collected")
-    settings = Settings(noise=(0.1,), render_every=12, recovery=0.0, after_success=3)
+    settings = CollectionSettings(noise=(0.1,), render_every=12, recovery=0.0, after_success=3)
     (summary,) = collect(SUITE, [TASK], EPISODES, out, 1, settings=settings)
     assert summary.kept == EPISODES
     return out
