@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from training_settings import stage_options, train_config
 
 from zipmo_ros.data import schema
 from zipmo_ros.data.readers.demonstrations import DemonstrationReader
@@ -10,7 +11,7 @@ from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.collection import collect
 from zipmo_ros.evaluation.demonstrate import CollectionSettings
 from zipmo_ros.motion.zipmo.config import vae_nano
-from zipmo_ros.training.loop import TrainConfig, fit
+from zipmo_ros.training.loop import fit
 from zipmo_ros.training.stages.vae import VaeOptions, VaeStage
 
 SUITE, TASK, EPISODES = "mini", "turn_lever_left", 2
@@ -31,12 +32,13 @@ def test_two_demonstrations_are_collected_loaded_and_trained_on(collected, tmp_p
     assert windows.images[0].float().std() > 10  # something was rendered
     assert windows.moving[:].any()
     torch.manual_seed(0)
-    options = VaeOptions(batch_size=4, points_in=8, points_out=8, statistics_windows=8, validation_windows=4)
+    few = {"batch_size": 4, "points_out": 8, "statistics_windows": 8, "validation_windows": 4}
+    options = stage_options(VaeOptions, "vae", **few)
     stage = VaeStage(
         windows, vae_nano(), options, validation_states=(int(windows.init_state[-1]),), seed=0, device="cpu"
     )
     before = {name: weight.clone() for name, weight in stage.model.state_dict().items()}
-    config = TrainConfig(max_steps=2, warmup_steps=1, bf16=False)
+    config = train_config(max_steps=2, warmup_steps=1)
     result = fit(stage.model, stage.loss, stage.batches, config, tmp_path / "run", validate=stage.validate)
     assert result.step == 2
     assert any(not torch.equal(weight, before[name]) for name, weight in stage.model.state_dict().items())
