@@ -16,7 +16,7 @@ from zipmo_ros.evaluation.origin import origin, shown
 from zipmo_ros.evaluation.outcomes import Outcome, summarise
 from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.runners import Settings
-from zipmo_ros.models import bundle_path
+from zipmo_ros.models import NO_PLANNER, bundle_path, find_planner, find_policy
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_sim.suites import Task, suite_entry, tasks
 
@@ -100,6 +100,9 @@ def resolve(
     if horizon is not None and replan_every > horizon:
         raise ValueError(f"replan_every must be a whole number from 1 to {horizon}, got {replan_every}: a plan of "
                          f"{bundle} is for {horizon} steps")  # fmt: skip
+    find_policy(policy, bundle)
+    if planner != NO_PLANNER:
+        find_planner(planner, bundle)
     if nfe is None:
         nfe = _said(bundle, planner or "planner", "steps")
     return Settings(suite=suite, checkpoint=bundle, replan_every=replan_every, nfe=nfe, planner=planner, policy=policy,
