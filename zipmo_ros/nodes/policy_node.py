@@ -16,7 +16,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.plan import MotionPlan, track_spec
+from zipmo_ros.contract.plan import MotionPlan
 from zipmo_ros.contract.protocols import Policy
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, nearest_step
@@ -186,14 +186,11 @@ class PolicyNode(ManagedNode):
         except ValueError as error:
             self.report.event(f"{topics.MOTION_EMBEDDING}: {error}; message dropped")
             return
-        wanted = self._policy.spec.plan
-        if plan.spec.kind == "tracks":
-            wanted = track_spec(wanted.shape[0], wanted.horizon, wanted.period_ns)
-            if self._cameras is None:
-                self._look()
-        problem = wanted.misfit(plan.spec)
-        self.report.problem("plan", problem and f"plans that this policy can't act on: {problem}")
+        problem = self._policy.spec.misfit(plan.spec)
+        self.report.problem("plan", problem)
         if problem is None:
+            if self._policy.spec.must_encode(plan.spec) and self._cameras is None:
+                self._look()
             self._want(plan.stamp_ns, plan, topics.MOTION_EMBEDDING)
             self._make_chunk()
 
@@ -226,7 +223,7 @@ class PolicyNode(ManagedNode):
         ):
             return
         stamp_ns, plan = self._wanted
-        looks = bool(self._policy.spec.views) or (plan is not None and plan.spec.kind == "tracks")
+        looks = bool(self._policy.spec.views) or self._policy.spec.must_encode(plan and plan.spec)
         if looks and stamp_ns not in self._images:
             return
         self._wanted = None
