@@ -52,6 +52,13 @@ def bundle_path(named: str | Path | None, suite: str = "mini") -> Path:
     return Path(named)
 
 
+def bundle_hash(bundle: Path) -> str:
+    """What /diagnostics and result files call a bundle by: the hash of its content."""
+    from zipmo_ros.motion.checkpoint import content_hash  # torch, only where models are
+
+    return content_hash(bundle)
+
+
 def load_planner(named: str | None, bundle: Path, robot: RobotSpec, execution: Execution) -> Planner:
     """The planner of a bundle ("planner", None or "") by its kind, or module:callable, or another package's by name.
 
