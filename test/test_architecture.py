@@ -1,114 +1,208 @@
-"""Who may import whom, and that the motion core stands alone."""
+"""Who may import whom, by what is written and by what really gets imported, and how large things may be."""
 
 import ast
+import json
+import statistics
 import subprocess
 import sys
-from pathlib import Path
+from graphlib import CycleError, TopologicalSorter
+from importlib.util import find_spec
 
 import pytest
+from sources import ROOT, module_name, shown, trees
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = {
-    "zipmo_ros.motion": ROOT / "zipmo_ros/motion",
-    "zipmo_ros.runtime": ROOT / "zipmo_ros/runtime",
-    "zipmo_ros.nodes": ROOT / "zipmo_ros/nodes",
-    "zipmo_policy": ROOT / "policy/zipmo_policy",
-    "zipmo_sim": ROOT / "sim/zipmo_sim",
-}
-OURS = ("zipmo_ros", "zipmo_policy", "zipmo_sim")
-# What each package may import of ours besides itself.
+SIMULATORS = ("mujoco", "robosuite", "libero", "bddl", "gymnasium")
+CONFIGURATION = ("hydra", "omegaconf")
+# What each package may import of ours besides itself; a module as a package is itself and what is below it.
 ALLOWED = {
-    "zipmo_ros.motion": (),
-    "zipmo_ros.runtime": (),
+    "zipmo_ros.contract": (),
+    "zipmo_ros.motion": ("zipmo_ros.contract",),
+    "zipmo_ros.runtime": ("zipmo_ros.contract",),
+    "zipmo_ros.data": ("zipmo_ros.contract",),
+    "zipmo_ros.training": ("zipmo_ros.contract", "zipmo_ros.motion", "zipmo_ros.data"),
+    "zipmo_policy": ("zipmo_ros.contract", "zipmo_ros.motion", "zipmo_ros.training", "zipmo_ros.data"),
+    "zipmo_sim": ("zipmo_ros.contract", "zipmo_ros.data"),
+    "zipmo_ros.models": ("zipmo_ros.contract", "zipmo_sim.suites", "zipmo_ros.motion.checkpoint"),
     "zipmo_ros.nodes": (
+        "zipmo_ros.contract",
+        "zipmo_ros.runtime",
+        "zipmo_ros.arms",
+        "zipmo_ros.models",
+        "zipmo_sim.suites",
+        "zipmo_sim.simulator",
+    ),
+    "zipmo_ros.evaluation": (
+        "zipmo_ros.contract",
         "zipmo_ros.motion",
         "zipmo_ros.runtime",
-        "zipmo_ros.contract.share",
+        "zipmo_ros.arms",
+        "zipmo_ros.data",
+        "zipmo_ros.training",
+        "zipmo_ros.models",
+        "zipmo_ros.nodes.client",
         "zipmo_policy",
         "zipmo_sim",
     ),
-    "zipmo_policy": ("zipmo_ros.motion",),
-    "zipmo_sim": (),
+    "zipmo_ros.apps": ("zipmo_ros", "zipmo_policy", "zipmo_sim"),
 }
-# The rollout without ROS, and the agents made for it, compose everything but ROS.
-ALLOWED_FILES = dict.fromkeys(
-    ("sim/zipmo_sim/rollout.py", "sim/zipmo_sim/oracles.py", "sim/zipmo_sim/leading.py"),
-    ("zipmo_ros.motion", "zipmo_ros.runtime", "zipmo_policy"),
-)
+# Of other people's: what each package must do without, wherever in its files it would be imported.
 FORBIDDEN = {
-    "zipmo_ros.motion": ("rclpy", "hydra", "omegaconf", "libero", "robosuite", "mujoco", "gymnasium", "cv2"),
-    "zipmo_ros.runtime": ("rclpy", "torch", "hydra", "omegaconf", "libero", "robosuite", "mujoco", "gymnasium", "cv2"),
-    "zipmo_ros.nodes": ("hydra", "omegaconf"),
-    "zipmo_policy": ("rclpy", "hydra", "omegaconf", "libero", "robosuite", "mujoco", "gymnasium"),
-    "zipmo_sim": ("rclpy", "hydra", "omegaconf"),
+    "zipmo_ros.contract": ("rclpy", "torch", "h5py", *CONFIGURATION, *SIMULATORS),
+    "zipmo_ros.motion": ("rclpy", "cv2", "h5py", *CONFIGURATION, *SIMULATORS),
+    "zipmo_ros.runtime": ("rclpy", "torch", "cv2", "h5py", *CONFIGURATION, *SIMULATORS),
+    "zipmo_ros.data": ("rclpy", *CONFIGURATION, *SIMULATORS),
+    "zipmo_ros.training": ("rclpy", *CONFIGURATION, *SIMULATORS),
+    "zipmo_policy": ("rclpy", *CONFIGURATION, *SIMULATORS),
+    "zipmo_sim": ("rclpy", "torch", *CONFIGURATION),
+    "zipmo_ros.models": ("rclpy", *CONFIGURATION),
+    "zipmo_ros.nodes": ("torch", "h5py", *CONFIGURATION, *SIMULATORS),
+    "zipmo_ros.evaluation": ("rclpy", *CONFIGURATION),
+    "zipmo_ros.apps": ("rclpy",),
+}
+# What a package may only import where it uses it, so that its modules load without.
+LAZY = {
+    "zipmo_ros.contract": ("cv2",),
+    "zipmo_sim": ("libero", "bddl"),
+    "zipmo_ros.models": ("torch", "zipmo_ros.motion"),
+}
+# What comes along when a package's modules are loaded, without being asked for by name.
+BEHIND = {
+    "zipmo_ros.models": ("zipmo_sim.rendering", "zipmo_sim.task"),
+    "zipmo_ros.nodes": ("zipmo_sim.rendering", "zipmo_sim.task"),
+    "zipmo_ros.evaluation": ("zipmo_ros.nodes.graph", "zipmo_ros.nodes.processes"),
 }
 
 
-def imported_modules(file: Path) -> set[str]:
-    package = file.relative_to(ROOT)
-    if package.parts[0] in ("policy", "sim"):
-        package = Path(*package.parts[1:])
-    names = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+def within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+def imports(tree: ast.AST, runtime_only: bool = False) -> set[str]:
+    """Modules, and what is taken from them, that are imported anywhere in a file.
+
+    runtime_only: without those that only a type checker sees.
+    """
+    assert not any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree)), "a relative import"
+    unseen = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    skipped = {inner for node in unseen for inner in ast.walk(node)} if runtime_only else set()
+    found = set()
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = list(package.parts[: len(package.parts) - node.level]) if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            names.update({f"{module}.{alias.name}" for alias in node.names})
-    return names
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
 
 
-def within(module: str, package: str) -> bool:
-    return module == package or module.startswith(package + ".")
+def modules_of(package: str) -> list[str]:
+    found = [name for name in map(module_name, trees()) if within(name, (package,))]
+    assert found, f"{package} has no files"
+    return found
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_imports(package):
-    files = sorted(PACKAGES[package].rglob("*.py"))
-    assert files, f"{package} has no files"
-    wrong = []
-    for file in files:
-        relative = str(file.relative_to(ROOT))
-        allowed = (package, *ALLOWED[package], *ALLOWED_FILES.get(relative, ()))
-        for module in imported_modules(file):
-            ours = module.split(".")[0] in OURS and module not in ("zipmo_ros.__version__",)
-            foreign = any(within(module, name) for name in FORBIDDEN[package])
-            if foreign or (ours and not any(within(module, name) for name in allowed)):
-                wrong.append(f"{relative} imports {module}")
+@pytest.mark.parametrize("package", ALLOWED)
+def test_what_is_written(package):
+    ours = (package, *ALLOWED[package], "zipmo_ros.__version__")
+    wrong = [
+        f"{file} imports {module}"
+        for file, tree in trees().items()
+        if within(module_name(file), (package,))
+        for module in imports(tree)
+        if within(module, FORBIDDEN[package])
+        or (within(module, ("zipmo_ros", "zipmo_policy", "zipmo_sim")) and not within(module, ours))
+    ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_motion_and_runtime_stand_alone():
-    blocked = ("rclpy", "hydra", "omegaconf", "mujoco", "robosuite", "libero", "gymnasium", "cv2", "h5py")
-    modules = [
-        ".".join(file.relative_to(ROOT).with_suffix("").parts)
-        for name in ("motion", "runtime")
-        for file in sorted((ROOT / "zipmo_ros" / name).glob("*.py"))
-        if file.stem != "__init__"
+def test_every_file_belongs_to_a_package():
+    known = (*ALLOWED, "launch")
+    others = [name for name in map(module_name, trees()) if not within(name, known) and name != "zipmo_ros"]
+    assert not others, f"say what these may import: {others}"
+
+
+def test_nothing_imports_the_apps():
+    wrong = [
+        f"{file} imports {module}"
+        for file, tree in trees().items()
+        if not within(module_name(file), ("zipmo_ros.apps", "launch"))
+        for module in imports(tree)
+        if within(module, ("zipmo_ros.apps",))
     ]
-    block = f"import sys\nfor name in {blocked!r}: sys.modules[name] = None"
-    code = "\n".join([block, *(f"import {name}" for name in modules)])
+    assert not wrong, "\n".join(wrong)
+
+
+def loaded(modules: list[str], blocked: tuple[str, ...]) -> list[str]:
+    """Names of all modules that a fresh interpreter has once it has imported these, where `blocked` can't be."""
+    code = f"""
+import importlib, json, sys
+for name in {blocked!r}: sys.modules[name] = None
+for name in {modules!r}: importlib.import_module(name)
+print(json.dumps([name for name, module in sys.modules.items() if module is not None]))
+"""
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_what_gets_imported(package):
+    if package == "zipmo_ros.nodes" and find_spec("rclpy") is None:
+        pytest.skip("needs rclpy")
+    found = loaded(modules_of(package), (*FORBIDDEN[package], *LAZY.get(package, ())))
+    ours = (package, *ALLOWED[package], *BEHIND.get(package, ()))
+    parents = {".".join(name.split(".")[:depth]) for name in ours for depth in range(1, name.count(".") + 1)}
+    wrong = [
+        name
+        for name in found
+        if within(name, ("zipmo_ros", "zipmo_policy", "zipmo_sim")) and name not in parents and not within(name, ours)
+    ]
+    assert not wrong, f"importing {package} brings {wrong}"
+
+
+def test_the_contract_needs_numpy_and_yaml_alone():
+    known = {*sys.stdlib_module_names, "numpy", "yaml", "_yaml", "zipmo_ros"}
+    brought = set(loaded(modules_of("zipmo_ros.contract"), ())) - set(loaded([], ()))  # beside what every start brings
+    assert not {top for name in brought if (top := name.split(".")[0]) not in known and "cython" not in top}
+
+
+def test_no_module_imports_itself_through_others():
+    names = {module_name(file) for file in trees()}
+    graph = {}
+    for file, tree in trees().items():
+        found = imports(tree, runtime_only=True)
+        named = {module if module in names else module.rpartition(".")[0] for module in found} & names
+        graph[module_name(file)] = named - {module_name(file)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
 
 
 def test_no_print_in_library_code():
     offenders = [
-        f"{file.relative_to(ROOT)}:{node.lineno}"
-        for folder in PACKAGES.values()
-        for file in folder.rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
+        shown(file, node)
+        for file, tree in trees().items()
+        if not within(module_name(file), ("zipmo_ros.apps",))
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert not offenders, offenders
 
 
 def test_files_stay_short():
-    long = {
-        str(file.relative_to(ROOT)): lines
-        for folder in ("zipmo_ros", "policy", "sim", "launch")
-        for file in (ROOT / folder).rglob("*.py")
-        if (lines := len(file.read_text().splitlines())) > 400
-    }
+    long = {str(file): n for file in trees() if (n := len((ROOT / file).read_text().splitlines())) > 400}
     assert not long, f"split these: {long}"
+
+
+def test_functions_stay_short():
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    lines = {
+        f"{file}:{node.lineno} {node.name}": node.end_lineno - node.lineno + 1
+        for file, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, functions)
+    }
+    assert not {name: count for name, count in lines.items() if count > 60}
+    assert statistics.median(lines.values()) <= 6

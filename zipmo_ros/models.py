@@ -56,6 +56,13 @@ def bundle_path(named: str | Path | None, suite: str = "mini") -> Path:
     return Path(named)
 
 
+def bundle_hash(bundle: Path) -> str:
+    """What /diagnostics and result files call a bundle by: the hash of its content."""
+    from zipmo_ros.motion.checkpoint import content_hash  # torch, only where models are
+
+    return content_hash(bundle)
+
+
 def find_planner(named: str | None, bundle: Path) -> Make:
     """What makes a planner: a folder of the bundle (None, "": planner) by its kind, module:callable, or another's name.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.outcomes import Outcome
-from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.nodes.client import GraphDriver, OnFrames, Recording
+
+if TYPE_CHECKING:
+    from zipmo_ros.evaluation.runners import Settings
 
 _log = logging.getLogger(__name__)
 
