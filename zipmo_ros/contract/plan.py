@@ -43,7 +43,8 @@ class PlanSpec:
         if any(size is None or size < 1 for size in sizes):
             raise ValueError(f"no plan is like this: {self}")
         if self.kind == "tracks" and self.shape[2:] != (1, 2 * self.horizon):
-            raise ValueError(f"a track of {self.horizon} steps is (1, {2 * self.horizon}) numbers, not {self.shape[2:]}")
+            wanted = 1, 2 * self.horizon
+            raise ValueError(f"a track of {self.horizon} steps is {wanted} numbers, not {self.shape[2:]}")
 
     def misfit(self, other: PlanSpec) -> str | None:
         """Why plans of `other` can't be taken where plans of this kind are wanted; None if they can."""
