@@ -17,10 +17,7 @@ from zipmo_sim.suites import SUITES
 
 # Of a checkpoint's kind: what makes a planner or a policy of it.
 PLANNERS = {"planner": "zipmo_ros.motion.zipmo.adapter:ZipmoPlanner.load"}
-POLICIES = {
-    "policy": "zipmo_policy.policy:InverseDynamics.load",
-    "bc": "zipmo_policy.policy:ClonedBehaviour.load",
-}
+POLICIES = {"policy": "zipmo_policy.policy:InverseDynamics.load", "bc": "zipmo_policy.policy:ClonedBehaviour.load"}
 PLANNER_GROUP, POLICY_GROUP = "zipmo_ros.planners", "zipmo_ros.policies"  # entry points of other packages
 
 

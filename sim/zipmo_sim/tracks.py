@@ -229,11 +229,7 @@ class Tracker:
 
 
 def _seen_in_depths(
-    tracks: np.ndarray,
-    depth: np.ndarray,
-    steps: np.ndarray,
-    inside: np.ndarray,
-    depths: dict[int, np.ndarray],
+    tracks: np.ndarray, depth: np.ndarray, steps: np.ndarray, inside: np.ndarray, depths: dict[int, np.ndarray]
 ) -> np.ndarray:
     """bool [P, T] from depth images: not behind the farthest of the 3 x 3 pixels around, which forgives silhouettes."""
     rendered = np.array(sorted(depths))

@@ -73,11 +73,7 @@ class Stage(ABC):
 
 def common(request: TrainingRequest) -> dict[str, Any]:
     """The arguments that every stage takes."""
-    return {
-        "validation_states": request.validation_states,
-        "seed": request.seed,
-        "device": request.device,
-    }
+    return {"validation_states": request.validation_states, "seed": request.seed, "device": request.device}
 
 
 def sentences(windows: DemonstrationWindows, encoder: str, request: TrainingRequest) -> Sentences:

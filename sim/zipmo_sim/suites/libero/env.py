@@ -194,11 +194,7 @@ class LiberoEnv(ManipulationEnv):
 
 
 def make_env(
-    task: Task,
-    image_every: int = 1,
-    *,
-    assets: str | Path | None = None,
-    render: RenderSettings | None = None,
+    task: Task, image_every: int = 1, *, assets: str | Path | None = None, render: RenderSettings | None = None
 ) -> LiberoEnv:
     """Environment of one LIBERO task (see ManipulationEnv for what it observes and does).
 
