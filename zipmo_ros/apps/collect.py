@@ -93,8 +93,8 @@ def _run(request: Request) -> int:
 
 def _load_leader(run: LoopSettings) -> Leader:
     """The model of a bundle in the closed loop without ROS."""
+    from zipmo_ros.evaluation.agents import build_agent
     from zipmo_ros.evaluation.leading import Leader
-    from zipmo_ros.evaluation.runners import build_agent
     from zipmo_ros.motion.checkpoint import content_hash
 
     parts = ("vae", "planner", "policy")
