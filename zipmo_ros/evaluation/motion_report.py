@@ -40,7 +40,8 @@ def report_motion(
     """The report of a bundle (`named`: see bundle_path) on the held-out demonstrations of the folders `data`.
 
     windows: at most so many of them. samples: plans a window. nfe: Euler steps a plan, None for the planner's own
-    number. max_demos: of a task. cache: see DemonstrationWindows.load. Raises ValueError or FileNotFoundError for what can't be measured.
+    number. max_demos: of a task. cache: see DemonstrationWindows.load.
+    Raises ValueError or FileNotFoundError for what can't be measured.
     """
     check_device(device)
     bundle = bundle_path(named)

@@ -66,9 +66,9 @@ class Stage(ABC):
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Figures on held-out initial states; repeatable."""
 
-    @abstractmethod
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
-        """Write the checkpoint with whatever else inference needs (normalisation statistics)."""
+        """Write the checkpoint, with whatever else inference needs in the model's statistics."""
+        checkpoint.save(directory, model, meta)
 
 
 def common(request: TrainingRequest) -> dict[str, Any]:
