@@ -13,7 +13,7 @@ from typing import Any
 from zipmo_ros.contract.protocols import Execution, Planner, Policy
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.contract.share import share_path
-from zipmo_sim.suites import SUITES
+from zipmo_sim.suites import DEFAULT, SUITES
 
 # Of a checkpoint's kind: what makes a planner or a policy of it.
 PLANNERS = {"planner": "zipmo_ros.motion.zipmo.adapter:ZipmoPlanner.load"}
@@ -38,7 +38,7 @@ def shipped_for(suite: str) -> str:
     raise ValueError(f"no shipped checkpoint was trained on '{suite}' (there are {known}): name one with checkpoint=")
 
 
-def bundle_path(named: str | Path | None, suite: str = "mini") -> Path:
+def bundle_path(named: str | Path | None, suite: str = DEFAULT) -> Path:
     """A bundle: of a directory, of a shipped one's name, or (None, "") the one shipped for a suite.
 
     Raises FileNotFoundError for a directory that is not there, ValueError for a suite that no shipped one knows.

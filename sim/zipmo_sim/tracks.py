@@ -13,7 +13,9 @@ import mujoco
 import numpy as np
 from einops import einsum, rearrange, repeat
 
-SAMPLES = 16
+from zipmo_ros.contract.camera import IMAGE_SIZE
+from zipmo_ros.contract.plan import HORIZON
+
 POINTS = 160
 TOLERANCE = 0.015
 """Metres: a surface has to lie this much nearer than a point to hide it."""
@@ -49,7 +51,7 @@ class Tracker:
     Raises: ValueError for states of another length than the model's, or a camera that it lacks.
     """
 
-    def __init__(self, model: mujoco.MjModel, states: np.ndarray, cameras: dict[str, str], size: int = 128):
+    def __init__(self, model: mujoco.MjModel, states: np.ndarray, cameras: dict[str, str], size: int = IMAGE_SIZE):
         states = np.asarray(states, np.float64)
         length = 1 + model.nq + model.nv
         if states.ndim != 2 or states.shape[1] != length:
@@ -79,7 +81,7 @@ class Tracker:
         step: int,
         rng: np.random.Generator,
         points: int = POINTS,
-        samples: int = SAMPLES,
+        samples: int = HORIZON,
         depths: dict[int, np.ndarray] | None = None,
     ) -> Window:
         """Draw points in the frame at `step` and follow them for `samples` steps; the last state repeats at the end.
@@ -104,7 +106,7 @@ class Tracker:
         tracks = np.clip(tracks, -LIMIT, LIMIT).astype(np.float32)
         return Window(tracks, inside & seen, travel > _MOVING_PIXELS)
 
-    def follow(self, view: str, step: int, queries: np.ndarray, samples: int = SAMPLES) -> np.ndarray:
+    def follow(self, view: str, step: int, queries: np.ndarray, samples: int = HORIZON) -> np.ndarray:
         """Tracks float64 [P, samples, 2] of given query points [P, 2] in the frame at `step`, not clipped."""
         steps = np.minimum(step + np.arange(samples), len(self) - 1)
         bodies, local = self.lift(view, step, np.asarray(queries, np.float64))
