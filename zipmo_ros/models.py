@@ -32,8 +32,8 @@ def shipped() -> dict[str, tuple[str, ...]]:
 
 def shipped_for(suite: str) -> str:
     """Name of the shipped bundle that knows a suite. Raises ValueError, naming all of them, where none does."""
-    if suite in SUITES and SUITES[suite].checkpoint:
-        return SUITES[suite].checkpoint
+    if suite in SUITES and (name := SUITES[suite].checkpoint):
+        return name
     known = "; ".join(f"{name}: {', '.join(suites)}" for name, suites in shipped().items())
     raise ValueError(f"no shipped checkpoint was trained on '{suite}' (there are {known}): name one with checkpoint=")
 

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import yaml
 from rcl_interfaces.msg import (
@@ -17,7 +17,10 @@ from rcl_interfaces.msg import (
 )
 from rclpy.node import Node
 
-Schema = TypeVar("Schema")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Schema = TypeVar("Schema", bound="DataclassInstance")
 _LINE = re.compile(r"\s+(\w+):.*?\s#\s(.*)")
 
 
