@@ -1,5 +1,6 @@
 # make setup   prepare .venv (Debian packages first, where something is missing and apt may be used)
 # make demo    the closed loop over ROS 2 with the shipped checkpoint: videos and a table in outputs/demo
+# make lint    style and types
 # make test    lint and tests
 # make clean   remove .venv and build products (not data, runs or outputs)
 
@@ -39,6 +40,8 @@ demo: setup
 
 lint: setup
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 test: lint
 	$(VENV)/bin/python -m pytest

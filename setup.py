@@ -1,6 +1,7 @@
 """ament_python package: three import roots (zipmo_ros, zipmo_policy, zipmo_sim) and what a ROS installation shares."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 from setuptools import find_packages, setup
 
@@ -21,7 +22,7 @@ def share_files(*folders: str) -> list[tuple[str, list[str]]]:
 
 setup(
     name=NAME,
-    version="0.1.0",
+    version=ElementTree.parse(ROOT / "package.xml").findtext("version"),
     description="Planning in motion space for robot arms: ZipMo and an inverse-dynamics policy over ROS 2",
     license="Apache-2.0",
     python_requires=">=3.10",
@@ -31,6 +32,7 @@ setup(
         *find_packages("sim"),
     ],
     package_dir={"zipmo_policy": "policy/zipmo_policy", "zipmo_sim": "sim/zipmo_sim"},
+    package_data={root: ["py.typed"] for root in ("zipmo_ros", "zipmo_policy", "zipmo_sim")},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
@@ -53,7 +55,7 @@ setup(
             "ros-std-srvs",
             "ros-trajectory-msgs",
         ],
-        "test": ["pytest", "hypothesis", "ruff"],
+        "test": ["pytest", "hypothesis", "ruff", "mypy"],
     },
     zip_safe=False,
     entry_points={

@@ -167,6 +167,34 @@ def test_the_contract_needs_numpy_and_yaml_alone():
     assert not {top for name in brought if (top := name.split(".")[0]) not in known and "cython" not in top}
 
 
+def top_names(tree: ast.Module) -> set[str]:
+    """What a module offers, without what its functions and classes keep to themselves."""
+    names, left = set(), list(tree.body)
+    for node in left:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names.update(alias.asname or alias.name for alias in node.names)
+        else:
+            names.update([node.id] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else [])
+            left += ast.iter_child_nodes(node)
+    return names
+
+
+def test_what_is_imported_is_there():
+    """Imports inside functions too, which break only when they run."""
+    defined = {module_name(file): top_names(tree) for file, tree in trees().items()}
+    wrong = [
+        f"{file}: {node.module} has no {alias.name}"
+        for file, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and within(node.module, ("zipmo_ros", "zipmo_policy", "zipmo_sim"))
+        for alias in node.names
+        if f"{node.module}.{alias.name}" not in defined and alias.name not in defined.get(node.module, ())
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_no_module_imports_itself_through_others():
     names = {module_name(file) for file in trees()}
     graph = {}

@@ -14,7 +14,7 @@ from typing import Any
 from zipmo_ros.contract.protocols import Execution, Planner, Policy
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.contract.share import share_path
-from zipmo_sim.suites import SUITES
+from zipmo_sim.suites import DEFAULT, SUITES
 
 Make = Callable[[Path, RobotSpec, Execution], Any]  # bundle, robot, execution -> a planner or a policy
 
@@ -33,13 +33,13 @@ def shipped() -> dict[str, tuple[str, ...]]:
 
 def shipped_for(suite: str) -> str:
     """Name of the shipped bundle that knows a suite. Raises ValueError, naming all of them, where none does."""
-    if suite in SUITES and SUITES[suite].checkpoint:
-        return SUITES[suite].checkpoint
+    if suite in SUITES and (name := SUITES[suite].checkpoint):
+        return name
     known = "; ".join(f"{name}: {', '.join(suites)}" for name, suites in shipped().items())
     raise ValueError(f"no shipped checkpoint was trained on '{suite}' (there are {known}): name one with checkpoint=")
 
 
-def bundle_path(named: str | Path | None, suite: str = "mini") -> Path:
+def bundle_path(named: str | Path | None, suite: str = DEFAULT) -> Path:
     """A bundle: of a directory, of a shipped one's name, or (None, "") the one shipped for a suite.
 
     Raises FileNotFoundError for a directory that is not there, ValueError for a suite that no shipped one knows.

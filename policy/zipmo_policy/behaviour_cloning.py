@@ -12,6 +12,7 @@ from einops import repeat
 from torch import Tensor, nn
 
 from zipmo_policy.head import ActionTrunk, Proprioception
+from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.motion.config import ImageEncoderConfig, image_nano
 from zipmo_ros.motion.image_encoder import make_image_encoder
 from zipmo_ros.motion.rope import grid_positions
@@ -23,7 +24,7 @@ class BehaviourCloningConfig:
     depth: int = 3
     ff_ratio: int = 2
     proprio_width: int = 9
-    horizon: int = 16
+    horizon: int = HORIZON
     action_width: int = 7
     image: ImageEncoderConfig = field(default_factory=image_nano)
 

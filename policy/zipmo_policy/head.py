@@ -8,6 +8,7 @@ import torch
 from einops import repeat
 from torch import Tensor, nn
 
+from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.motion.layers import Transformer
 from zipmo_ros.motion.rope import grid_positions
 from zipmo_ros.motion.zipmo.planner import InProjection, OutProjection
@@ -30,7 +31,7 @@ class HeadConfig:
     latent_grid: int = 16
     views: int = 2
     proprio_width: int = 9
-    horizon: int = 16
+    horizon: int = HORIZON
     action_width: int = 7
 
     def __post_init__(self):

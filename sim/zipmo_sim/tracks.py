@@ -13,7 +13,9 @@ import mujoco
 import numpy as np
 from einops import einsum, rearrange, repeat
 
-SAMPLES = 16
+from zipmo_ros.contract.camera import IMAGE_SIZE
+from zipmo_ros.contract.plan import HORIZON
+
 POINTS = 160
 TOLERANCE = 0.015
 """Metres: a surface has to lie this much nearer than a point to hide it."""
@@ -75,7 +77,7 @@ class Tracker:
     def window(
         self, view: str, step: int, rng: np.random.Generator, depths: dict[int, np.ndarray] | None = None
     ) -> Window:
-        """Draw POINTS in the frame at `step` and follow them for SAMPLES steps; the last state repeats at the end.
+        """Draw POINTS in the frame at `step` and follow them for HORIZON steps; the last state repeats at the end.
 
         Half of the points lie uniformly in the image, half on bodies that move while the window lasts, as far as any
         are in sight (the rest is uniform too).
@@ -83,7 +85,7 @@ class Tracker:
         depths: {step: float32 [size, size] metres along the optical axis} for steps that were rendered. Visibility then
         comes from these images, a step between two rendered ones taking the one before; without, from exact rays.
         """
-        steps = np.minimum(step + np.arange(SAMPLES), len(self) - 1)
+        steps = np.minimum(step + np.arange(HORIZON), len(self) - 1)
         _, bodies, local = self._draw(view, steps, rng)
         world = self._world(bodies, local, steps)
         tracks, depth = self._project(view, world, steps)
@@ -93,13 +95,13 @@ class Tracker:
         else:
             seen = _seen_in_depths(tracks, depth, steps, inside, depths)
         seen[:, 0] = inside[:, 0]  # a ray from this very pixel found the point
-        travel = np.abs(tracks - tracks[:, :1]).max((1, 2)) * 64  # 128 pixels span 2 units
+        travel = np.abs(tracks - tracks[:, :1]).max((1, 2)) * (IMAGE_SIZE / 2)  # its pixels span 2 units
         tracks = np.clip(tracks, -LIMIT, LIMIT).astype(np.float32)
         return Window(tracks, inside & seen, travel > _MOVING_PIXELS)
 
     def follow(self, view: str, step: int, queries: np.ndarray) -> np.ndarray:
-        """Tracks float64 [P, SAMPLES, 2] of given query points [P, 2] in the frame at `step`, not clipped."""
-        steps = np.minimum(step + np.arange(SAMPLES), len(self) - 1)
+        """Tracks float64 [P, HORIZON, 2] of given query points [P, 2] in the frame at `step`, not clipped."""
+        steps = np.minimum(step + np.arange(HORIZON), len(self) - 1)
         bodies, local = self.lift(view, step, np.asarray(queries, np.float64))
         return self._project(view, self._world(bodies, local, steps), steps)[0]
 

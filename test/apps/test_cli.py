@@ -115,7 +115,7 @@ def test_film_plays(tmp_path):
     import av
 
     image = np.full((128, 128, 3), 90, np.uint8)
-    frame = compose(image, image, image, "put the milk in the left bin", "step 3")
+    frame = compose({"one": image, "two": image, "three": image}, "put the milk in the left bin", "step 3")
     assert frame.shape == (PANEL + CAPTION, 3 * PANEL, 3)
     write_mp4(tmp_path / "film.mp4", [frame] * 5, fps=20)
     with av.open(str(tmp_path / "film.mp4")) as container:
@@ -123,5 +123,5 @@ def test_film_plays(tmp_path):
     assert len(frames) == 5
     assert abs(int(frames[0][PANEL - 20, PANEL // 2].mean()) - 90) < 12
     with pytest.raises(ValueError, match="no frames"):
-        write_mp4(tmp_path / "empty.mp4", [])
+        write_mp4(tmp_path / "empty.mp4", [], fps=20)
     assert not (tmp_path / "empty.mp4").exists()

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from zipmo_ros.apps.configuration import Names, load
 from zipmo_ros.apps.evaluate import LoopRequest
 from zipmo_ros.apps.video import compose, write_gif, write_mp4
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.evaluation.episodes import Episode, draw_episodes
 from zipmo_ros.evaluation.evaluate import choose_tasks, identity
 from zipmo_ros.evaluation.outcomes import Outcome, summarise, table
@@ -23,7 +24,6 @@ from zipmo_sim.suites import Task, tasks
 from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
 
 SHOWN = 4  # tasks
-FPS = 20  # images at every control step, so that the film runs in real time
 GIF_FPS, GIF_EVERY = 10, 4  # all episodes in one small file, at twice the speed
 
 
@@ -41,13 +41,13 @@ class Film:
     def __init__(self):
         self.frames: list[tuple[dict[str, np.ndarray], np.ndarray]] = []
         self._plan: np.ndarray | None = None
+        self._robot = load_robot()
 
     def take(self, views: dict[str, np.ndarray], overlay: np.ndarray | None) -> None:
         """views: uint8 [H, W, 3] each; overlay: uint8 [h, 2 w, 3], a new plan on both views, if any."""
-        agentview = views["agentview"]
         if overlay is not None:
             self._plan = overlay[:, : overlay.shape[1] // 2]
-        self.frames.append((views, agentview if self._plan is None else self._plan))
+        self.frames.append((views, views[self._robot.views[0]] if self._plan is None else self._plan))
 
     def save(self, path: Path, outcome: Outcome) -> list[np.ndarray]:
         """Write the film, its last frame held for a second, and beside it a PNG of four of its moments.
@@ -56,7 +56,8 @@ class Film:
         """
         steps = range(len(self.frames))
         frames = [self._render(step, outcome) for step in steps]
-        write_mp4(path, [*frames, *[frames[-1]] * FPS], FPS)
+        fps = self._robot.rate_hz  # images at every control step, so that the film runs in real time
+        write_mp4(path, [*frames, *[frames[-1]] * fps], fps)
         moments = [frames[round(share * steps[-1])] for share in (0.1, 0.4, 0.7, 1.0)]
         cv2.imwrite(str(path.with_suffix(".png")), cv2.cvtColor(np.concatenate(moments), cv2.COLOR_RGB2BGR))
         return frames
@@ -66,7 +67,8 @@ class Film:
         latency = "" if outcome.plan_ms is None else f", a plan in {outcome.plan_ms:.0f} ms"
         end = outcome.error or result(asdict(outcome))
         status = f"step {step}{latency}" + (f"  -  {end}" if step == len(self.frames) - 1 else "")
-        return compose(views["agentview"], views["eye_in_hand"], plan, f'"{outcome.instruction}"', status)
+        panels = {view.replace("_", " "): views[view] for view in self._robot.views} | {"planned motion": plan}
+        return compose(panels, f'"{outcome.instruction}"', status)
 
 
 def closest_task(sentence: str, candidates: list[Task]) -> Task:

@@ -27,7 +27,8 @@ assert image.std() > 1, "the image is empty"
 # The first environment's images and step: assets that are incomplete, or a simulator that doesn't fit, fail here.
 _LIBERO = """
 from zipmo_sim import suites
-env = suites.make_env("libero_object", suites.tasks("libero_object")[0].name)
+suite = next(name for name, entry in suites.SUITES.items() if entry.libero)
+env = suites.make_env(suite, suites.tasks(suite)[0].name)
 env.reset(); env.step([0] * 7); env.close()
 """
 _WIRE = """
@@ -86,9 +87,9 @@ def check_simulator(_: argparse.Namespace) -> str:
     version = importlib.metadata.version("robosuite")
     if tuple(map(int, mujoco.__version__.split(".")[:2])) >= (3, 9):
         raise RuntimeError(f"mujoco {mujoco.__version__} breaks robosuite {version}; pip install 'mujoco==3.8.1'")
-    from zipmo_sim.suites import tasks
+    from zipmo_sim.suites import DEFAULT, tasks
 
-    return f"mujoco {mujoco.__version__}, robosuite {version}, suite mini with {len(tasks('mini'))} tasks"
+    return f"mujoco {mujoco.__version__}, robosuite {version}, suite {DEFAULT} with {len(tasks(DEFAULT))} tasks"
 
 
 def check_libero(options: argparse.Namespace) -> str:

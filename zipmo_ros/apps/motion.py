@@ -14,6 +14,7 @@ from zipmo_ros.evaluation.motion_report import (
     autoencoder_rows,
     prediction_rows,
     report_motion,
+    report_views,
 )
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_motion
@@ -53,7 +54,7 @@ def table(report: dict) -> str:
         f"{report['windows']} {which} of {', '.join(report['suites'])}, {report['points']['drawn']} points a view; "
         f"checkpoint {report['hashes']['checkpoint'][:12]}, {report['nfe']} Euler steps, {report['samples']} samples"
     ]
-    for view in ("agentview", "eye_in_hand", "both"):
+    for view in report_views(report):
         for points in ("all", "moving"):
             columns = [f"{view}, {points} points", *PREDICTION_COLUMNS[1:]]
             parts.append(aligned(columns, prediction_rows(report, view, points)))

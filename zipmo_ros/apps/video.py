@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import cv2
@@ -14,10 +14,10 @@ CAPTION = 56  # pixels of the caption's height
 _WHITE, _GREY = (255, 255, 255), (170, 170, 170)
 
 
-def compose(agentview: np.ndarray, eye_in_hand: np.ndarray, plan: np.ndarray, caption: str, status: str) -> np.ndarray:
-    """One video frame: agentview | eye in hand | planned tracks, each uint8 RGB [H, W, 3], over two lines of text.
+def compose(panels: Mapping[str, np.ndarray], caption: str, status: str) -> np.ndarray:
+    """One video frame: panels {title: uint8 RGB [H, W, 3]} side by side, over two lines of text.
 
-    Returns uint8 RGB [PANEL + CAPTION, 3 PANEL, 3].
+    Returns uint8 RGB [PANEL + CAPTION, number of panels * PANEL, 3].
     """
 
     def panel(image: np.ndarray, title: str) -> np.ndarray:
@@ -26,14 +26,14 @@ def compose(agentview: np.ndarray, eye_in_hand: np.ndarray, plan: np.ndarray, ca
         cv2.rectangle(scaled, (0, 0), (width + 12, height + 12), (0, 0, 0), cv2.FILLED)
         return cv2.putText(scaled, title, (6, height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _WHITE, 1, cv2.LINE_AA)
 
-    views = [panel(agentview, "agentview"), panel(eye_in_hand, "eye in hand"), panel(plan, "planned motion")]
-    text = np.zeros((CAPTION, 3 * PANEL, 3), np.uint8)
+    drawn = np.concatenate([panel(image, title) for title, image in panels.items()], axis=1)
+    text = np.zeros((CAPTION, drawn.shape[1], 3), np.uint8)
     cv2.putText(text, caption, (10, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, _WHITE, 1, cv2.LINE_AA)
     cv2.putText(text, status, (10, 45), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _GREY, 1, cv2.LINE_AA)
-    return np.concatenate([np.concatenate(views, axis=1), text])
+    return np.concatenate([drawn, text])
 
 
-def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: int = 20) -> None:
+def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
     """Encode frames (uint8 RGB, one even size) as H.264, which browsers play; the file appears when it is whole."""
     import av
 

@@ -30,7 +30,7 @@ class Sentence:
 class Pokes:
     """Points that shall be elsewhere: rows (y0, x0, y1, x1, t1) in [-1, 1], t1 in [0, 1] of the plan's span."""
 
-    rows: tuple[tuple[float, float, float, float, float], ...]
+    rows: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
         if np.shape(self.rows) != (len(self.rows), 5) or not np.isfinite(self.rows).all():

@@ -29,7 +29,7 @@ class DemoError(ValueError):
 
 @dataclass(frozen=True)
 class Demo:
-    """One demonstration in memory. arrays: {"actions": ..., "obs/agentview_rgb": ...}, attrs: as schema.py has them.
+    """One demonstration in memory. arrays: {"actions": ..., "obs/VIEW_rgb": ...}, attrs: as schema.py has them.
 
     num_samples, orientation and sha256 are put there by whoever writes it.
     """

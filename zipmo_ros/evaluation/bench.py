@@ -76,7 +76,8 @@ def prepare(size: str, directory: Path | None, device: str, seed: int) -> Subjec
         weights, digest = shown(directory), checkpoint.content_hash(directory)
     config = planner.config
     draw = np.random.default_rng(seed)
-    images = torch.from_numpy(draw.integers(0, 256, (1, config.views, 128, 128, 3), dtype=np.uint8))
+    side = config.image.image_size
+    images = torch.from_numpy(draw.integers(0, 256, (1, config.views, side, side, 3), dtype=np.uint8))
     noise = torch.from_numpy(plan_noise(seed, 0, (1, config.latent_tokens, config.latent_channels)))
     # Its values change no latency; BERT, of the released sizes, does not come with the package.
     text = embed_sentences([SENTENCE]) if config.text.encoder == "minilm" else torch.randn(1, config.text.width)

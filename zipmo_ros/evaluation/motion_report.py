@@ -74,6 +74,11 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
+def report_views(report: dict) -> list[str]:
+    """The views that a report has figures of, and that of all of them together."""
+    return list(report["autoencoder"]["encoded"])
+
+
 def prediction_rows(report: dict, view: str, points: str) -> list[list[str]]:
     """A row a predictor, and one of its best of k where it has several: name, k, MSE, ADE, FDE."""
     rows = []
@@ -88,7 +93,7 @@ def prediction_rows(report: dict, view: str, points: str) -> list[list[str]]:
 def autoencoder_rows(report: dict) -> list[list[str]]:
     """A row a view and set of points: of the encoded points and of others, error and share within 1, 2 and 4 px."""
     rows = []
-    for view in ("agentview", "eye_in_hand", "both"):
+    for view in report_views(report):
         for points, suffix in (("all", ""), ("moving", "_moving")):
             cells = [view, points]
             for kind in ("encoded", "held_out"):

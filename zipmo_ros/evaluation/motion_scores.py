@@ -184,7 +184,7 @@ def measure(
 
 
 def _by_view(means: dict[str, float], views: Sequence[str]) -> dict[str, dict[str, float]]:
-    """{"agentview_epe": 1.2, ...} -> {"agentview": {"epe": 1.2}, ...}."""
+    """{"VIEW_epe": 1.2, ...} -> {"VIEW": {"epe": 1.2}, ...}."""
     return {
         place: {
             name.removeprefix(f"{place}_"): round(value, 4)

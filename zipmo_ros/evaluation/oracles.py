@@ -29,7 +29,7 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.points import sample_points
 from zipmo_sim.env import ManipulationEnv, cameras
 from zipmo_sim.experts import make_expert
-from zipmo_sim.tracks import SAMPLES, Tracker
+from zipmo_sim.tracks import Tracker
 
 
 class ExpertAgent:
@@ -46,7 +46,7 @@ class ExpertAgent:
 
     def foresee(self) -> np.ndarray:
         """States [16, S] from now on if the expert acted; neither the episode nor the expert's memory changes."""
-        return self.env.foresee(copy.copy(self._expert).act, SAMPLES)
+        return self.env.foresee(copy.copy(self._expert).act, HORIZON)
 
 
 class TrackPlanner:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zipmo_ros.contract.camera import IMAGE_SIZE
+from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.contract.splits import BY_NAME
-from zipmo_ros.evaluation.motion_report import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows
+from zipmo_ros.evaluation.motion_report import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows, report_views
 from zipmo_ros.evaluation.plotting import plot_bench, plot_endings, plot_motion, plot_steps
 from zipmo_ros.evaluation.results import (
     Result,
@@ -24,6 +26,7 @@ from zipmo_ros.evaluation.results import (
     sources,
     suite_title,
 )
+from zipmo_sim.suites import suite_entry
 
 RUNGS = {
     "expert": "the scripted expert",
@@ -43,19 +46,6 @@ PREDICTIONS = (
     "tracks and thresholds."
 )
 SAID = {"own": "its own sentence", "paraphrase": "reworded", "swap": "in another task's set-up"}
-CAVEATS = {
-    "libero_object": (
-        "Each task has a scene of its own, and in six of the ten the target stands in one and the same place in all 50 "
-        "states, in the others within 2 cm: it shows neither that the sentence is read nor that new places are coped "
-        "with."
-    ),
-    "libero_object_mixed": (
-        "Only the sentence says which of the six things is meant, and no two states of a scene have the same "
-        "arrangement; each of the tasks was trained on, though, in other states."
-    ),
-    "libero_spatial": "Where the two bowls stand may tell the task: it does not show that the sentence is read.",
-}
-"""What success on a suite does not show."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +129,8 @@ def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Se
             f"{result['nfe']} Euler steps a plan, a new plan every {often}, "
             f"ensembling {result['ensemble']}, seed {result['seed']}."
         )
-        if result["suite"] in CAVEATS:
-            about += f" {CAVEATS[result['suite']]}"
+        if caveat := suite_entry(result["suite"]).caveat:
+            about += f" {caveat}"
         columns = ["task", "done", "success", "95 % interval", "median steps", "failures"]
         body = f"{about}\n\n{markdown(columns, rows)}\n\n{sources(result)}"
         yield Section(f"Success on {suite_title(result)}", body, (result,))
@@ -304,12 +294,13 @@ def motions(results: list[Result], folder: Path) -> Iterator[Section]:
         report = result.content
         which = "windows of demonstrations held out of training" if report["held_out"] else "**training** windows"
         parts = [
-            f"Errors over the 16 control steps of {report['windows']} {which}, in pixels of the 128 px frames, on "
-            f"{report['points']['drawn']} points a view that were drawn uniformly; {report['nfe']} Euler steps.",
+            f"Errors over the {HORIZON} control steps of {report['windows']} {which}, in pixels of the {IMAGE_SIZE} px "
+            f"frames, on {report['points']['drawn']} points a view that were drawn uniformly; {report['nfe']} Euler "
+            "steps.",
             METRICS,
             PREDICTIONS,
         ]
-        views = ("agentview", "eye_in_hand", "both")
+        views = report_views(report)
         for points in ("moving", "all"):
             tables = [prediction_rows(report, view, points) for view in views]
             rows = [[*lines[0][:2], *(" / ".join(line[2:]) for line in lines)] for lines in zip(*tables, strict=True)]

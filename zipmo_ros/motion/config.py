@@ -11,6 +11,8 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from zipmo_ros.contract.camera import IMAGE_SIZE
+
 HEAD_WIDTH = 64
 
 
@@ -102,7 +104,7 @@ def image_nano(views: int = 2) -> ImageEncoderConfig:
         kind="conv",
         width=128,
         depth=3,
-        image_size=128,
+        image_size=IMAGE_SIZE,
         channels=(32, 64, 128),
         views=views,
         text=text_nano(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
@@ -37,7 +38,7 @@ class Cameras:
         kind = Image if transport == "raw" else CompressedImage
         for view in robot.views:
             topic = topics.image_topic(view, transport)
-            node.subscribe(kind, topic, lambda message, view=view: self._on_image(view, message), topics.SENSOR)
+            node.subscribe(kind, topic, partial(self._on_image, view), topics.SENSOR)
 
     def reset(self) -> None:
         """Forget what was seen."""

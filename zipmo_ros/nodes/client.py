@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,9 @@ class GraphDriver:
         self._domain = 1 + os.getpid() % 100 if domain is None else domain
         self._on_frames = on_frames
         self._processes: GraphProcesses | None = None
-        self._context = self._node = self._executor = None
+        self._context: Any = None  # of rclpy, which is imported when the graph starts
+        self._node: Any = None
+        self._executor: Any = None
         self.recording = Recording()
 
     def __enter__(self) -> GraphDriver:
@@ -139,7 +142,7 @@ class GraphDriver:
         node.create_subscription(String, topics.EPISODE, self._on_episode, topics.LATCHED)
         for name in self._followers():
             topic = f"{name}/{topics.INSTRUCTION_IN_USE}"
-            node.create_subscription(String, topic, lambda m, name=name: self._on_in_use(name, m), topics.LATCHED)
+            node.create_subscription(String, topic, partial(self._on_in_use, name), topics.LATCHED)
         node.create_subscription(TwistStamped, topics.TWIST, self._on_twist, reliable)
         node.create_subscription(JointTrajectory, topics.GRIPPER, self._on_gripper, reliable)
         node.create_subscription(Image, topics.MOTION_EMBEDDING, self._on_plan, reliable)
@@ -147,7 +150,7 @@ class GraphDriver:
             sensor = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
             for view in self._robot.views:
                 topic = topics.image_topic(view)
-                node.create_subscription(Image, topic, lambda m, view=view: self._on_image(view, m), sensor)
+                node.create_subscription(Image, topic, partial(self._on_image, view), sensor)
             node.create_subscription(Image, topics.OVERLAY, self._on_overlay, reliable)
         self._instruction = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
         self._set_parameters = node.create_client(SetParametersAtomically, "sim/set_parameters_atomically")
@@ -235,10 +238,10 @@ class GraphDriver:
 
     def _turn(self) -> None:
         self._executor.spin_once(timeout_sec=0.1)
-        ended = self._processes.ended()
-        if ended:
+        processes = self._processes
+        if processes is not None and (ended := processes.ended()):
             name, code = next(iter(ended.items()))
-            raise RuntimeError(f"node '{name}' ended with status {code}: {' | '.join(self._processes.lines[name])}")
+            raise RuntimeError(f"node '{name}' ended with status {code}: {' | '.join(processes.lines[name])}")
 
     def _until(self, condition: Callable[[], Any], patience: float, otherwise: str) -> None:
         deadline = time.monotonic() + patience
@@ -283,7 +286,8 @@ class GraphDriver:
             return
         halves = self._halves.add(half, stamp_ns, value)
         if halves is not None:
-            self.recording.actions[stamp_ns] = to_action(Command(*halves["twist"], halves["gripper"]), self._robot)
+            linear, angular = halves["twist"]
+            self.recording.actions[stamp_ns] = to_action(Command(linear, angular, halves["gripper"]), self._robot)
             self.recording.plans_before[stamp_ns] = len(self.recording.plans)
 
     def _on_image(self, view: str, message: Any) -> None:
@@ -299,4 +303,6 @@ class GraphDriver:
         """Hand out the frames up to a stamp; the overlay belongs to the last of them, those before it had none."""
         for stamp_ns in [stamp for stamp in self._frames if stamp <= until_ns]:
             self._emitted_ns = stamp_ns
-            self._on_frames(self._frames.pop(stamp_ns), overlay if stamp_ns == until_ns else None)
+            images = self._frames.pop(stamp_ns)
+            if self._on_frames is not None:
+                self._on_frames(images, overlay if stamp_ns == until_ns else None)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.models import NO_PLANNER, shipped_for
-from zipmo_sim.suites import SUITES
+from zipmo_sim.suites import DEFAULT, SUITES
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ GRAPHS = {
             Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name",
                      (("policy", "policy"),)),
             Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
-            Argument("suite", "mini", "suite of tasks", (("sim", "suite"),), tuple(SUITES)),
+            Argument("suite", DEFAULT, "suite of tasks", (("sim", "suite"),), tuple(SUITES)),
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
             Argument("init_state", "", "initial state of the scene, from 0", (("sim", "init_state"),)),
             Argument("seed", "", "seed of the environment and of the plans' noise",

@@ -24,11 +24,11 @@ class Instruction:
         if self.sentence is not None:
             self._in_use.publish(String(data=self.sentence.text))
 
-    def missing(self) -> bool:
-        """Whether there is none; that is said, for somebody wants to follow one."""
+    def wanted(self) -> Sentence | None:
+        """The sentence to follow; that there is none is said, for somebody wants to follow one."""
         if self.sentence is None:
             self._node.report.problem("instruction", "images come, but no instruction has been given yet", WARN)
-        return self.sentence is None
+        return self.sentence
 
     def _on_instruction(self, message: String) -> None:
         try:

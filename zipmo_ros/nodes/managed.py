@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import rclpy
 from rclpy.clock import Clock, ClockType
@@ -21,6 +21,9 @@ from zipmo_ros.nodes.graph import NodeEntry, parameters_path
 from zipmo_ros.nodes.parameters import declare
 from zipmo_ros.nodes.sole_source import SoleSource
 from zipmo_ros.nodes.worker import Worker
+
+if TYPE_CHECKING:  # rclpy has it from Kilted on
+    from rclpy.subscription import MessageInfo
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 Result = TypeVar("Result")
@@ -106,7 +109,7 @@ class ManagedNode(LifecycleNode):
         source = SoleSource(self, self.report, topic, kind)
         self.sources.append(source)
 
-        def guarded(message: Any, info: dict) -> None:
+        def guarded(message: Any, info: MessageInfo) -> None:
             if not self.active or not source.accepts(info):
                 return
             try:

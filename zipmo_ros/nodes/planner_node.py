@@ -68,6 +68,12 @@ class PlannerNode(ManagedNode):
             self.unload()
             raise RuntimeError(f"checkpoint {self.settings.checkpoint or 'the shipped one'}: {error}") from error
 
+    @property
+    def planner(self) -> Planner:
+        """There from `load` to `unload`."""
+        assert self._planner is not None
+        return self._planner
+
     def unload(self) -> None:
         self._planner = self._hash = None
 
@@ -78,17 +84,20 @@ class PlannerNode(ManagedNode):
         self._instruction.acknowledge()
 
     def _on_images(self, stamp_ns: int, images: dict[str, np.ndarray]) -> None:
-        if self._instruction.missing():
+        sentence = self._instruction.wanted()
+        if sentence is None:
             return
         before, self._newest_ns = self._newest_ns, stamp_ns
-        anew = self._began_ns is None or stamp_ns < before or stamp_ns - before > EPISODE_BREAK_NS
-        if anew and self._began_ns is not None and stamp_ns < before:
+        began = self._began_ns
+        anew = began is None or stamp_ns < before or stamp_ns - before > EPISODE_BREAK_NS
+        if began is not None and stamp_ns < before:
             times = f"from {before / 1e9:.2f} s to {stamp_ns / 1e9:.2f} s"
             self.report.event(f"image stamps went back {times}; starting afresh")
-        if anew:
-            self._began_ns, self._seen = stamp_ns, []
-        step = nearest_step(stamp_ns - self._began_ns, self._robot.period_ns)
-        request = Observation(stamp_ns, step, images), self._instruction.sentence
+        if began is None or anew:
+            began = self._began_ns = stamp_ns
+            self._seen = []
+        step = nearest_step(stamp_ns - began, self._robot.period_ns)
+        request = Observation(stamp_ns, step, images), sentence
         if self._planned is not None and _same(request, self._planned[0]):
             self._embedding.publish(self._planned[1])  # asked again: the answer may have been lost
         elif not self._is_early(request[0], anew) and not _same(request, self._requested):
@@ -116,10 +125,10 @@ class PlannerNode(ManagedNode):
     def _plan(self, request: Request, seed: int, anew: bool, seen: list[Observation]) -> tuple[MotionPlan, float]:
         began = time.perf_counter()
         if anew:
-            self._planner.reset()
+            self.planner.reset()
         for observation in seen:
-            self._planner.observe(observation)
-        plan = self._planner.plan(*request, seed)
+            self.planner.observe(observation)
+        plan = self.planner.plan(*request, seed)
         return plan, 1e3 * (time.perf_counter() - began)
 
     def _on_plan(self, request: Request, plan: MotionPlan, milliseconds: float) -> None:
@@ -128,7 +137,7 @@ class PlannerNode(ManagedNode):
         self.report.problem("planning", None)
         self._latency.add(milliseconds)
         self._rate.tick()
-        info = messages.plan_info(plan, self._planner.spec.name)
+        info = messages.plan_info(plan, self.planner.spec.name)
         if info.data != self._told:
             self._told = info.data
             self._info.publish(info)
@@ -142,7 +151,7 @@ class PlannerNode(ManagedNode):
     def _draw(self, observation: Observation, plan: MotionPlan) -> None:
         """Publish the overlay; a newer plan that is asked for meanwhile comes first."""
         points = self.settings.overlay_points
-        self.submit(lambda: draw_plan(self._planner, plan, observation, points),
+        self.submit(lambda: draw_plan(self.planner, plan, observation, points),
                     lambda image: self._overlay.publish(messages.image_message(image, plan.stamp_ns, self._frame)),
                     lambda error: self.report.event(f"{topics.OVERLAY}: {error}"))  # fmt: skip
 

@@ -90,16 +90,22 @@ class PolicyNode(ManagedNode):
         except Exception as error:
             self.unload()
             raise RuntimeError(f"checkpoint {self.settings.checkpoint or 'the shipped one'}: {error}") from error
-        if self._policy.spec.plan is None:
+        if self.policy.spec.plan is None:
             self._plans_watchdog.name = topics.image_topic(self._robot.views[0], self.settings.image_transport)
 
     def _check(self, replan_every: int) -> None:
-        spec, robot = self._policy.spec, self._robot
+        spec, robot = self.policy.spec, self._robot
         if replan_every > spec.chunk:
             raise ValueError(f"replan_every is {replan_every} steps, and a chunk of actions has {spec.chunk}")
         if spec.proprio not in (0, len(robot.proprio_names)):
             raise ValueError(f"it reads {spec.proprio} numbers of proprioception, {robot.name} has "
                              f"{len(robot.proprio_names)}")  # fmt: skip
+
+    @property
+    def policy(self) -> Policy:
+        """There from `load` to `unload`."""
+        assert self._policy is not None
+        return self._policy
 
     def unload(self) -> None:
         self._policy = self._hash = None
@@ -108,14 +114,14 @@ class PolicyNode(ManagedNode):
         self._reset()
         self._joints.clear()
         self._joints_watchdog.reset()
-        if self._policy.spec.views:
+        if self.policy.spec.views:
             self._look()
         self._instruction.acknowledge()
 
     def _look(self) -> None:
         if self._cameras is None:
             self._cameras = Cameras(self, self._robot, self.settings.image_transport, self._on_images)
-        self._cameras.size = self._policy.spec.image_size
+        self._cameras.size = self.policy.spec.image_size
         self._cameras.reset()
 
     def end(self) -> None:
@@ -165,7 +171,7 @@ class PolicyNode(ManagedNode):
         self._images[stamp_ns] = images
         while len(self._images) > IMAGE_HISTORY:
             self._images.popitem(last=False)
-        if self._policy.spec.plan is None and not self._instruction.missing():
+        if self.policy.spec.plan is None and self._instruction.wanted():
             self._want(stamp_ns, None, self._plans_watchdog.name)
         self._make_chunk()
 
@@ -176,7 +182,8 @@ class PolicyNode(ManagedNode):
             self._on_plan(embedding)
 
     def _on_plan(self, message: Image) -> None:
-        if self._policy.spec.plan is None:
+        spec = self.policy.spec
+        if spec.plan is None:
             return
         if self._info is None:
             self._unread = message
@@ -186,10 +193,10 @@ class PolicyNode(ManagedNode):
         except ValueError as error:
             self.report.event(f"{topics.MOTION_EMBEDDING}: {error}; message dropped")
             return
-        problem = self._policy.spec.misfit(plan.spec)
+        problem = spec.misfit(plan.spec)
         self.report.problem("plan", problem)
         if problem is None:
-            if self._policy.spec.must_encode(plan.spec) and self._cameras is None:
+            if spec.must_encode(plan.spec) and self._cameras is None:
                 self._look()
             self._want(plan.stamp_ns, plan, topics.MOTION_EMBEDDING)
             self._make_chunk()
@@ -223,7 +230,8 @@ class PolicyNode(ManagedNode):
         ):
             return
         stamp_ns, plan = self._wanted
-        looks = bool(self._policy.spec.views) or self._policy.spec.must_encode(plan and plan.spec)
+        spec = self.policy.spec
+        looks = bool(spec.views) or spec.must_encode(plan and plan.spec)
         if looks and stamp_ns not in self._images:
             return
         self._wanted = None
@@ -231,6 +239,7 @@ class PolicyNode(ManagedNode):
         step = nearest_step(max(0, stamp_ns - self._began_ns), self._robot.period_ns)
         images = self._images[stamp_ns] if looks else {}
         goal = self._instruction.sentence if plan is None else plan.goal
+        assert goal is not None  # without an instruction no images are wanted
         self._infer(Observation(stamp_ns, step, images, self._joints[nearest]), goal, plan)
 
     def _infer(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> None:
@@ -239,9 +248,9 @@ class PolicyNode(ManagedNode):
         def infer() -> tuple[np.ndarray, float]:
             began = time.perf_counter()
             if generation != self._acted_in:
-                self._policy.reset()
+                self.policy.reset()
                 self._acted_in = generation
-            chunk = np.asarray(self._policy.act(observation, goal, plan), np.float64)
+            chunk = np.asarray(self.policy.act(observation, goal, plan), np.float64)
             if not np.isfinite(chunk).all():
                 raise ValueError("its actions are not finite")
             return chunk, 1e3 * (time.perf_counter() - began)
@@ -278,7 +287,8 @@ class PolicyNode(ManagedNode):
             self._stop(str(error))
             return
         self.report.problem("arm", None)
-        self._age.add(self._horizon.age_ns(stamp_ns) / 1e6)
+        if (age := self._horizon.age_ns(stamp_ns)) is not None:
+            self._age.add(age / 1e6)
         self._rate.tick()
         self._send(command, stamp_ns)
 
@@ -286,6 +296,7 @@ class PolicyNode(ManagedNode):
         """Why the chunks held can't be used at `stamp_ns`: too old by their stamps, or silence by a steady clock."""
         age = self._horizon.age_ns(stamp_ns)
         limit = self.settings.plan_timeout
+        text: str | None
         if age is None:
             text = "no plan yet"
         elif age > limit * 1e9:
@@ -319,12 +330,12 @@ class PolicyNode(ManagedNode):
 
     def check(self) -> None:
         """In lockstep, waiting is silent on the wire: say what for."""
-        waits = self.settings.mode == "lockstep" and self._due is not None
+        due = self._due if self.settings.mode == "lockstep" else None
         text = None
-        if waits and time.monotonic() - self._due_since > WAITING_IS_LONG:
-            age = self._horizon.age_ns(self._due)
+        if due is not None and time.monotonic() - self._due_since > WAITING_IS_LONG:
+            age = self._horizon.age_ns(due)
             held = "none is held" if age is None else f"the newest is {age / 1e9:.2f} s old"
-            text = f"the observation at {self._due / 1e9:.2f} s waits for a plan; {held}"
+            text = f"the observation at {due / 1e9:.2f} s waits for a plan; {held}"
         self.report.problem("waiting", text, WARN)
 
     def values(self) -> dict:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import IO
 
 from zipmo_ros.nodes.graph import Graph, NodeEntry, parameters_path
 
@@ -76,7 +77,7 @@ class GraphProcesses:
             )
             self.processes[node.name] = process
             self.lines[node.name] = deque(maxlen=KEPT_LINES)
-            reader = threading.Thread(target=self._read, args=(node.name, process), daemon=True)
+            reader = threading.Thread(target=self._read, args=(node.name, process.stdout), daemon=True)
             reader.start()
             self._readers.append(reader)
 
@@ -100,8 +101,8 @@ class GraphProcesses:
             reader.join(timeout=1.0)
         return self.ended()
 
-    def _read(self, name: str, process: subprocess.Popen) -> None:
-        for line in process.stdout:
-            self.lines[name].append(line.rstrip())
-            self._on_line(name, line.rstrip())
-        process.stdout.close()
+    def _read(self, name: str, log: IO[str]) -> None:
+        with log:
+            for line in log:
+                self.lines[name].append(line.rstrip())
+                self._on_line(name, line.rstrip())

@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
 from zipmo_ros.nodes.graph import SIM
@@ -82,6 +84,12 @@ class SimNode(ManagedNode):
         episode = self._describe()
         self._simulator.prepare(episode.suite, episode.task)
 
+    @property
+    def simulator(self) -> Simulator:
+        """There from `load` to `unload`."""
+        assert self._simulator is not None
+        return self._simulator
+
     def unload(self) -> None:
         if self._simulator is not None:
             self._simulator.close()
@@ -99,7 +107,7 @@ class SimNode(ManagedNode):
         """The episode of the parameters, or the same from another initial state, under that one's usual number."""
         s = self.settings
         state, number = (s.init_state, s.episode) if init_state is None else (init_state, -1)
-        return self._simulator.describe(s.suite, s.task, s.goal, state, s.seed, number, s.image_every)
+        return self.simulator.describe(s.suite, s.task, s.goal, state, s.seed, number, s.image_every)
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Start the episode that the parameters describe."""
@@ -131,18 +139,17 @@ class SimNode(ManagedNode):
         if self.settings.announce_instruction and episode.language != self._announced:
             self._announced = episode.language
             self._instruction.publish(String(data=episode.language))
-        self._work(lambda: self._simulator.begin(episode))
+        self._work(episode, lambda: self.simulator.begin(episode))
 
-    def _work(self, job: Any) -> None:
+    def _work(self, episode: Setup, job: Callable[[], Moment]) -> None:
         """Have the worker do something that ends in an observation of the running episode."""
-        episode = self._episode
         began = time.perf_counter()
         self._stepping = True
 
         def then(moment: Moment) -> None:
             if self._episode is episode:
                 self._step_time.add(1e3 * (time.perf_counter() - began))
-                self._on_moment(moment)
+                self._on_moment(episode, moment)
 
         def failed(error: Exception) -> None:
             if self._episode is episode:
@@ -150,7 +157,7 @@ class SimNode(ManagedNode):
 
         self.submit(job, then, failed)
 
-    def _on_moment(self, moment: Moment) -> None:
+    def _on_moment(self, episode: Setup, moment: Moment) -> None:
         self._stepping, self._moment = False, moment
         observation = moment.observation
         stamp_ns = observation.stamp_ns
@@ -159,25 +166,25 @@ class SimNode(ManagedNode):
             self._messages[topics.image_topic(view)] = convert.image_message(image, stamp_ns, view)
         self._rate.tick()
         if moment.last:
-            done = self._episode.achieved(moment.done_tasks)
+            done = episode.achieved(moment.done_tasks)
             self._finish("success" if done else "failure", "" if done else "the step limit was reached")
             return
-        self._publish_observation(images=bool(observation.images))
+        self._publish_observation(observation, images=bool(observation.images))
         if observation.step % PROGRESS_EVERY == 0:
-            self._publish_progress("running", "")
+            self._publish_progress(episode, "running", "")
 
-    def _publish_observation(self, images: bool) -> None:
-        seconds = convert.to_stamp(self._moment.observation.stamp_ns)
+    def _publish_observation(self, observation: Observation, images: bool) -> None:
+        seconds = convert.to_stamp(observation.stamp_ns)
         self._time.publish(Clock(clock=seconds))
         for topic, message in self._messages.items():
             if images or topic == topics.JOINT_STATES:
                 self._sensors[topic].publish(message)
         self._asked_at = time.monotonic()
 
-    def _publish_progress(self, state: str, reason: str) -> None:
+    def _publish_progress(self, episode: Setup, state: str, reason: str) -> None:
         moment = self._moment
         report = {
-            **asdict(self._episode),
+            **asdict(episode),
             "step": self._step_number(),
             "state": state,
             "reason": reason,
@@ -191,11 +198,12 @@ class SimNode(ManagedNode):
 
     def _finish(self, state: str, reason: str) -> None:
         """End the running episode, if there is one; with autoreset another follows unless this one broke."""
-        if self._episode is None:
+        ended = self._episode
+        if ended is None:
             return
-        self._publish_progress(state, reason)
+        self._publish_progress(ended, state, reason)
         step = self._step_number()
-        ended, self._episode, self._stepping = self._episode, None, False
+        self._episode, self._stepping = None, False
         self.get_logger().info(f"{ended.task} from state {ended.init_state}: {state} at step {step} {reason}".rstrip())
         if state == "error":
             self.report.event(f"episode {ended.number}: {reason}")
@@ -218,19 +226,19 @@ class SimNode(ManagedNode):
         if self._moment is None or self._episode is None or halves is None:
             return
         newest = self._moment.observation.stamp_ns
-        if not self._simulator.stamp_ns(self._episode, 0) <= stamp_ns <= newest:
+        if not self.simulator.stamp_ns(self._episode, 0) <= stamp_ns <= newest:
             return  # of another episode
-        self._command = Command(*halves[topics.TWIST], halves[topics.GRIPPER])
+        linear, angular = halves[topics.TWIST]
+        self._command = Command(linear, angular, halves[topics.GRIPPER])
         self._watchdog.feed()
         if self.settings.mode == "lockstep" and stamp_ns == newest and not self._stepping:
             self.report.problem("command", None)
-            self._step(self._command)
+            self._step(self._episode, self._command)
 
-    def _step(self, command: Command) -> None:
+    def _step(self, episode: Setup, command: Command) -> None:
         action = to_action(command, self._robot)
         self._gripper = command.gripper
-        episode = self._episode
-        self._work(lambda: self._simulator.step(episode, action))
+        self._work(episode, lambda: self.simulator.step(episode, action))
 
     def _tick(self) -> None:
         """Every control period of wall clock."""
@@ -238,23 +246,23 @@ class SimNode(ManagedNode):
             return
         if self.settings.mode == "lockstep":
             if not self._stepping and time.monotonic() - self._asked_at > self.settings.patience:
-                self._ask_again()
+                self._ask_again(self._episode, self._moment.observation)
         elif self._stepping:
             self._overruns += 1
         else:
             problem = self._watchdog.problem()
             text = problem and f"arm stopped: {problem}"
             self.report.problem("command", text, WARN if self._command is None else ERROR)
-            self._step(self._command if problem is None else stop_command(self._gripper))
+            command = self._command if problem is None else None
+            self._step(self._episode, command or stop_command(self._gripper))
 
-    def _ask_again(self) -> None:
+    def _ask_again(self, episode: Setup, observation: Observation) -> None:
         """The observation or its command may have been lost, or nobody may be there yet."""
         self._repeats += 1
-        observation = self._moment.observation
         stamp = f"{observation.stamp_ns / 1e9:.2f} s"
-        text = f"step {observation.step} of episode {self._episode.number} waits for the command with stamp {stamp}"
+        text = f"step {observation.step} of episode {episode.number} waits for the command with stamp {stamp}"
         self.report.problem("command", text, WARN)
-        self._publish_observation(images=True)
+        self._publish_observation(observation, images=True)
 
     def values(self) -> dict:
         return {

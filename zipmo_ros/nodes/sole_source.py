@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from rclpy.node import Node
 
 from zipmo_ros.nodes.diagnostics import StatusReport
+
+if TYPE_CHECKING:  # rclpy has it from Kilted on
+    from rclpy.subscription import MessageInfo
 
 
 class SoleSource:
@@ -28,7 +32,7 @@ class SoleSource:
         self._at = 0.0
         self._refused_at = -self.PATIENCE
 
-    def accepts(self, info: dict) -> bool:
+    def accepts(self, info: MessageInfo) -> bool:
         """Whether a message with this info comes from the publisher to listen to."""
         gid = info.get("publisher_gid")
         if gid is None:  # rclpy before Kilted does not say who published: refuse both

@@ -68,6 +68,7 @@ class Worker:
             with self._changed:
                 self._changed.wait_for(lambda: self._job is not None)
                 job, self._job = self._job, None
+                assert job is not None  # that was waited for
                 closing = self._closing
             job()
             if closing:

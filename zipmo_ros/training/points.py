@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-IMAGE_SIZE = 128
+from zipmo_ros.contract.camera import IMAGE_SIZE
+
 PCK_PIXELS = (1, 2, 4)
 
 
@@ -32,7 +33,7 @@ def take_points(values: Tensor, points: Tensor) -> Tensor:
 
 
 class TrackErrors:
-    """Accumulates errors of tracks in pixels of a 128 px image, beside those of predicting no motion.
+    """Accumulates errors of tracks in pixels of an image of IMAGE_SIZE, beside those of predicting no motion.
 
     end-point error (epe): mean Euclidean distance over points and samples. mse: mean squared error per coordinate,
     px^2.

@@ -24,6 +24,7 @@ class Suite:
     noise) makes the scripted expert; None: there is none. near_goal: for suites whose tasks all take one thing to one
     place, metres from its middle, horizontally, that count as there: what tells failures apart; None: other tasks.
     checkpoint: the shipped bundle that was trained on it; None: none was. libero: whether it needs LIBERO's assets.
+    caveat: what success on it does not show.
     """
 
     module: str
@@ -32,20 +33,31 @@ class Suite:
     near_goal: float | None = None
     checkpoint: str | None = None
     libero: bool = True
+    caveat: str | None = None
 
 
 _LIBERO = "zipmo_sim.suites.libero.env"
+_ONE_PLACE = (
+    "Each task has a scene of its own, and in six of the ten the target stands in one and the same place in all 50 "
+    "states, in the others within 2 cm: it shows neither that the sentence is read nor that new places are coped with."
+)
+_TRAINED_ON = (
+    "Only the sentence says which of the six things is meant, and no two states of a scene have the same arrangement; "
+    "each of the tasks was trained on, though, in other states."
+)
+_TWO_BOWLS = "Where the two bowls stand may tell the task: it does not show that the sentence is read."
 _BASKET = {"expert": "zipmo_sim.experts.basket", "near_goal": 0.08, "checkpoint": "nano-libero-object"}
 _BOWL = {"expert": "zipmo_sim.experts.bowl", "near_goal": 0.03, "checkpoint": "nano-libero-spatial"}
 SUITES = {
     "mini": Suite("zipmo_sim.suites.mini.suite", 200, "zipmo_sim.experts.mini", checkpoint="nano-mini", libero=False),
-    "libero_object_mixed": Suite("zipmo_sim.suites.libero.mixed", 300, **_BASKET),
-    "libero_spatial": Suite(_LIBERO, 300, **_BOWL),
-    "libero_object": Suite(_LIBERO, 300, **_BASKET),
+    "libero_object_mixed": Suite("zipmo_sim.suites.libero.mixed", 300, **_BASKET, caveat=_TRAINED_ON),
+    "libero_spatial": Suite(_LIBERO, 300, **_BOWL, caveat=_TWO_BOWLS),
+    "libero_object": Suite(_LIBERO, 300, **_BASKET, caveat=_ONE_PLACE),
     "libero_goal": Suite(_LIBERO, 400),
     "libero_10": Suite(_LIBERO, 600),
     "libero_90": Suite(_LIBERO, 600),
 }
+DEFAULT = "mini"  # where none is named: it needs nobody's assets
 
 
 def suite_entry(suite: str) -> Suite:

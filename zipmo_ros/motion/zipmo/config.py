@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from zipmo_ros.contract.camera import IMAGE_SIZE
+from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig, check_width, image_nano, require, text_nano
 
 
@@ -146,8 +148,8 @@ def vae_nano() -> VaeConfig:
         ff_ratio=2,
         point_mlp_depth=1,
         latent_grid=4,
-        clip_samples=16,
-        samples_per_token=16,
+        clip_samples=HORIZON,
+        samples_per_token=HORIZON,
         queries="cross",
         displacement=True,
         image_context=False,
@@ -156,7 +158,7 @@ def vae_nano() -> VaeConfig:
         latent_std=1.0,
         points_in=40,
         moving_weight=7.0,
-        image=ImageEncoderConfig(kind="conv", width=64, depth=1, image_size=128, channels=(32, 64)),
+        image=ImageEncoderConfig(kind="conv", width=64, depth=1, image_size=IMAGE_SIZE, channels=(32, 64)),
     )
 
 

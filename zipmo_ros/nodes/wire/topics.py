@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -25,7 +27,7 @@ def image_topic(view: str, transport: str = "raw") -> str:
     return f"{view}/image_raw" if transport == "raw" else f"{view}/image_raw/{transport}"
 
 
-def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, **more) -> QoSProfile:
+def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, **more: Any) -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability, durability=durability, **more)
 
 

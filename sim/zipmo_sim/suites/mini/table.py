@@ -10,6 +10,7 @@ from robosuite.models.arenas import Arena, TableArena
 from robosuite.models.objects import MujocoObject
 from robosuite.models.tasks import ManipulationTask
 
+from zipmo_ros.contract.robot import load_robot
 from zipmo_sim.env import robosuite_options
 
 TABLE_TOP = 0.8
@@ -86,7 +87,7 @@ def _redecorate(arena: Arena) -> None:
     height = (_ROBOT_BASE[2] - TABLE_TOP) / 2
     plinth = add_body(arena.worldbody, "plinth", (_ROBOT_BASE[0], 0, TABLE_TOP + height))
     add_geom(plinth, "plinth", "box", (0.1, 0.1, height - 0.001), rgba=(0.25, 0.25, 0.27, 1), **_UNTOUCHABLE)
-    camera = arena.worldbody.find("camera[@name='agentview']")
+    camera = arena.worldbody.find(f"camera[@name='{load_robot().cameras[0].simulated}']")
     backward = np.subtract(_CAMERA, _CAMERA_TARGET)
     right = np.cross((0, 0, 1), backward)
     camera.attrib.pop("quat")
