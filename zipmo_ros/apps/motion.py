@@ -8,13 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zipmo_ros.apps.configuration import Count, EulerSteps, Seed, load, plain
-from zipmo_ros.evaluation.motion_report import (
-    AUTOENCODER_COLUMNS,
-    PROTOCOL,
-    autoencoder_rows,
-    prediction_rows,
-    report_motion,
-)
+from zipmo_ros.evaluation.motion_report import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows, report_motion
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_motion
 from zipmo_ros.evaluation.results import write_json
@@ -79,5 +73,5 @@ def main(argv: list[str]) -> int:
     write_json(request.out, report)
     plot_motion(report, picture)
     print(table(report))
-    print(f"\nprotocol {PROTOCOL}; written to {request.out} and {picture}")
+    print(f"\nprotocol {report['protocol']}; written to {request.out} and {picture}")
     return 0

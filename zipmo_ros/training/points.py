@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-IMAGE_SIZE = 128
+from zipmo_ros.contract.camera import IMAGE_SIZE
+
 PCK_PIXELS = (1, 2, 4)
 
 
