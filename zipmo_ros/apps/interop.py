@@ -165,7 +165,3 @@ def fetch(arguments: argparse.Namespace) -> int:
     path = hf_hub_download(REPOSITORY, name, revision=arguments.revision, local_dir=arguments.out)
     print(f"{path}\nzipmo interop load {path} --as {arguments.layout}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
