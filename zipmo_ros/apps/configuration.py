@@ -27,13 +27,8 @@ Seed = Annotated[int, Range(0, 2**31 - 1)]
 EulerSteps = Annotated[int, Range(1, 1000)]
 Names = Literal["all"] | tuple[str, ...]  # also given as a,b
 _TOLD = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    Path: "a path",
-    type(None): "null",
-}
+    bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path", type(None): "null",
+}  # fmt: skip
 
 
 @overload

@@ -46,14 +46,8 @@ assert heard, "a message to this very process was not delivered"
 
 
 def _run(code: str, **environment: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    command, environment = [sys.executable, "-c", code], {**os.environ, **environment}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     if run.returncode:
         last = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
         raise RuntimeError(last)

@@ -77,15 +77,8 @@ def _commit(text: str) -> str:
 
 def _layouts() -> tuple[str, ...]:
     # Spelled out: --help must not wait for torch. A test holds it against motion.interop.LAYOUTS.
-    return (
-        "vae",
-        "planner_sparse",
-        "planner_dense",
-        "libero_atm",
-        "libero_tramoe",
-        "policy_head_atm",
-        "policy_head_tramoe",
-    )
+    return ("vae", "planner_sparse", "planner_dense", "libero_atm", "libero_tramoe", "policy_head_atm",
+            "policy_head_tramoe")  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -172,7 +165,3 @@ def fetch(arguments: argparse.Namespace) -> int:
     path = hf_hub_download(REPOSITORY, name, revision=arguments.revision, local_dir=arguments.out)
     print(f"{path}\nzipmo interop load {path} --as {arguments.layout}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

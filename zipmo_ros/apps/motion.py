@@ -10,7 +10,6 @@ from pathlib import Path
 from zipmo_ros.apps.configuration import Count, EulerSteps, Seed, load, plain
 from zipmo_ros.evaluation.motion_report import (
     AUTOENCODER_COLUMNS,
-    PROTOCOL,
     autoencoder_rows,
     prediction_rows,
     report_motion,
@@ -80,5 +79,5 @@ def main(argv: list[str]) -> int:
     write_json(request.out, report)
     plot_motion(report, picture)
     print(table(report))
-    print(f"\nprotocol {PROTOCOL}; written to {request.out} and {picture}")
+    print(f"\nprotocol {report['protocol']}; written to {request.out} and {picture}")
     return 0

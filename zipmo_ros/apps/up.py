@@ -66,7 +66,3 @@ def main(argv: list[str]) -> int:
         print(f"zipmo up: {error}", file=sys.stderr)
         return 2
     return run(graph, values)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

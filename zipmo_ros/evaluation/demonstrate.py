@@ -69,9 +69,8 @@ def make_demo(
     steps = _roll_out(env, make_expert(env, rng, noise, recovery and not led), settings.after_success)
     clock.lap("rollout")
     if steps is None:
-        return None, Attempt(
-            env.task.name, identity, "failed", env.task.max_steps, clock.laps, "the expert did not succeed"
-        )
+        why = "the expert did not succeed"
+        return None, Attempt(env.task.name, identity, "failed", env.task.max_steps, clock.laps, why)
     total = len(steps["states"])
     rendered = np.arange(0, total, settings.render_every)
     frames, depths, landmarks = _render(env, steps["states"], rendered)
@@ -142,11 +141,8 @@ def _render(
         for view in env.robot.views:
             frames[view].append(images[view])
             depths[view][step] = ranges[view]
-    return (
-        {schema.IMAGES.format(view=view): np.stack(frames[view]) for view in env.robot.views},
-        depths,
-        np.stack(landmarks, axis=2),
-    )
+    stacked = {schema.IMAGES.format(view=view): np.stack(frames[view]) for view in env.robot.views}
+    return stacked, depths, np.stack(landmarks, axis=2)
 
 
 def _track(

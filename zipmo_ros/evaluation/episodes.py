@@ -74,14 +74,6 @@ def draw_episodes(
         turns = [(state, turn) for turn in range(rounds) for state in generator.sample(states, len(states))]
         for state, turn in turns[:episodes]:
             instructed, sentence = tell(task, generator)
-            drawn.append(
-                Episode(
-                    number=episode_number(task.index, state, turn, len(states)),
-                    task=task.name,
-                    init_state=state,
-                    seed=seed,
-                    instructed_task=instructed.name,
-                    instruction=sentence,
-                )
-            )
+            number = episode_number(task.index, state, turn, len(states))
+            drawn.append(Episode(number, task.name, state, seed, instructed.name, sentence))
     return drawn

@@ -48,11 +48,8 @@ def check_device(name: str) -> None:
 
 def origin() -> dict:
     """Version, date (UTC) and machine."""
-    return {
-        "version": __version__,
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": machine(),
-    }
+    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {"version": __version__, "date": date, "machine": machine()}
 
 
 def request(result: str, argv: list[str], settings: dict[str, Any]) -> dict:

@@ -56,11 +56,9 @@ def make_norm(width: int, cond_width: int | None) -> nn.Module:
     return RMSNorm(width) if cond_width is None else AdaRMSNorm(width, cond_width)
 
 
-def zero_linear(inputs: int, outputs: int, bias: bool = False) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs, bias=bias)
+def zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs, bias=False)
     nn.init.zeros_(layer.weight)
-    if bias:
-        nn.init.zeros_(layer.bias)
     return layer
 
 

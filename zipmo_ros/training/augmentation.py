@@ -58,11 +58,9 @@ def colour_jitter(images: Tensor, config: AugmentConfig, generator: torch.Genera
         uniform = torch.rand(images.shape[0], images.shape[1], 1, generator=generator, device=generator.device)
         return ((uniform * 2.0 - 1.0) * half_width).to(images.device)
 
-    brightness, contrast, saturation = (
-        draw(config.brightness),
-        1.0 + draw(config.contrast),
-        1.0 + draw(config.saturation),
-    )
+    brightness = draw(config.brightness)
+    contrast = 1.0 + draw(config.contrast)
+    saturation = 1.0 + draw(config.saturation)
     grey = torch.tensor([0.299, 0.587, 0.114], device=images.device)
     values = images.float().mul_(1.0 / 127.5).sub_(1.0)
     luma = torch.einsum("b v h w c, c -> b v h w", values, grey)

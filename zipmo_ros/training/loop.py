@@ -165,13 +165,7 @@ class _Run:
     """State of one training run: everything that `resume.pt` holds."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        loss_fn: LossFn,
-        batches: Batches,
-        config: TrainConfig,
-        run_dir: Path,
-        identity: str = "",
+        self, model: nn.Module, loss_fn: LossFn, batches: Batches, config: TrainConfig, run_dir: Path, identity: str
     ) -> None:
         self.model, self.loss_fn, self.batches, self.config, self.identity = model, loss_fn, batches, config, identity
         self.resume_file, self.log = run_dir / "resume.pt", MetricsLog(run_dir / "metrics.jsonl")

@@ -277,11 +277,10 @@ class PickPlace(Expert):
         clearance: float,
         tolerance: float,
         goal_yaw: Callable[[], float] = lambda: HOME_YAW,
-        root: str | None = None,
         turned: bool = False,
     ):
         super().__init__(env, rng, noise)
-        self._body, self._root = body, root or f"{body}_main"
+        self._body, self._root = body, f"{body}_main"
         self._goal, self._goal_yaw, self._placed = goal, goal_yaw, placed
         self._travel = travel + self.style.lift
         self._clearance, self._tolerance = clearance, tolerance

@@ -20,13 +20,6 @@ class DemonstrationReader:
         """
         for path in demonstration_files(Path(folder)):
             for demo in read_demos(path):
-                images = demo.column(schema.IMAGES)
-                yield Demonstration(
-                    name=demo.name,
-                    instruction=demo.language,
-                    images={view: images[:, number] for number, view in enumerate(demo.views)},
-                    image_steps=demo.steps,
-                    proprio=demo.proprio,
-                    actions=demo.actions,
-                    attributes=demo.attributes,
-                )
+                images = dict(zip(demo.views, demo.column(schema.IMAGES).swapaxes(0, 1), strict=True))
+                parts = (images, demo.steps, demo.proprio, demo.actions, demo.attributes)
+                yield Demonstration(demo.name, demo.language, *parts)

@@ -130,11 +130,8 @@ def detect_layout(keys: set[str]) -> str:
     The sparse and the dense planner look alike in them: sparse is assumed.
     """
     if "learned_action_queries" in keys:
-        return (
-            "policy_head_tramoe"
-            if any(k.startswith("track_predictor.start_t_mapping.") for k in keys)
-            else "policy_head_atm"
-        )
+        told_the_step = any(k.startswith("track_predictor.start_t_mapping.") for k in keys)
+        return "policy_head_tramoe" if told_the_step else "policy_head_atm"
     if "ca_mask_token" in keys:
         return "libero_tramoe" if any(k.startswith("start_t_mapping.") for k in keys) else "libero_atm"
     if "learnable_emb_dino" in keys:

@@ -21,7 +21,7 @@ from zipmo_ros.motion.layers import KeyValue, LayerGains, LayerRope, Transformer
 from zipmo_ros.motion.rope import grid_positions
 from zipmo_ros.motion.sentence import SentenceInput
 from zipmo_ros.motion.zipmo.config import PlannerConfig
-from zipmo_ros.motion.zipmo.pokes import PokeContext, PokeEmbedding, drop_last, poke_context
+from zipmo_ros.motion.zipmo.pokes import PokeContext, PokeEmbedding, poke_context
 
 
 @dataclass(frozen=True)
@@ -116,15 +116,13 @@ class MotionPlanner(nn.Module):
         image_tokens: Tensor | None = None,
         drop_text: Tensor | None = None,
         drop_frame: Tensor | None = None,
-        drop_pokes: Tensor | None = None,
     ) -> Conditioning:
         """Everything step-independent.
 
         images: [B, V, H, W, 3] (or [B, H, W, 3] for one view), uint8 or [-1, 1]; or `image_tokens` [B, S, Di] from
         `encode_images`. text: [B, Dt] or [B, 1, Dt], the sentence encoder's vector, unscaled. pokes: [B, P, 5].
         step: [B], the episode step, int64 as in the reference.
-        drop_text, drop_frame [B] bool, drop_pokes [B] int: what training hides. All text dropped, or no pokes, is the
-        unconditional branch.
+        drop_text, drop_frame [B] bool: what training hides. All text dropped, or no pokes, is the unconditional branch.
         """
         text = self._checked_text(text)
         seen_text = text if text is None or drop_text is None else self.sentence.hide(text, drop_text)
@@ -138,7 +136,6 @@ class MotionPlanner(nn.Module):
             tokens = PokeContext(tokens, tokens.new_zeros(*tokens.shape[:2], 3))
         else:
             tokens = self.poke_context(pokes, len(image_tokens))
-            tokens = tokens if drop_pokes is None else drop_last(tokens, drop_pokes)
         norm = self.text_norm(self.sentence(seen_text)) if self.config.norm_by_text else None
 
         if self.config.image_mode == "joint":

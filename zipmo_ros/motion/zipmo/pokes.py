@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -46,10 +45,3 @@ def poke_context(embedding: nn.Module, config: PokeConfig, pokes: Tensor | None,
         raise ValueError(f"this planner takes exactly {config.slots} pokes, got {count}")
     missing = (0, 0, 0, config.slots - count)
     return PokeContext(F.pad(embedding(pokes[..., 2:]), missing), F.pad(F.pad(pokes[..., :2], (1, 0)), missing))
-
-
-def drop_last(context: PokeContext, dropped: Tensor) -> PokeContext:
-    """Zero the last `dropped` [B] tokens and positions of each sample."""
-    slots = context.tokens.shape[1]
-    kept = torch.arange(slots, device=dropped.device)[None, :, None] < (slots - dropped)[:, None, None]
-    return PokeContext(context.tokens * kept, context.positions * kept)

@@ -10,8 +10,15 @@ from zipmo_ros.motion.fourier import PointEmbedding
 from zipmo_ros.motion.layers import RMSNorm, Transformer
 from zipmo_ros.motion.rope import grid_positions
 from zipmo_ros.motion.zipmo.config import VaeConfig
-from zipmo_ros.motion.zipmo.track_encoder import ROPE
-from zipmo_ros.motion.zipmo.track_tokens import DISPLACEMENT_GAIN, POINT_THETA, PointFeature, resample, track_positions
+from zipmo_ros.motion.zipmo.track_tokens import (
+    DISPLACEMENT_GAIN,
+    POINT_THETA,
+    ROPE,
+    PointFeature,
+    make_backbone,
+    resample,
+    track_positions,
+)  # fmt: skip
 
 
 class TrackDecoder(nn.Module):
@@ -28,14 +35,7 @@ class TrackDecoder(nn.Module):
         self.register_buffer("latent_pos", grid_positions(config.latent_grid, time=0.0), persistent=False)
         if config.image_context:
             self.register_buffer("pos_cross", grid_positions(config.image.grid, time=-1.0))
-        self.backbone = Transformer(
-            width,
-            config.decoder_depth,
-            rope=ROPE,
-            ff_ratio=config.ff_ratio,
-            context_width=config.image.width if config.image_context else None,
-            cross_rope=ROPE,
-        )
+        self.backbone = make_backbone(config, config.decoder_depth)
         self.query_layers = None
         if config.queries == "cross":
             layer = {"rope": None, "cross_rope": ROPE, "context_width": width, "ff_ratio": config.ff_ratio}

@@ -8,13 +8,10 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from zipmo_ros.motion.fourier import PointEmbedding
-from zipmo_ros.motion.layers import Transformer
 from zipmo_ros.motion.rope import grid_positions
 from zipmo_ros.motion.zipmo.config import VaeConfig
 from zipmo_ros.motion.zipmo.posterior import Posterior
-from zipmo_ros.motion.zipmo.track_tokens import POINT_THETA, PointFeature, TrackTokens, track_positions
-
-ROPE = "3d_40"
+from zipmo_ros.motion.zipmo.track_tokens import POINT_THETA, PointFeature, TrackTokens, make_backbone, track_positions
 
 
 class TrackEncoder(nn.Module):
@@ -30,14 +27,7 @@ class TrackEncoder(nn.Module):
         self.register_buffer("query_pos", grid_positions(config.latent_grid, time=0.0)[None])
         if config.image_context:
             self.register_buffer("pos_cross", grid_positions(config.image.grid, time=-1.0))
-        self.backbone = Transformer(
-            width,
-            config.encoder_depth,
-            rope=ROPE,
-            ff_ratio=config.ff_ratio,
-            context_width=config.image.width if config.image_context else None,
-            cross_rope=ROPE,
-        )
+        self.backbone = make_backbone(config, config.encoder_depth)
         if config.samples_per_token == 1:
             self.trajs_in = PointEmbedding(2, width, POINT_THETA, config.point_mlp_depth, config.ff_ratio)
         else:
@@ -64,19 +54,13 @@ class TrackEncoder(nn.Module):
         query = repeat(self.query_token, "1 1 d -> b l d", b=batch, l=self.config.latent_tokens)
         register = repeat(self.reg_token, "1 1 d -> b 1 d", b=batch)
         x = torch.cat([query, self.values(tracks, image_tokens), register], dim=1)
-        positions = torch.cat(
-            [
-                self.query_pos.expand(batch, -1, -1),
-                track_positions(tracks[:, :, 0], per_track),
-                self.reg_pos.expand(batch, -1, -1),
-            ],
-            dim=1,
-        )
+        of_tracks = track_positions(tracks[:, :, 0], per_track)
+        positions = [self.query_pos.expand(batch, -1, -1), of_tracks, self.reg_pos.expand(batch, -1, -1)]
         mask = None
         if valid is not None:
             seen = F.pad(repeat(valid, "b n -> b (n k)", k=per_track), (query.shape[1], 1), value=True)
             mask = rearrange(seen, "b l -> b 1 1 l")
         context = self.backbone.context(image_tokens, self.pos_cross) if self.config.image_context else None
-        x = self.backbone(x, self.backbone.rope(positions), context, mask=mask)
+        x = self.backbone(x, self.backbone.rope(torch.cat(positions, dim=1)), context, mask=mask)
         latents = x[:, : query.shape[1]]
         return Posterior(self.to_mean(latents), self.to_logvar(latents))

@@ -15,11 +15,19 @@ from torch import Tensor, nn
 
 from zipmo_ros.motion.fourier import PointEmbedding
 from zipmo_ros.motion.images import sample_at
+from zipmo_ros.motion.layers import Transformer
 from zipmo_ros.motion.rope import centers
 from zipmo_ros.motion.zipmo.config import VaeConfig
 
 DISPLACEMENT_GAIN = 6.0  # a typical displacement of a moving point is 0.1 to 0.3 of the frame
 POINT_THETA = 40 * math.pi
+ROPE = "3d_40"
+
+
+def make_backbone(config: VaeConfig, depth: int) -> Transformer:
+    """The transformer of encoder and decoder, which looks at the start frame's tokens if the autoencoder does."""
+    context = {"context_width": config.image.width if config.image_context else None, "cross_rope": ROPE}
+    return Transformer(config.width, depth, rope=ROPE, ff_ratio=config.ff_ratio, **context)
 
 
 def track_positions(starts: Tensor, tokens: int) -> Tensor:

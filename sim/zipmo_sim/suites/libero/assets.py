@@ -25,13 +25,8 @@ log = logging.getLogger(__name__)
 
 ASSETS_VARIABLE = "ZIPMO_LIBERO_ASSETS"
 ASSET_FOLDERS = (
-    "articulated_objects",
-    "scenes",
-    "stable_hope_objects",
-    "stable_scanned_objects",
-    "textures",
-    "turbosquid_objects",
-)
+    "articulated_objects", "scenes", "stable_hope_objects", "stable_scanned_objects", "textures", "turbosquid_objects"
+)  # fmt: skip
 ORIGINAL = "5e0fb470c55e5d676bb64570984faf174fab45e03f8ee6c58fc8e2eebc5307be"
 """asset_hash of the wheels' folder: LIBERO's own files, and LIBERO-PRO's, which none of these suites loads."""
 STAND_INS = frozenset({"169db49bac2ad5cc2c3d9b87b9bf9817ec0cdf2e5a24adc370d91274f4719fea"})

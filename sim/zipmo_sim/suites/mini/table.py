@@ -33,12 +33,8 @@ def add_body(parent: ET.Element, name: str, pos=(0, 0, 0)) -> ET.Element:
 
 def add_geom(body: ET.Element, name: str, kind: str, size, pos=(0, 0, 0), rgba=(1, 1, 1, 1), **attributes) -> None:
     """A geom that both collides and is seen. size in MJCF's half lengths."""
-    ET.SubElement(
-        body,
-        "geom",
-        {"name": name, "type": kind, "size": text(size), "pos": text(pos), "rgba": text(rgba), "group": "1"}
-        | attributes,
-    )
+    own = {"name": name, "type": kind, "size": text(size), "pos": text(pos), "rgba": text(rgba), "group": "1"}
+    ET.SubElement(body, "geom", own | attributes)
 
 
 class TableScene(SingleArmEnv):
