@@ -1,5 +1,7 @@
 """The suite `mini`: environments, initial states and experts."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -171,6 +173,11 @@ def test_a_new_expert_takes_over_in_the_middle(env):
         if terminated:
             break
     assert terminated
+
+
+def test_a_task_of_few_initial_states_is_drawn_from_them(env):
+    env.task = dataclasses.replace(env.task, init_states=2)
+    assert {env.reset(seed=seed)[1]["init_state"] for seed in range(8)} == {0, 1}
 
 
 def test_bad_input_is_refused(env):
