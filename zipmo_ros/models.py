@@ -6,6 +6,7 @@ What they need is imported when they are made.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.contract.share import share_path
 from zipmo_sim.suites import DEFAULT, SUITES
 
+Make = Callable[[Path, RobotSpec, Execution], Any]  # bundle, robot, execution -> a planner or a policy
+
 # Of a checkpoint's kind: what makes a planner or a policy of it.
 PLANNERS = {"planner": "zipmo_ros.motion.zipmo.adapter:ZipmoPlanner.load"}
-POLICIES = {
-    "policy": "zipmo_policy.policy:InverseDynamics.load",
-    "bc": "zipmo_policy.policy:ClonedBehaviour.load",
-}
+POLICIES = {"policy": "zipmo_policy.policy:InverseDynamics.load", "bc": "zipmo_policy.policy:ClonedBehaviour.load"}
+NO_PLANNER = "none"  # as a planner's name: the policy needs none
 PLANNER_GROUP, POLICY_GROUP = "zipmo_ros.planners", "zipmo_ros.policies"  # entry points of other packages
 
 
@@ -59,17 +60,27 @@ def bundle_hash(bundle: Path) -> str:
     return content_hash(bundle)
 
 
-def load_planner(named: str | None, bundle: Path, robot: RobotSpec, execution: Execution) -> Planner:
-    """The planner of a bundle ("planner", None or "") by its kind, or module:callable, or another package's by name.
+def find_planner(named: str | None, bundle: Path) -> Make:
+    """What makes a planner: a folder of the bundle (None, "": planner) by its kind, module:callable, or another's name.
 
-    A callable gets (bundle, robot, execution). Raises ValueError or FileNotFoundError for what can't be made.
+    Raises ValueError or FileNotFoundError where there is none of that name.
     """
-    return _make(named or "planner", PLANNERS, PLANNER_GROUP, bundle, robot, execution)
+    return _find(named or "planner", PLANNERS, PLANNER_GROUP, bundle)
+
+
+def find_policy(named: str | None, bundle: Path) -> Make:
+    """As find_planner, for a policy: a folder of the bundle ("policy", "bc"), module:callable, or another's name."""
+    return _find(named or "policy", POLICIES, POLICY_GROUP, bundle)
+
+
+def load_planner(named: str | None, bundle: Path, robot: RobotSpec, execution: Execution) -> Planner:
+    """The planner of this name (see find_planner). Raises ValueError or FileNotFoundError for what can't be made."""
+    return _make(find_planner(named, bundle), bundle, robot, execution)
 
 
 def load_policy(named: str | None, bundle: Path, robot: RobotSpec, execution: Execution) -> Policy:
-    """As load_planner, for a policy: a folder of the bundle ("policy", "bc"), module:callable, or another's name."""
-    return _make(named or "policy", POLICIES, POLICY_GROUP, bundle, robot, execution)
+    """The policy of this name (see find_policy). Raises ValueError or FileNotFoundError for what can't be made."""
+    return _make(find_policy(named, bundle), bundle, robot, execution)
 
 
 def resolve(path: str) -> Any:
@@ -84,15 +95,14 @@ def resolve(path: str) -> Any:
     return found
 
 
-def _make(named: str, ours: dict[str, str], group: str, bundle: Path, robot: RobotSpec, execution: Execution) -> Any:
+def _make(make: Make, bundle: Path, robot: RobotSpec, execution: Execution) -> Any:
     import torch
 
     torch.set_num_threads(execution.threads)  # sums in one order: equal actions, to the bit
-    return _maker(named, ours, group, bundle)(bundle, robot, execution)
+    return make(bundle, robot, execution)
 
 
-def _maker(named: str, ours: dict[str, str], group: str, bundle: Path) -> Any:
-    """The callable behind a name."""
+def _find(named: str, ours: dict[str, str], group: str, bundle: Path) -> Make:
     if ":" in named:
         return resolve(named)
     others = {entry.name: entry for entry in entry_points(group=group)}

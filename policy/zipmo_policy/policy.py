@@ -24,15 +24,17 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 class InverseDynamics:
     """A Policy (contract.protocols) that reads a plan. Plans of tracks alone it encodes with its bundle's autoencoder.
 
-    bundle: where that is. Proprioception is standardised by the statistics in the checkpoint.
+    bundle: where that is. Proprioception is standardised by the statistics in the checkpoint. Raises ValueError if
+    the head was made for another number of views than the robot's.
     """
 
     def __init__(self, head: PolicyHead, robot: RobotSpec, bundle: Path) -> None:
         self.head, self._views, self._bundle = head.eval(), robot.views, bundle
         config = head.config
+        check_views(config.views, robot)
         shape = (config.views, config.latent_grid, config.latent_grid, config.latent_channels)
         plan = PlanSpec("latents", shape, config.horizon, robot.period_ns)
-        self.spec = PolicySpec("inverse dynamics", config.horizon, plan, proprio=config.proprio_width)
+        self.spec = PolicySpec("inverse dynamics", config.horizon, plan, proprio=config.proprio_width, encodes=True)
 
     @classmethod
     def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution) -> InverseDynamics:
@@ -48,8 +50,8 @@ class InverseDynamics:
         """See contract.protocols.Policy. Raises ValueError for a plan or proprioception that does not fit, and for
         numbers that are not finite (naming which).
         """
-        if plan is None:
-            raise ValueError("this policy acts on a plan, and there is none")
+        if problem := self.spec.misfit(plan and plan.spec):
+            raise ValueError(problem)
         proprio = checked_proprio(observation, self.head.config.proprio_width)
         device = self.head.latent_pos.device
         latents = torch.from_numpy(np.ascontiguousarray(self._latents(observation, plan))).to(device)
@@ -57,10 +59,8 @@ class InverseDynamics:
         return checked_chunk(self.head(latents.reshape(1, -1, latents.shape[-1]), given))
 
     def _latents(self, observation: Observation, plan: MotionPlan) -> np.ndarray:
-        if plan.spec.kind == "tracks":
+        if self.spec.must_encode(plan.spec):
             return encode_tracks(self._vae, plan.tracks[0], observation.stacked(self._views))
-        if problem := self.spec.plan.misfit(plan.spec):
-            raise ValueError(f"this policy can't act on that plan: {problem}")
         return plan.embedding
 
     @cached_property
@@ -69,11 +69,15 @@ class InverseDynamics:
 
 
 class ClonedBehaviour:
-    """A Policy (contract.protocols) without a plan: behaviour cloning from images, sentence and proprioception."""
+    """A Policy (contract.protocols) without a plan: behaviour cloning from images, sentence and proprioception.
+
+    Raises ValueError if the model was made for another number of views than the robot's.
+    """
 
     def __init__(self, model: BehaviourCloning, robot: RobotSpec) -> None:
         self.model = model.eval()
         config = model.config
+        check_views(config.image.views, robot)
         self.spec = PolicySpec(
             "behaviour cloning", config.horizon, None, robot.views, config.image.image_size, config.proprio_width
         )
@@ -96,6 +100,12 @@ class ClonedBehaviour:
         text = embed_sentences([goal.text], self.model.config.image.text.encoder).to(device)
         proprio = torch.from_numpy(checked_proprio(observation, self.spec.proprio))[None].to(device)
         return checked_chunk(self.model(images, text, proprio))
+
+
+def check_views(count: int, robot: RobotSpec) -> None:
+    """Raise ValueError where a model was made for another number of views than the robot's."""
+    if count != len(robot.views):
+        raise ValueError(f"this policy was made for {count} views, the robot has {', '.join(robot.views)}")
 
 
 def checked_proprio(observation: Observation, width: int) -> np.ndarray:

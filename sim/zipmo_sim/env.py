@@ -127,7 +127,8 @@ class ManipulationEnv(gymnasium.Env):
         """Start an episode. Raises ValueError for an init_state that the task lacks."""
         super().reset(seed=seed)
         chosen = (options or {}).get("init_state")
-        index = int(self.np_random.integers(INIT_STATES)) if chosen is None else int(chosen)
+        few = min(INIT_STATES, self.task.init_states)
+        index = int(self.np_random.integers(few)) if chosen is None else int(chosen)
         if not 0 <= index < self.task.init_states:
             raise ValueError(f"init_state must be in 0..{self.task.init_states - 1}, got {index}")
         self._init_state = index

@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def stub_graph(monkeypatch):
     """The graph `sim` with the stand-ins' executables."""
-    paths = [str(HERE), *map(str, (HERE.parents[1] / folder for folder in ("", "policy", "sim")))]
+    paths = [str(HERE), str(HERE.parent), *map(str, (HERE.parents[1] / folder for folder in ("", "policy", "sim")))]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     graph = GRAPHS["sim"]

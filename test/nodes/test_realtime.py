@@ -1,5 +1,6 @@
 """Realtime: how soon the arm stands still when a part of the loop falls silent, and that it is said why."""
 
+import dataclasses
 import re
 import time
 
@@ -191,8 +192,8 @@ class PolicyAlone:
             )
         )
 
-    def send_plan(self, z, stamp_ns, hand=None):
-        plan = MotionPlan(stamp_ns, Sentence("push"), graph_stubs.SPEC, np.zeros((1, *graph_stubs.LATENT), np.float32))
+    def send_plan(self, z, stamp_ns, hand=None, spec=graph_stubs.SPEC):
+        plan = MotionPlan(stamp_ns, Sentence("push"), spec, np.zeros((1, *graph_stubs.LATENT), np.float32))
         message = convert.embedding_message(plan, "agentview")
         message.data = z.tobytes()
         (hand or self.hand).info.publish(convert.plan_info(plan, "hand"))
@@ -258,3 +259,15 @@ def test_silence_counts_by_a_steady_clock_too(graph):
     alone.policy._plans_watchdog.timeout = 0.4
     graph.until(lambda: alone.answer(1) == 0)
     assert "nothing heard on motion_embedding for 0.4" in alone.policy.report.last_error
+
+
+def test_plans_for_another_horizon_are_refused(graph):
+    alone = PolicyAlone(graph)
+    alone.answer(0)
+    alone.send_plan(Z, 0, spec=dataclasses.replace(graph_stubs.SPEC, horizon=8))
+    graph.until(lambda: "plans span 8 steps of 50 ms, not 16 steps of 50 ms" in (alone.policy.report.last_error or ""))
+    assert alone.answer(1) == 0
+    # Two topics: an embedding may overtake the info that changed with it, and is then refused by the old one.
+    graph.until(lambda: alone.send_plan(Z, 0) or alone.policy._horizon.stamp_ns == 0)
+    assert alone.answer(1) == 0.5
+    assert "plan" not in alone.policy.report._problems

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from zipmo_ros.apps.configuration import Count, EulerSteps, Names, Seed, load, plain
+from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.agents import AGENTS
-from zipmo_ros.evaluation.episodes import STATES
 from zipmo_ros.evaluation.evaluate import TELL, choose_episodes, evaluate, identity, resolve
 from zipmo_ros.evaluation.journal import Journal, run_identity
 from zipmo_ros.evaluation.origin import request as asked
@@ -53,7 +53,7 @@ class Request(LoopRequest):
     """Keys of config/hydra/eval.yaml."""
 
     tasks: Names
-    states: Literal[tuple(STATES)]
+    states: Literal[tuple(BY_NAME)]
     via: Literal[tuple(RUNNERS)]
     instruction: Literal[tuple(TELL)]
     oracle: Literal[tuple(AGENTS)]
@@ -84,12 +84,14 @@ def main(argv: list[str]) -> int:
             if not report["crashes"]:
                 journal.remove()
     except (ValueError, BlockingIOError, WorkerError) as error:
-        print(f"zipmo eval: {error}\nwhat was done is kept: the same command goes on", file=sys.stderr)
+        kept = "\nwhat was done is kept: the same command goes on" if isinstance(error, WorkerError) else ""
+        print(f"zipmo eval: {error}{kept}", file=sys.stderr)
         return 2
     picture = request.out.with_suffix(".png")
     plot_failures(report, picture)
     print(table(report))
-    notes = [f"oracle: {settings.oracle}", f"ensembling: {settings.ensemble}", f"protocol {report['protocol']}",
+    named = [f"{part}: {name}" for part in ("planner", "policy") if (name := getattr(settings, part))]
+    notes = [*named, f"oracle: {settings.oracle}", f"ensembling: {settings.ensemble}", f"protocol {report['protocol']}",
              visuals(report["suite"], report["hashes"]["assets"])]  # fmt: skip
     print("; ".join(note for note in notes if note))
     print(f"written to {request.out} and {picture}")

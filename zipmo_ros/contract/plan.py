@@ -24,9 +24,9 @@ Kind = Literal["latents", "tracks"]
 
 @dataclass(frozen=True)
 class PlanSpec:
-    """What plans are made or taken. shape: (V, H, W, C) of the embedding, H None for any number of points.
+    """What plans are made or taken. shape: (V, H, W, C) of the embedding, H None for any number of points of tracks.
 
-    horizon: control steps that it spans, of period_ns each.
+    horizon: control steps that it spans, of period_ns each. Raises ValueError for what no plan can be.
     """
 
     kind: Kind
@@ -38,6 +38,14 @@ class PlanSpec:
         object.__setattr__(self, "shape", tuple(self.shape))
         if self.kind not in ("latents", "tracks") or len(self.shape) != 4 or self.horizon < 1 or self.period_ns < 1:
             raise ValueError(f"no plan is like this: {self}")
+        points = 1 if self.kind == "tracks" and self.shape[1] is None else self.shape[1]
+        sizes = (self.shape[0], points, *self.shape[2:])
+        if any(size is None or size < 1 for size in sizes):
+            raise ValueError(f"no plan is like this: {self}")
+        if self.kind == "tracks" and self.shape[2:] != (1, 2 * self.horizon):
+            raise ValueError(
+                f"a track of {self.horizon} steps is (1, {2 * self.horizon}) numbers, not {self.shape[2:]}"
+            )
 
     def misfit(self, other: PlanSpec) -> str | None:
         """Why plans of `other` can't be taken where plans of this kind are wanted; None if they can."""
@@ -63,8 +71,8 @@ def track_spec(views: int, horizon: int, period_ns: int) -> PlanSpec:
 class MotionPlan:
     """stamp_ns: of the observation that it was made from. goal: what it was made for.
 
-    embeddings: float32 [K, V, H, W, C], K futures of one batch. Raises ValueError for another shape than the spec's,
-    and for numbers that are not finite.
+    embeddings: float32 [K, V, H, W, C], K futures of one batch. Raises ValueError for another shape than the spec's
+    or another type (over the wire it would not be the same plan), and for numbers that are not finite.
     """
 
     stamp_ns: int
@@ -78,6 +86,8 @@ class MotionPlan:
         sizes = zip(shape[1:], wanted, strict=False)
         if len(shape) != 5 or not shape[0] or any(w is not None and n != w for n, w in sizes):
             raise ValueError(f"a plan's embeddings are [K, {', '.join(map(str, wanted))}], got {list(shape)}")
+        if self.embeddings.dtype != np.float32:
+            raise ValueError(f"a plan's embeddings are float32, got {self.embeddings.dtype}")
         bad = int(np.count_nonzero(~np.isfinite(self.embeddings)))
         if bad:
             raise ValueError(f"the plan holds {bad} numbers that are not finite")

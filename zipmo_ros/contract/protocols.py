@@ -16,7 +16,7 @@ import numpy as np
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.plan import MotionPlan, PlanSpec
+from zipmo_ros.contract.plan import MotionPlan, PlanSpec, track_spec
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class PolicySpec:
     """name: for people. chunk: control steps of actions at a time. plan: what it takes; None: it needs no plan.
 
     views: whose images it looks at at every plan, image_size pixels a side; empty: none. proprio: how many numbers of
-    proprioception it reads.
+    proprioception it reads. encodes: whether it takes plans of tracks alone besides its latents, for which it looks at
+    the images of all of the robot's views.
     """
 
     name: str
@@ -62,6 +63,23 @@ class PolicySpec:
     views: tuple[str, ...] = ()
     image_size: int = IMAGE_SIZE
     proprio: int = 0
+    encodes: bool = False
+
+    def misfit(self, plan: PlanSpec | None) -> str | None:
+        """Why it can't act on plans like this one; None if it can. A policy that needs no plan leaves any unread."""
+        wanted = self.plan
+        if wanted is None:
+            return None
+        if plan is None:
+            return "this policy acts on a plan, and there is none"
+        if self.must_encode(plan):
+            wanted = track_spec(wanted.shape[0], wanted.horizon, wanted.period_ns)
+        problem = wanted.misfit(plan)
+        return problem and f"plans that this policy can't act on: {problem}"
+
+    def must_encode(self, plan: PlanSpec | None) -> bool:
+        """Whether plans like this one are tracks that it makes latents first."""
+        return self.encodes and plan is not None and plan.kind == "tracks"
 
 
 class Planner(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.plan import HORIZON
-from zipmo_ros.evaluation.episodes import STATES
+from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.motion_report import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows, report_views
 from zipmo_ros.evaluation.plotting import plot_bench, plot_endings, plot_motion, plot_steps
 from zipmo_ros.evaluation.results import (
@@ -100,7 +100,7 @@ def _repeated(swap: Result, own: Result) -> int:
 
 
 def _states(result: Result) -> str:
-    numbers = STATES[result["states"]]
+    numbers = BY_NAME[result["states"]]
     span = f"initial states {numbers[0]}-{numbers[-1]}"
     if result["states"] == "evaluation":
         return f"{span}, which no demonstration used"

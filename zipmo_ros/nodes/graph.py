@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zipmo_ros.contract.share import share_path
-from zipmo_ros.models import shipped_for
+from zipmo_ros.models import NO_PLANNER, shipped_for
 from zipmo_sim.suites import DEFAULT, SUITES
 
 
@@ -88,7 +88,6 @@ PLANNER = NodeEntry("planner", "planner_node", "zipmo_ros.nodes.planner_node", "
 POLICY = NodeEntry("policy", "policy_node", "zipmo_ros.nodes.policy_node", "policy.yaml")
 SIM = NodeEntry("sim", "sim_node", "zipmo_ros.nodes.sim_node", "sim.yaml")
 _ALL = (PLANNER.name, POLICY.name, SIM.name)
-NO_PLANNER = "none"
 _SWITCH = ("true", "false")
 
 

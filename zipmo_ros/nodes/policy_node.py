@@ -16,7 +16,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.plan import MotionPlan, track_spec
+from zipmo_ros.contract.plan import MotionPlan
 from zipmo_ros.contract.protocols import Policy
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, nearest_step
@@ -182,8 +182,7 @@ class PolicyNode(ManagedNode):
             self._on_plan(embedding)
 
     def _on_plan(self, message: Image) -> None:
-        wanted = self.policy.spec.plan
-        if wanted is None:
+        if self.policy.spec.plan is None:
             return
         if self._info is None:
             self._unread = message
@@ -193,13 +192,11 @@ class PolicyNode(ManagedNode):
         except ValueError as error:
             self.report.event(f"{topics.MOTION_EMBEDDING}: {error}; message dropped")
             return
-        if plan.spec.kind == "tracks":
-            wanted = track_spec(wanted.shape[0], wanted.horizon, wanted.period_ns)
-            if self._cameras is None:
-                self._look()
-        problem = wanted.misfit(plan.spec)
-        self.report.problem("plan", problem and f"plans that this policy can't act on: {problem}")
+        problem = self.policy.spec.misfit(plan.spec)
+        self.report.problem("plan", problem)
         if problem is None:
+            if self.policy.spec.must_encode(plan.spec) and self._cameras is None:
+                self._look()
             self._want(plan.stamp_ns, plan, topics.MOTION_EMBEDDING)
             self._make_chunk()
 
@@ -232,7 +229,7 @@ class PolicyNode(ManagedNode):
         ):
             return
         stamp_ns, plan = self._wanted
-        looks = bool(self.policy.spec.views) or (plan is not None and plan.spec.kind == "tracks")
+        looks = bool(self.policy.spec.views) or self.policy.spec.must_encode(None if plan is None else plan.spec)
         if looks and stamp_ns not in self._images:
             return
         self._wanted = None

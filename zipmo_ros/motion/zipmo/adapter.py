@@ -49,12 +49,8 @@ class ZipmoPlanner:
         self.vae, self.network = vae.eval(), network.eval()
         self.steps = execution.steps or config.steps
         self._dtype = getattr(torch, execution.dtype)
-        plan = PlanSpec(
-            "latents",
-            (config.views, config.latent_grid, config.latent_grid, config.latent_channels),
-            HORIZON,
-            period_ns,
-        )
+        shape = (config.views, config.latent_grid, config.latent_grid, config.latent_channels)
+        plan = PlanSpec("latents", shape, HORIZON, period_ns)
         self.spec = PlannerSpec("zipmo", plan, tuple(views), config.image.image_size)
 
     @classmethod
@@ -89,15 +85,22 @@ class ZipmoPlanner:
     def show(self, plan: MotionPlan, observation: Observation, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See contract.protocols.Visible; the places are where the image encoder points, if it does."""
         images = observation.stacked(self.spec.views)
-        tracks = self.decode(plan.embedding, images, queries)
-        if isinstance(plan.goal, Pokes):
-            return tracks, np.empty((len(images), 0, 2), np.float32)
-        text = self._wanted(plan.goal)["text"]
-        _, pointing = self.network.image_encoder.look(self._tensor(images)[None], text)
+        return self.decode(plan.embedding, images, queries), self.places(observation, plan.goal)
+
+    @torch.no_grad()
+    def places(self, observation: Observation, goal: Goal) -> np.ndarray:
+        """Where in each view the image encoder points for a sentence [V, K, 2]: what it takes, and where that is to go.
+
+        NaN where it is not sure; K is 0 for pokes and for encoders that point at nothing.
+        """
+        images = observation.stacked(self.spec.views)
+        pointing = None
+        if not isinstance(goal, Pokes):
+            pointing = self.network.image_encoder.look(self._tensor(images)[None], self._wanted(goal)["text"])[1]
         if pointing is None:
-            return tracks, np.empty((len(images), 0, 2), np.float32)
+            return np.empty((len(images), 0, 2), np.float32)
         sure = pointing.confidence() >= SURE
-        return tracks, torch.where(sure[..., None], pointing.best(), torch.nan)[0].cpu().numpy()
+        return torch.where(sure[..., None], pointing.best(), torch.nan)[0].cpu().numpy()
 
     @torch.no_grad()
     def decode(self, latents: np.ndarray, images: np.ndarray, queries: np.ndarray) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Stand-ins for the models and the simulator: fast, deterministic, and sensitive to everything they are given."""
 
+import dataclasses
 import hashlib
 from types import SimpleNamespace
 
 import numpy as np
 
+from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.plan import MotionPlan, PlanSpec, track_spec
 from zipmo_ros.contract.protocols import PlannerSpec, PolicySpec
 from zipmo_ros.contract.robot import load_robot
@@ -31,6 +33,8 @@ class StubPlanner:
         self.observed.append(observation.step)
 
     def plan(self, observation, goal, seed, samples=1):
+        if not isinstance(goal, Sentence):
+            raise ValueError(f"the stub follows a sentence, got {goal}")
         sentence = int.from_bytes(hashlib.sha256(goal.text.encode()).digest()[:4], "little") / 2**32
         images = observation.stacked(self.spec.views)
         seen = images.reshape(2, -1, 4).mean(axis=1)[:, None, None, :] / 255
@@ -43,24 +47,34 @@ class StubPlanner:
 
 
 class StraightPlanner(StubPlanner):
-    """Plans of tracks alone."""
+    """Plans of tracks alone, the same for every goal and seed."""
 
     spec = PlannerSpec("straight", track_spec(2, 16, ROBOT.period_ns), ROBOT.views)
     show = None
 
     def plan(self, observation, goal, seed, samples=1):
+        observation.stacked(self.spec.views)
         shift = np.linspace(0, 0.1, 16)[:, None] * [1.0, observation.step / 100]
         tracks = np.zeros((samples, 2, 5, 16, 2)) + shift
         return MotionPlan.of_tracks(observation.stamp_ns, goal, tracks, ROBOT.period_ns)
 
 
 class StubPolicy:
-    spec = PolicySpec("stub", 16, SPEC, proprio=9)
+    """Sensitive to the plan and the proprioception, and to the images where the plan is tracks alone."""
+
+    spec = PolicySpec("stub", 16, SPEC, proprio=9, encodes=True)
 
     def reset(self):
         pass
 
+    def check(self, observation, plan):
+        if problem := self.spec.misfit(plan and plan.spec):
+            raise ValueError(problem)
+        if len(observation.proprio) != self.spec.proprio:
+            raise ValueError(f"{len(observation.proprio)} numbers of proprioception, not {self.spec.proprio}")
+
     def act(self, observation, goal, plan):
+        self.check(observation, plan)
         z = plan.tracks[0] if plan.spec.kind == "tracks" else plan.embedding
         seen = observation.stacked(ROBOT.views).mean() / 255 if plan.spec.kind == "tracks" else 0.0
         phase = np.arange(16)[:, None] * 0.2 + np.arange(7)[None, :]
@@ -73,6 +87,9 @@ class LookingPolicy(StubPolicy):
     spec = PolicySpec("looking", 16, None, views=ROBOT.views, proprio=9)
 
     def act(self, observation, goal, plan):
+        self.check(observation, plan)
+        if not isinstance(goal, Sentence):
+            raise ValueError(f"the stub follows a sentence, got {goal}")
         seen = observation.stacked(ROBOT.views).mean() / 255 + len(goal.text) / 100 + observation.step / 50
         phase = np.arange(16)[:, None] * 0.2 + np.arange(7)[None, :]
         return np.tanh(np.sin(phase + seen) + observation.proprio[:7])
@@ -81,7 +98,10 @@ class LookingPolicy(StubPolicy):
 class PushingPolicy(StubPolicy):
     """Always moves forward, so that standing still shows."""
 
+    spec = PolicySpec("pushing", 16, SPEC, proprio=9)
+
     def act(self, observation, goal, plan):
+        self.check(observation, plan)
         chunk = np.zeros((16, 7))
         chunk[:, 0], chunk[:, 6] = 0.5, 1.0
         return chunk
@@ -116,6 +136,8 @@ class StubEnv:
 
     def reset(self, *, seed=None, options=None):
         self._index = options["init_state"]
+        if not 0 <= self._index < self.task.init_states:
+            raise ValueError(f"no initial state {self._index}, there are {self.task.init_states}")
         self._position = np.full(9, 0.01 * self._index + 0.001 * seed)
         self._step = 0
         self.actions = []
@@ -160,11 +182,12 @@ def task(suite, name):
 
 
 def tasks(suite):
-    return TASKS
+    return list(TASKS)
 
 
-def make_env(suite, task_name, **options):
-    return StubEnv(task(suite, task_name), **options)
+def make_env(suite, task_name, max_steps=None, **options):
+    chosen = task(suite, task_name)
+    return StubEnv(dataclasses.replace(chosen, max_steps=max_steps or chosen.max_steps), **options)
 
 
 SUITES = SimpleNamespace(task=task, tasks=tasks, make_env=make_env)
