@@ -95,7 +95,7 @@ class Tracker:
         else:
             seen = _seen_in_depths(tracks, depth, steps, inside, depths)
         seen[:, 0] = inside[:, 0]  # a ray from this very pixel found the point
-        travel = np.abs(tracks - tracks[:, :1]).max((1, 2)) * (IMAGE_SIZE / 2)
+        travel = np.abs(tracks - tracks[:, :1]).max((1, 2)) * (IMAGE_SIZE / 2)  # its pixels span 2 units
         tracks = np.clip(tracks, -LIMIT, LIMIT).astype(np.float32)
         return Window(tracks, inside & seen, travel > _MOVING_PIXELS)
 

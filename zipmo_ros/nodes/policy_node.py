@@ -182,7 +182,8 @@ class PolicyNode(ManagedNode):
             self._on_plan(embedding)
 
     def _on_plan(self, message: Image) -> None:
-        if self.policy.spec.plan is None:
+        spec = self.policy.spec
+        if spec.plan is None:
             return
         if self._info is None:
             self._unread = message
@@ -192,10 +193,10 @@ class PolicyNode(ManagedNode):
         except ValueError as error:
             self.report.event(f"{topics.MOTION_EMBEDDING}: {error}; message dropped")
             return
-        problem = self.policy.spec.misfit(plan.spec)
+        problem = spec.misfit(plan.spec)
         self.report.problem("plan", problem)
         if problem is None:
-            if self.policy.spec.must_encode(plan.spec) and self._cameras is None:
+            if spec.must_encode(plan.spec) and self._cameras is None:
                 self._look()
             self._want(plan.stamp_ns, plan, topics.MOTION_EMBEDDING)
             self._make_chunk()
@@ -229,7 +230,8 @@ class PolicyNode(ManagedNode):
         ):
             return
         stamp_ns, plan = self._wanted
-        looks = bool(self.policy.spec.views) or self.policy.spec.must_encode(None if plan is None else plan.spec)
+        spec = self.policy.spec
+        looks = bool(spec.views) or spec.must_encode(None if plan is None else plan.spec)
         if looks and stamp_ns not in self._images:
             return
         self._wanted = None
