@@ -55,6 +55,7 @@ STATES = {edge for states in splits.BY_NAME.values() for edge in (states.start, 
 NUMBERS = {
     # Whatever it is called; widths of networks are other things.
     "image size": Rule((IMAGE_SIZE,), r"^(?!.*(width|channels)$)", "zipmo_ros.contract.camera"),
+    "pixels of a coordinate": Rule((IMAGE_SIZE / 2,), r"norm\(|abs\(|track|distance|place|travel"),
     "horizon": Rule((HORIZON,), r"horizon|samples|chunk|steps|\brange\b", "zipmo_ros.contract.plan"),
     "rate": Rule((ROBOT.rate_hz, ROBOT.period_s, 1e3 * ROBOT.period_s), r"rate|hz|fps|freq|period|control|tick"),
     "period": Rule((ROBOT.period_ns,), ""),  # nothing else is such a number
@@ -217,6 +218,7 @@ def test_strings_are_found(fact):
         ("image size", "resize(image, (128, 128))"),
         ("image size", "def draw(size=128): ..."),
         ("image size", "zeros((1, views, 128, 128, 3))"),
+        ("pixels of a coordinate", "error = (places - there).norm(dim=-1) * 64"),
         ("horizon", "Config(horizon=16)"),
         ("horizon", "for step in range(16): ..."),
         ("rate", "control_freq = 20"),

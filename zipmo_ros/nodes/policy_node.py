@@ -231,7 +231,7 @@ class PolicyNode(ManagedNode):
             return
         stamp_ns, plan = self._wanted
         spec = self.policy.spec
-        looks = bool(spec.views) or spec.must_encode(plan and plan.spec)
+        looks = bool(spec.views) or spec.must_encode(None if plan is None else plan.spec)
         if looks and stamp_ns not in self._images:
             return
         self._wanted = None

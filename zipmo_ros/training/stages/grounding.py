@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.motion.config import image_nano
 from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.pointer import Pointing, pointing_loss
@@ -96,7 +97,7 @@ class GroundingStage(Stage):
 def pixels_off(pointing: Pointing, places: Tensor) -> Tensor:
     """Distances [B, V, K] in px at 128 px; NaN for what is not in the frame."""
     inside = (places.abs() <= 1).all(-1)
-    return torch.where(inside, (pointing.best() - places).norm(dim=-1) * 64, torch.nan)
+    return torch.where(inside, (pointing.best() - places).norm(dim=-1) * (IMAGE_SIZE / 2), torch.nan)
 
 
 def pointing_errors(distances: Tensor, views: Sequence[str]) -> dict[str, float]:
