@@ -6,7 +6,7 @@ import pytest
 from synthetic_demonstrations import demonstrations, write  # noqa: F401  (fixtures)
 
 from zipmo_sim.rendering import select_backend
-from zipmo_sim.suites.libero.assets import assets_available
+from zipmo_sim.suites.libero.assets import AssetsNotFoundError, LiberoNotInstalledError, find_assets, task_folder
 
 # MuJoCo reads its backend once, at its first import: choose it before any test module is collected.
 with contextlib.suppress(RuntimeError):  # no off-screen OpenGL here: the tests that render say so themselves
@@ -14,7 +14,12 @@ with contextlib.suppress(RuntimeError):  # no off-screen OpenGL here: the tests 
 
 
 def pytest_collection_modifyitems(items):
-    missing = assets_available()
+    missing = None
+    try:
+        task_folder("init_files")
+        find_assets()
+    except (AssetsNotFoundError, LiberoNotInstalledError) as error:
+        missing = str(error)
     for item in items:
         if missing and item.get_closest_marker("libero"):
             item.add_marker(pytest.mark.skip(reason=missing))

@@ -1,5 +1,6 @@
 """Stand-ins for the models and the simulator: fast, deterministic, and sensitive to everything they are given."""
 
+import dataclasses
 import hashlib
 from types import SimpleNamespace
 
@@ -87,6 +88,8 @@ class LookingPolicy(StubPolicy):
 
     def act(self, observation, goal, plan):
         self.check(observation, plan)
+        if not isinstance(goal, Sentence):
+            raise ValueError(f"the stub follows a sentence, got {goal}")
         seen = observation.stacked(ROBOT.views).mean() / 255 + len(goal.text) / 100 + observation.step / 50
         phase = np.arange(16)[:, None] * 0.2 + np.arange(7)[None, :]
         return np.tanh(np.sin(phase + seen) + observation.proprio[:7])
@@ -182,8 +185,9 @@ def tasks(suite):
     return list(TASKS)
 
 
-def make_env(suite, task_name, **options):
-    return StubEnv(task(suite, task_name), **options)
+def make_env(suite, task_name, max_steps=None, **options):
+    chosen = task(suite, task_name)
+    return StubEnv(dataclasses.replace(chosen, max_steps=max_steps or chosen.max_steps), **options)
 
 
 SUITES = SimpleNamespace(task=task, tasks=tasks, make_env=make_env)

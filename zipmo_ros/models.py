@@ -20,10 +20,7 @@ Make = Callable[[Path, RobotSpec, Execution], Any]  # bundle, robot, execution -
 
 # Of a checkpoint's kind: what makes a planner or a policy of it.
 PLANNERS = {"planner": "zipmo_ros.motion.zipmo.adapter:ZipmoPlanner.load"}
-POLICIES = {
-    "policy": "zipmo_policy.policy:InverseDynamics.load",
-    "bc": "zipmo_policy.policy:ClonedBehaviour.load",
-}
+POLICIES = {"policy": "zipmo_policy.policy:InverseDynamics.load", "bc": "zipmo_policy.policy:ClonedBehaviour.load"}
 NO_PLANNER = "none"  # as a planner's name: the policy needs none
 PLANNER_GROUP, POLICY_GROUP = "zipmo_ros.planners", "zipmo_ros.policies"  # entry points of other packages
 

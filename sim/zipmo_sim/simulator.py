@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.robot import RobotSpec, load_robot
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.stamps import episode_number, observation_stamp
 
 
@@ -69,8 +69,8 @@ class Simulator:
     would spoil the first one's images.
     """
 
-    def __init__(self, suites: Suites, env_options: dict[str, Any], robot: RobotSpec | None = None):
-        self.robot = robot or load_robot()
+    def __init__(self, suites: Suites, env_options: dict[str, Any]):
+        self.robot = load_robot()
         self.env: Any = None
         self._suites, self._options = suites, env_options
         self._made: tuple[str, str] | None = None

@@ -45,16 +45,15 @@ class Tracker:
     """Follows points through one episode's states, on a private MjData, so that the environment isn't disturbed.
 
     model: mujoco.MjModel with the episode's fixture poses in it. states: float64 [S, 1 + nq + nv], flattened as
-    robosuite does (time, qpos, qvel). cameras: {view: camera name}. size: pixels along an image edge.
+    robosuite does (time, qpos, qvel). cameras: {view: camera name}.
     Raises: ValueError for states of another length than the model's, or a camera that it lacks.
     """
 
-    def __init__(self, model: mujoco.MjModel, states: np.ndarray, cameras: dict[str, str], size: int = 128):
+    def __init__(self, model: mujoco.MjModel, states: np.ndarray, cameras: dict[str, str]):
         states = np.asarray(states, np.float64)
         length = 1 + model.nq + model.nv
         if states.ndim != 2 or states.shape[1] != length:
             raise ValueError(f"states must be [steps, {length}] for this model, got {states.shape}")
-        self.size = size
         self._model, self._data = model, mujoco.MjData(model)
         self._qpos = states[:, 1 : 1 + model.nq]
         self._cameras = {view: _camera(model, name) for view, name in cameras.items()}
@@ -74,15 +73,9 @@ class Tracker:
         return len(self._qpos)
 
     def window(
-        self,
-        view: str,
-        step: int,
-        rng: np.random.Generator,
-        points: int = POINTS,
-        samples: int = SAMPLES,
-        depths: dict[int, np.ndarray] | None = None,
+        self, view: str, step: int, rng: np.random.Generator, depths: dict[int, np.ndarray] | None = None
     ) -> Window:
-        """Draw points in the frame at `step` and follow them for `samples` steps; the last state repeats at the end.
+        """Draw POINTS in the frame at `step` and follow them for SAMPLES steps; the last state repeats at the end.
 
         Half of the points lie uniformly in the image, half on bodies that move while the window lasts, as far as any
         are in sight (the rest is uniform too).
@@ -90,8 +83,8 @@ class Tracker:
         depths: {step: float32 [size, size] metres along the optical axis} for steps that were rendered. Visibility then
         comes from these images, a step between two rendered ones taking the one before; without, from exact rays.
         """
-        steps = np.minimum(step + np.arange(samples), len(self) - 1)
-        _, bodies, local = self._draw(view, steps, points, rng)
+        steps = np.minimum(step + np.arange(SAMPLES), len(self) - 1)
+        _, bodies, local = self._draw(view, steps, rng)
         world = self._world(bodies, local, steps)
         tracks, depth = self._project(view, world, steps)
         inside = (np.abs(tracks) <= 1.0).all(-1) & (depth > _NEAR)
@@ -104,9 +97,9 @@ class Tracker:
         tracks = np.clip(tracks, -LIMIT, LIMIT).astype(np.float32)
         return Window(tracks, inside & seen, travel > _MOVING_PIXELS)
 
-    def follow(self, view: str, step: int, queries: np.ndarray, samples: int = SAMPLES) -> np.ndarray:
-        """Tracks float64 [P, samples, 2] of given query points [P, 2] in the frame at `step`, not clipped."""
-        steps = np.minimum(step + np.arange(samples), len(self) - 1)
+    def follow(self, view: str, step: int, queries: np.ndarray) -> np.ndarray:
+        """Tracks float64 [P, SAMPLES, 2] of given query points [P, 2] in the frame at `step`, not clipped."""
+        steps = np.minimum(step + np.arange(SAMPLES), len(self) - 1)
         bodies, local = self.lift(view, step, np.asarray(queries, np.float64))
         return self._project(view, self._world(bodies, local, steps), steps)[0]
 
@@ -130,10 +123,10 @@ class Tracker:
     # -- drawing ------------------------------------------------------------------------------------------------------
 
     def _draw(
-        self, view: str, steps: np.ndarray, points: int, rng: np.random.Generator
+        self, view: str, steps: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Query points [P, 2] with the bodies [P] that they lie on and their places in the bodies' frames [P, 3]."""
-        wanted, step = points // 2, int(steps[0])
+        wanted, step = POINTS // 2, int(steps[0])
         moving = self._moving_bodies(view, steps)
         proposals = self._propose(view, step, moving, wanted * _PROPOSALS, rng)
         drawn = []
@@ -144,7 +137,7 @@ class Tracker:
             hits = np.flatnonzero(moving[bodies])[:wanted]
             drawn.append((tried[hits], bodies[hits], local[hits]))
             wanted -= len(hits)
-        uniform = rng.uniform(-1.0, 1.0, (points - sum(len(queries) for queries, _, _ in drawn), 2))
+        uniform = rng.uniform(-1.0, 1.0, (POINTS - sum(len(queries) for queries, _, _ in drawn), 2))
         drawn.append((uniform, *self.lift(view, step, uniform)))
         return tuple(np.concatenate(parts) for parts in zip(*drawn, strict=True))
 
@@ -229,11 +222,7 @@ class Tracker:
 
 
 def _seen_in_depths(
-    tracks: np.ndarray,
-    depth: np.ndarray,
-    steps: np.ndarray,
-    inside: np.ndarray,
-    depths: dict[int, np.ndarray],
+    tracks: np.ndarray, depth: np.ndarray, steps: np.ndarray, inside: np.ndarray, depths: dict[int, np.ndarray]
 ) -> np.ndarray:
     """bool [P, T] from depth images: not behind the farthest of the 3 x 3 pixels around, which forgives silhouettes."""
     rendered = np.array(sorted(depths))

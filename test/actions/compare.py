@@ -19,8 +19,9 @@ from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan
 from zipmo_ros.contract.protocols import Policy
+from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.agents import build_agent
-from zipmo_ros.evaluation.episodes import STATES, Episode, draw_episodes
+from zipmo_ros.evaluation.episodes import Episode, draw_episodes
 from zipmo_ros.evaluation.rollout import run_episodes
 from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
@@ -91,7 +92,7 @@ def main(name: str, first: str, second: str) -> int:
     for suite, numbers in EPISODES[name]:
         cases = [draw_episodes([tasks(suite)[number] for number in numbers], 1, SEED)]
         if suite == "mini":
-            cases.append(draw_episodes(tasks(suite), 2, SEED, states=STATES["development"]))
+            cases.append(draw_episodes(tasks(suite), 2, SEED, states=BY_NAME["development"]))
         for episodes in cases:
             watch(suite, episodes, Path(first), Path(second))
             watch(suite, episodes, Path(second), Path(first))

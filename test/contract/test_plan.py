@@ -37,6 +37,23 @@ def test_plans_that_are_none(shape, value, reason):
         MotionPlan(7, GOAL, SPEC, np.full(shape, value, np.float32))
 
 
+def test_plans_of_another_type_would_not_survive_the_wire():
+    with pytest.raises(ValueError, match="embeddings are float32, got float64"):
+        MotionPlan(7, GOAL, SPEC, np.zeros((1, 2, 4, 4, 16)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "horizon", "reason"),
+    [("wish", (2, 4, 4, 16), 16, "no plan is like this"), ("latents", (2, 4, 16), 16, "no plan is like this"),
+     ("latents", (2, 4, 4, 16), 0, "no plan is like this"), ("latents", (0, 4, 4, 16), 16, "no plan is like this"),
+     ("latents", (2, None, 4, 16), 16, "no plan is like this"), ("tracks", (2, None, None, 32), 16, "no plan is like"),
+     ("tracks", (2, None, 1, 32), 8, r"a track of 8 steps is \(1, 16\) numbers, not \(1, 32\)")],
+)  # fmt: skip
+def test_specs_that_no_plan_can_have(kind, shape, horizon, reason):
+    with pytest.raises(ValueError, match=reason):
+        PlanSpec(kind, shape, horizon, 50_000_000)
+
+
 def test_misfits_are_named():
     assert SPEC.misfit(SPEC) is None
     assert PlanSpec(**json.loads(json.dumps(SPEC.to_plain()))) == SPEC

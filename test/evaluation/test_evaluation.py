@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from zipmo_ros.contract.share import share_path
-from zipmo_ros.evaluation.episodes import STATES, draw_episodes, paraphrase, swap
+from zipmo_ros.contract.splits import BY_NAME
+from zipmo_ros.evaluation.episodes import draw_episodes, paraphrase, swap
 from zipmo_ros.evaluation.evaluate import check_oracle
 from zipmo_ros.evaluation.outcomes import Outcome, summarise, table, wilson_interval
 from zipmo_ros.evaluation.plotting import plot_failures
@@ -39,7 +40,7 @@ def test_same_seed_same_episodes_and_only_evaluation_states():
     assert len({episode.init_state for episode in first if episode.task == "a"}) == 20
 
 
-@pytest.mark.parametrize("states", [*STATES.values(), range(200)])
+@pytest.mark.parametrize("states", [*BY_NAME.values(), range(200)])
 def test_every_episode_of_a_suite_has_a_number_of_its_own(states):
     suite = [replace(make_tasks()[0], index=index, name=f"task {index}", init_states=1000) for index in range(130)]
     episodes = draw_episodes(suite, 15 * len(states), seed=0, states=states)
@@ -66,11 +67,11 @@ def test_episodes_beyond_the_numbers_are_refused():
 def test_states_for_choosing_are_apart_from_those_of_the_evaluation_and_must_exist():
     many = [replace(task, init_states=1000) for task in make_tasks()]
     for name in ("validation", "development"):
-        states = {episode.init_state for episode in draw_episodes(many, 50, seed=1, states=STATES[name])}
-        assert states == set(STATES[name])
-        assert not states & set(STATES["evaluation"])
+        states = {episode.init_state for episode in draw_episodes(many, 50, seed=1, states=BY_NAME[name])}
+        assert states == set(BY_NAME[name])
+        assert not states & set(BY_NAME["evaluation"])
     with pytest.raises(ValueError, match="toy has 50 initial states, so not 50-99"):
-        draw_episodes(make_tasks(), 1, seed=1, states=STATES["development"])
+        draw_episodes(make_tasks(), 1, seed=1, states=BY_NAME["development"])
 
 
 def test_swap_names_another_task_of_the_same_scene():

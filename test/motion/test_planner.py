@@ -1,7 +1,6 @@
 """The velocity field: what is computed ahead equals what is computed on the spot, and it can be learnt."""
 
 import dataclasses
-import math
 
 import pytest
 import torch
@@ -11,7 +10,6 @@ from zipmo_ros.motion.losses import flow_matching_loss
 from zipmo_ros.motion.zipmo.adapter import planned_velocity
 from zipmo_ros.motion.zipmo.config import planner_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
-from zipmo_ros.motion.zipmo.pokes import draw_dropped
 
 from .conftest import PLANNERS
 
@@ -78,13 +76,6 @@ def test_dropping_hides_the_condition(planner, inputs):
     v = planner.velocity(z[:1].expand(3, -1, -1), t, planner.condition(**inputs, **hidden))
     torch.testing.assert_close(v[0], v[2], rtol=0, atol=1e-5)
     assert (v[0] - v[1]).abs().max() > 1e-4
-
-
-def test_how_many_pokes_training_drops():
-    dropped = draw_dropped(20000, 4, torch.Generator().manual_seed(0))
-    assert dropped.min() == 0
-    assert dropped.max() == 4
-    assert (dropped == 0).double().mean().item() == pytest.approx(math.exp(-2.5), abs=0.01)
 
 
 def test_wrong_inputs_are_named(planner, inputs):

@@ -20,7 +20,6 @@ from zipmo_sim.suites.libero import assets as libero_assets
 from zipmo_sim.suites.libero.assets import (
     AssetsNotFoundError,
     asset_hash,
-    assets_available,
     find_assets,
     kind_of_assets,
 )
@@ -115,7 +114,6 @@ def test_wrong_assets_are_an_error_that_says_what_to_do(tmp_path, monkeypatch):
         find_assets()  # the default is not tried in place of a wrong setting
     with pytest.raises(AssetsNotFoundError, match="absent"):
         suites.make_env("libero_object", suites.tasks("libero_object")[0].name)
-    assert "absent" in assets_available()
 
 
 def test_the_wheels_bring_the_originals(monkeypatch):

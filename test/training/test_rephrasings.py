@@ -1,15 +1,32 @@
 """What training may say, against what `instruction=paraphrase` evaluates: apart, and how far."""
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 
-from zipmo_ros.training.rephrasing import Rephrasing, edit_distance, words_of
+from zipmo_ros.training.rephrasing import Rephrasing
 from zipmo_sim.suites import tasks
 
 CONFIG = Path(__file__).parents[2] / "config"
+
+
+def words_of(sentence: str) -> list[str]:
+    """The sentence's words, without case and punctuation; "left-hand" is two."""
+    return re.findall(r"[a-z0-9]+", sentence.lower())
+
+
+def edit_distance(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many words to insert, delete or replace to make one of the other (Levenshtein)."""
+    row = list(range(len(second) + 1))
+    for i, word in enumerate(first, 1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(second, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
+    return row[-1]
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from zipmo_ros.apps.configuration import Count, EulerSteps, Names, Seed, load, plain
+from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.agents import AGENTS
-from zipmo_ros.evaluation.episodes import STATES
 from zipmo_ros.evaluation.evaluate import TELL, choose_episodes, evaluate, identity, resolve
 from zipmo_ros.evaluation.journal import Journal, run_identity
 from zipmo_ros.evaluation.origin import request as asked
@@ -53,7 +53,7 @@ class Request(LoopRequest):
     """Keys of config/hydra/eval.yaml."""
 
     tasks: Names
-    states: Literal[tuple(STATES)]
+    states: Literal[tuple(BY_NAME)]
     via: Literal[tuple(RUNNERS)]
     instruction: Literal[tuple(TELL)]
     oracle: Literal[tuple(AGENTS)]

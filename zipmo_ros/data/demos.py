@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -46,17 +46,9 @@ class Demo:
 class DemoInfo:
     """What a file says of one demonstration, without its arrays."""
 
-    key: str
-    init_state: int
-    seed: int
-    noise: float
-    recovery: bool
+    identity: Identity
     num_samples: int
     sha256: str
-
-    @property
-    def identity(self) -> Identity:
-        return self.init_state, self.seed
 
 
 @dataclass(frozen=True)
@@ -64,21 +56,8 @@ class DemoFile:
     """Metadata of a task's file. failures: identities that were tried in vain."""
 
     path: Path
-    suite: str
-    task: str
-    language: str
-    render_every: int
-    asset_hash: str
-    render_hash: str
-    model_hash: str
     demos: tuple[DemoInfo, ...]
-    failures: tuple[Identity, ...] = field(default=())
-
-    @property
-    def data_hash(self) -> str:
-        """Hex SHA-256 of the contents: what every demonstration holds, whatever the order and the compression."""
-        text = "\n".join([self.suite, self.task, self.language, *sorted(demo.sha256 for demo in self.demos)])
-        return hashlib.sha256(text.encode()).hexdigest()
+    failures: tuple[Identity, ...]
 
 
 def demo_path(root: str | Path, suite: str, task: str) -> Path:
@@ -89,14 +68,6 @@ def part_path(root: str | Path, suite: str, task: str, identity: Identity) -> Pa
     return Path(root) / suite / PARTS / task / "{:03d}_{}.hdf5".format(*identity)
 
 
-def find_demo_files(root: str | Path, suite: str) -> list[DemoFile]:
-    """Metadata of every task's file of a suite. Raises DemoError if there is none."""
-    paths = sorted((Path(root) / suite).glob(f"*{schema.SUFFIX}"))
-    if not paths:
-        raise DemoError(f"no demonstrations in {Path(root) / suite}: run `zipmo collect suite={suite} out={root}`")
-    return [read_info(path) for path in paths]
-
-
 def read_info(path: str | Path) -> DemoFile:
     """Metadata of one task's file. Raises DemoError for a file of another kind or version."""
     path = Path(path)
@@ -104,13 +75,11 @@ def read_info(path: str | Path) -> DemoFile:
         with h5py.File(path, "r") as file:
             data = file[schema.DATA]
             schema.check_conventions(data.attrs)
-            demos = tuple(_info(key, data[key].attrs) for key in sorted(data, key=demo_number))
+            demos = tuple(_info(data[key].attrs) for key in sorted(data, key=demo_number))
             failures = tuple((int(state), int(seed)) for state, seed in json.loads(data.attrs["failures"]))
-            shared = {name: data.attrs[name] for name in schema.SHARED if name != "landmark_sentences"}
     except (OSError, KeyError, ValueError) as error:
         raise DemoError(f"{path} is no demonstration file of ours: {error}") from error
-    shared["render_every"] = int(shared["render_every"])
-    return DemoFile(path=path, demos=demos, failures=failures, **shared)
+    return DemoFile(path, demos, failures)
 
 
 def write_part(root: str | Path, shared: dict[str, object], demo: Demo) -> Path:
@@ -201,8 +170,7 @@ def _pack(data: h5py.Group, merged: list[Path], parts: list[Path], failed: set[I
                     "folder, or remove the old demonstrations"
                 )
             for key, demo in file[schema.DATA].items():
-                group = demo.attrs
-                sources.setdefault((int(group["init_state"]), int(group["seed"])), (path, key))
+                sources.setdefault(_info(demo.attrs).identity, (path, key))
     total = 0
     for number, identity in enumerate(sorted(sources)):
         path, key = sources[identity]
@@ -222,13 +190,6 @@ def _identity(part: Path) -> Identity:
     return int(state), int(seed)
 
 
-def _info(key: str, attrs) -> DemoInfo:
-    return DemoInfo(
-        key=key,
-        init_state=int(attrs["init_state"]),
-        seed=int(attrs["seed"]),
-        noise=float(attrs["noise"]),
-        recovery=bool(attrs["recovery"]),
-        num_samples=int(attrs["num_samples"]),
-        sha256=str(attrs["sha256"]),
-    )
+def _info(attrs) -> DemoInfo:
+    identity = int(attrs["init_state"]), int(attrs["seed"])
+    return DemoInfo(identity, int(attrs["num_samples"]), str(attrs["sha256"]))

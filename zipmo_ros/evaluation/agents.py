@@ -23,10 +23,6 @@ def build_agent(settings: Settings) -> MakeAgent:
     return AGENTS[settings.oracle](settings)
 
 
-def _planner(settings: Settings) -> Planner:
-    return load_planner(settings.planner, settings.checkpoint, load_robot(), Execution(steps=settings.nfe))
-
-
 def _policy(settings: Settings) -> Policy:
     return load_policy(settings.policy, settings.checkpoint, load_robot(), Execution())
 
@@ -39,7 +35,9 @@ def _receding(settings: Settings, planner: Planner | None, policy: Policy) -> Ag
 def _whole(settings: Settings) -> MakeAgent:
     """The policy, with the planner if it needs a plan."""
     policy = _policy(settings)
-    planner = _planner(settings) if policy.spec.plan else None
+    planner = None
+    if policy.spec.plan:
+        planner = load_planner(settings.planner, settings.checkpoint, load_robot(), Execution(steps=settings.nfe))
     return lambda env: _receding(settings, planner, policy)
 
 
@@ -74,4 +72,3 @@ def _plans(settings: Settings) -> MakeAgent:
 AGENTS: dict[str, Callable[[Settings], MakeAgent]] = {
     "none": _whole, "expert": _expert, "tracks": _tracks, "plans": _plans,
 }  # fmt: skip
-EXPERT_ORACLES = ("expert", "tracks", "plans")

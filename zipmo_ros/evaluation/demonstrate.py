@@ -53,10 +53,7 @@ class Attempt:
 
 
 def make_demo(
-    env: ManipulationEnv,
-    identity: Identity,
-    settings: CollectionSettings,
-    leader: "Leader | None" = None,
+    env: ManipulationEnv, identity: Identity, settings: CollectionSettings, leader: "Leader | None" = None
 ) -> tuple[Demo | None, Attempt]:
     """Attempt one demonstration (None if it fails) in an environment made with image_every=0.
 

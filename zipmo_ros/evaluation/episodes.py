@@ -7,11 +7,9 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from zipmo_ros.contract import splits
+from zipmo_ros.contract.splits import EVALUATION
 from zipmo_ros.contract.stamps import episode_number
 from zipmo_sim.suites import Task
-
-STATES = splits.BY_NAME
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def paraphrase(sentences: Mapping[str, Sequence[str]]) -> Tell:
 
 
 def draw_episodes(
-    tasks: list[Task], episodes: int, seed: int, tell: Tell = own, states: range = STATES["evaluation"]
+    tasks: list[Task], episodes: int, seed: int, tell: Tell = own, states: range = EVALUATION
 ) -> list[Episode]:
     """`episodes` of the initial `states` a task, drawn by `seed` without replacement (a new round when used up).
 

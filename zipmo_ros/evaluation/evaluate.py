@@ -9,8 +9,8 @@ import yaml
 from tqdm import tqdm
 
 from zipmo_ros.contract.share import share_path
-from zipmo_ros.evaluation.agents import EXPERT_ORACLES
-from zipmo_ros.evaluation.episodes import STATES, Episode, Tell, draw_episodes, own, paraphrase, swap
+from zipmo_ros.contract.splits import BY_NAME
+from zipmo_ros.evaluation.episodes import Episode, Tell, draw_episodes, own, paraphrase, swap
 from zipmo_ros.evaluation.journal import Journal
 from zipmo_ros.evaluation.origin import origin, shown
 from zipmo_ros.evaluation.outcomes import Outcome, summarise
@@ -68,9 +68,11 @@ TELL: dict[str, Callable[[str], Tell]] = {
 
 def check_oracle(oracle: str, via: str, instruction: str) -> None:
     """Raises ValueError for an oracle (of AGENTS) that can't be what is asked for."""
-    if oracle != "none" and via != "direct":
+    if oracle == "none":
+        return
+    if via != "direct":
         raise ValueError(f"oracle={oracle} needs via=direct: the graph runs planner and policy alone")
-    if oracle in EXPERT_ORACLES and instruction == "swap":
+    if instruction == "swap":
         raise ValueError(f"oracle={oracle} can't be told another task: the expert only knows the scene's own")
 
 
@@ -117,13 +119,13 @@ def _said(bundle: Path, part: str, field: str) -> int | None:
 def choose_episodes(
     settings: Settings, names: str | Iterable[str], episodes: int, states: str, instruction: str
 ) -> list[Episode]:
-    """`episodes` of each task. names: see choose_tasks; states: of STATES; instruction: of TELL.
+    """`episodes` of each task. names: see choose_tasks; states: of splits.BY_NAME; instruction: of TELL.
 
     Raises ValueError for what the suite, or the settings' oracle, can't do.
     """
     chosen = choose_tasks(settings.suite, names)
     check_oracle(settings.oracle, settings.via, instruction)
-    return draw_episodes(chosen, episodes, settings.seed, TELL[instruction](settings.suite), STATES[states])
+    return draw_episodes(chosen, episodes, settings.seed, TELL[instruction](settings.suite), BY_NAME[states])
 
 
 def evaluate(settings: Settings, drawn: list[Episode], workers: int, journal: Journal | None = None, **facts) -> dict:

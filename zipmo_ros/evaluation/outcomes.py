@@ -54,13 +54,17 @@ def _rate(outcomes: list[Outcome], key: str = "success") -> float | None:
     return sum(getattr(outcome, key) for outcome in finished) / len(finished) if finished else None
 
 
-def _failures(outcomes: list[Outcome]) -> dict[str, int]:
-    return dict(Counter(outcome.failure for outcome in outcomes if outcome.failure).most_common())
-
-
-def _action_error(outcomes: list[Outcome]) -> float | None:
+def _figures(outcomes: list[Outcome]) -> dict:
+    """What is reported of all episodes, and of each task's."""
+    successes = [outcome.success for outcome in outcomes if outcome.error is None]
     errors = [outcome.action_error for outcome in outcomes if outcome.action_error is not None]
-    return sum(errors) / len(errors) if errors else None
+    return {
+        "success_rate": _rate(outcomes),
+        "wilson95": list(wilson_interval(sum(successes), len(successes))),
+        "crashes": len(outcomes) - len(successes),
+        "failures": dict(Counter(outcome.failure for outcome in outcomes if outcome.failure).most_common()),
+        "action_error": sum(errors) / len(errors) if errors else None,
+    }
 
 
 def summarise(
@@ -75,7 +79,6 @@ def summarise(
     **identity,
 ) -> dict:
     """The result file's content. Rates are over finished episodes; crashes are counted apart."""
-    finished = [outcome for outcome in outcomes if outcome.error is None]
     by_task: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_task.setdefault(outcome.task, []).append(outcome)
@@ -90,24 +93,12 @@ def summarise(
         "max_steps": max_steps,
         "states": states,
         **identity,
-        "success_rate": _rate(outcomes),
-        "wilson95": list(wilson_interval(sum(o.success for o in finished), len(finished))),
-        "crashes": len(outcomes) - len(finished),
-        "failures": _failures(outcomes),
-        "action_error": _action_error(outcomes),
+        **_figures(outcomes),
         "tasks": {
             name: {
-                "success_rate": _rate(group),
-                "wilson95": list(
-                    wilson_interval(
-                        sum(o.success for o in group if o.error is None), sum(o.error is None for o in group)
-                    )
-                ),
                 "episodes": len(group),
                 "median_steps": sorted(o.steps for o in group)[len(group) // 2],
-                "crashes": sum(o.error is not None for o in group),
-                "failures": _failures(group),
-                "action_error": _action_error(group),
+                **_figures(group),
             }
             for name, group in by_task.items()
         },

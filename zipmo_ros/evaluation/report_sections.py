@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zipmo_ros.evaluation.episodes import STATES
+from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.motion_report import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows
 from zipmo_ros.evaluation.plotting import plot_bench, plot_endings, plot_motion, plot_steps
 from zipmo_ros.evaluation.results import (
@@ -110,7 +110,7 @@ def _repeated(swap: Result, own: Result) -> int:
 
 
 def _states(result: Result) -> str:
-    numbers = STATES[result["states"]]
+    numbers = BY_NAME[result["states"]]
     span = f"initial states {numbers[0]}-{numbers[-1]}"
     if result["states"] == "evaluation":
         return f"{span}, which no demonstration used"

@@ -90,16 +90,12 @@ def markdown(columns: list[str], rows: Iterable[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def machine_class(machine: dict[str, Any]) -> str:
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['gpu'] or 'no GPU'}"
-
-
 def sources(*results: Result) -> str:
     """A bullet a file: its command, day, machine and checkpoint."""
     lines = []
     for result in results:
-        content = result.content
-        facts = [content["date"][:10], machine_class(content["machine"])]
+        content, machine = result.content, result["machine"]
+        facts = [content["date"][:10], f"{machine['cpu']}, {machine['cores']} cores, {machine['gpu'] or 'no GPU'}"]
         if digest := content.get("hashes", {}).get("checkpoint"):
             facts.append(f"checkpoint `{digest[:12]}`")
         if "protocol" in content:

@@ -41,12 +41,7 @@ MakeAgent = Callable[[ManipulationEnv], Agent]  # agents with eyes only leave th
 
 
 def run_episode(
-    simulator: Simulator,
-    agent: Agent,
-    episode: Episode,
-    suite: str,
-    image_every: int,
-    observer: Observer | None = None,
+    simulator: Simulator, agent: Agent, episode: Episode, suite: str, image_every: int, observer: Observer | None = None
 ) -> Outcome:
     """Run until the instructed task is done or the step limit is reached. A crash becomes Outcome.error."""
     done: tuple[str, ...] = ()

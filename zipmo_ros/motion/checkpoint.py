@@ -33,10 +33,7 @@ class CheckpointError(ValueError):
 
 
 def save(
-    directory: str | Path,
-    model: nn.Module,
-    meta: dict[str, Any] | None = None,
-    dtype: torch.dtype = torch.float32,
+    directory: str | Path, model: nn.Module, meta: dict[str, Any] | None = None, dtype: torch.dtype = torch.float32
 ) -> str:
     """Write `model` (weights, `model.config`, `model.statistics()` if it has any); returns the content hash.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from string import Formatter
 
@@ -40,21 +39,6 @@ class Rephrasing:
                     for chosen in itertools.product(*choices)
                 ]
         return list(dict.fromkeys(found))
-
-
-def words_of(sentence: str) -> list[str]:
-    """The sentence's words, without case and punctuation; "left-hand" is two."""
-    return re.findall(r"[a-z0-9]+", sentence.lower())
-
-
-def edit_distance(first: Sequence[str], second: Sequence[str]) -> int:
-    """How many words to insert, delete or replace to make one of the other (Levenshtein)."""
-    row = list(range(len(second) + 1))
-    for i, word in enumerate(first, 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(second, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
-    return row[-1]
 
 
 def _pattern(template: str) -> re.Pattern:

@@ -66,18 +66,14 @@ class Stage(ABC):
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Figures on held-out initial states; repeatable."""
 
-    @abstractmethod
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
-        """Write the checkpoint with whatever else inference needs (normalisation statistics)."""
+        """Write the checkpoint, with whatever else inference needs in the model's statistics."""
+        checkpoint.save(directory, model, meta)
 
 
 def common(request: TrainingRequest) -> dict[str, Any]:
     """The arguments that every stage takes."""
-    return {
-        "validation_states": request.validation_states,
-        "seed": request.seed,
-        "device": request.device,
-    }
+    return {"validation_states": request.validation_states, "seed": request.seed, "device": request.device}
 
 
 def sentences(windows: DemonstrationWindows, encoder: str, request: TrainingRequest) -> Sentences:

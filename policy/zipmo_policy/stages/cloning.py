@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from zipmo_policy.behaviour_cloning import BehaviourCloning, nano
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
-from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.losses import discounted_bc_loss
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
@@ -91,6 +89,3 @@ class CloningStage(Stage):
             predicted.append(model(batch.images, batch.text, batch.proprio))
             target.append(batch.actions)
         return {name: float(value) for name, value in action_errors(torch.cat(predicted), torch.cat(target)).items()}
-
-    def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
-        checkpoint.save(directory, model, meta)

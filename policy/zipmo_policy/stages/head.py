@@ -105,9 +105,6 @@ class HeadStage(Stage):
                 metrics |= {prefix + name: float(value) for name, value in errors.items()}
         return metrics
 
-    def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
-        checkpoint.save(directory, model, meta)
-
 
 def planned_latents(planner_dir: Path | str, windows, cache: Path | str | None, draws: int, steps: int) -> Tensor:
     """Plans of the trained planner for all windows [W, draws, L, C]."""

@@ -30,16 +30,7 @@ def _binning(env: ManipulationEnv, rng: np.random.Generator, noise: float, thing
         return bool(np.abs(offset[:2]).max() < BIN_HALF - 0.015 and 0 < offset[2] < height + 0.01)
 
     return PickPlace(
-        env,
-        rng,
-        noise,
-        thing,
-        place,
-        placed,
-        travel=_TRAVEL,
-        clearance=0.07,
-        tolerance=0.015,
-        turned=thing == "can",
+        env, rng, noise, thing, place, placed, travel=_TRAVEL, clearance=0.07, tolerance=0.015, turned=thing == "can"
     )
 
 

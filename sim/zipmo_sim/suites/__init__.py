@@ -55,11 +55,6 @@ def suite_entry(suite: str) -> Suite:
     return SUITES[suite]
 
 
-def with_expert() -> list[str]:
-    """Names of the suites that have a scripted expert."""
-    return [name for name, entry in SUITES.items() if entry.expert]
-
-
 def _module(suite: str) -> ModuleType:
     return importlib.import_module(suite_entry(suite).module)
 
@@ -94,7 +89,8 @@ def expert_maker(suite: str) -> Callable[..., Any]:
     """make_expert(env, rng, noise) of a suite. Raises ValueError where it has none, naming those that have."""
     module = suite_entry(suite).expert
     if module is None:
-        raise ValueError(f"no scripted expert for {suite}, only for {', '.join(with_expert())}")
+        known = ", ".join(name for name, entry in SUITES.items() if entry.expert)
+        raise ValueError(f"no scripted expert for {suite}, only for {known}")
     return importlib.import_module(module).make_expert
 
 

@@ -49,12 +49,8 @@ class ZipmoPlanner:
         self.vae, self.network = vae.eval(), network.eval()
         self.steps = execution.steps or config.steps
         self._dtype = getattr(torch, execution.dtype)
-        plan = PlanSpec(
-            "latents",
-            (config.views, config.latent_grid, config.latent_grid, config.latent_channels),
-            HORIZON,
-            period_ns,
-        )
+        shape = (config.views, config.latent_grid, config.latent_grid, config.latent_channels)
+        plan = PlanSpec("latents", shape, HORIZON, period_ns)
         self.spec = PlannerSpec("zipmo", plan, tuple(views), config.image.image_size)
 
     @classmethod

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from zipmo_ros.motion.checkpoint import CheckpointError, check_layout
@@ -161,10 +160,3 @@ def load_released(
     parts = LAYOUTS[name].parts(policy)
     from_reference(parts, LAYOUTS[name].prefixes, weights, str(path))
     return name, {part: model.eval() for part, model in parts.items()}
-
-
-def meta_state(layout: str, policy: Callable[[], nn.Module] | None = None) -> dict[str, list[int]]:
-    """{key: shape} that our models export for a released kind, without allocating them."""
-    with torch.device("meta"):
-        parts = LAYOUTS[layout].parts(policy)
-    return {key: list(value.shape) for key, value in to_reference(parts, LAYOUTS[layout].prefixes).items()}

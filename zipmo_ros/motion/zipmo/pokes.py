@@ -53,9 +53,3 @@ def drop_last(context: PokeContext, dropped: Tensor) -> PokeContext:
     slots = context.tokens.shape[1]
     kept = torch.arange(slots, device=dropped.device)[None, :, None] < (slots - dropped)[:, None, None]
     return PokeContext(context.tokens * kept, context.positions * kept)
-
-
-def draw_dropped(batch: int, slots: int, generator: torch.Generator | None = None, rate: float = 2.5) -> Tensor:
-    """How many pokes to drop in training: Poisson(2.5), at most all. [B] int64."""
-    rates = torch.full((batch,), rate, device=None if generator is None else generator.device)
-    return torch.poisson(rates, generator=generator).long().clamp(max=slots)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import image_nano
 from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.pointer import Pointing, pointing_loss
@@ -93,9 +91,6 @@ class GroundingStage(Stage):
             places = self.windows.landmarks[chosen][rows, columns].float().to(self.device)
             distances.append(pixels_off(pointing, places))
         return pointing_errors(torch.cat(distances), self.windows.views)
-
-    def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
-        checkpoint.save(directory, model, meta)
 
 
 def pixels_off(pointing: Pointing, places: Tensor) -> Tensor:

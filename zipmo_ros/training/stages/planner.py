@@ -187,9 +187,6 @@ class PlannerStage(Stage):
             moving = self.windows.moving[chosen, number, points].to(self.device)
             errors.add(predicted, tracks, moving, prefix=f"{view}_{prefix}")
 
-    def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
-        checkpoint.save(directory, model, meta)
-
 
 def initial_planner(request: TrainingRequest) -> MotionPlanner:
     """The weights of `init=DIR`, or a new planner; with the image encoder of `encoder=DIR` if that is given."""

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.losses import vae_loss
 from zipmo_ros.motion.zipmo.config import VaeConfig, vae_base, vae_nano
 from zipmo_ros.motion.zipmo.vae import TrackVAE
@@ -99,7 +98,7 @@ class VaeStage(Stage):
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
         """The checkpoint's statistics are those of the encoded training windows, per channel."""
         model.set_statistics(*self.latent_statistics(model))
-        checkpoint.save(directory, model, meta)
+        super().save(model, directory, meta)
 
     @torch.no_grad()
     def latent_statistics(self, model: TrackVAE) -> tuple[Tensor, Tensor]:

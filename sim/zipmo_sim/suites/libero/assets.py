@@ -70,16 +70,6 @@ def find_assets(assets: str | Path | None = None) -> Path:
         raise AssetsNotFoundError(f"{error} {_WHAT_TO_DO}") from error
 
 
-def assets_available() -> str | None:
-    """None when LIBERO can be used, else the reason why not (to skip a test with)."""
-    try:
-        _library()
-        find_assets()
-    except (AssetsNotFoundError, LiberoNotInstalledError) as error:
-        return str(error)
-    return None
-
-
 def task_maps() -> dict[str, dict]:
     """LIBERO's {suite: {name: task with .name, .language}}, in its default order; needs no assets.
 

@@ -21,7 +21,7 @@ from zipmo_sim.env import ManipulationEnv, robosuite_options
 from zipmo_sim.failures import Delivery, DeliveryMonitor
 from zipmo_sim.rendering import RenderSettings
 from zipmo_sim.suites import suite_entry
-from zipmo_sim.suites.libero.assets import asset_hash, find_assets, import_envs, task_folder, task_maps
+from zipmo_sim.suites.libero.assets import find_assets, import_envs, task_folder, task_maps
 from zipmo_sim.task import INIT_STATES, Task
 
 RENDER = RenderSettings()
@@ -132,7 +132,6 @@ class LiberoEnv(ManipulationEnv):
                 "or run the second one in a process of its own"
             )
         self._thread = threading.get_ident()
-        self._assets = assets
         self._closed = False
         self._aim = aims[task.name]
         deliveries = {name: aim for name, aim in aims.items() if aim.near is not None}
@@ -148,11 +147,6 @@ class LiberoEnv(ManipulationEnv):
             **options,
         )
         LiberoEnv._living = weakref.ref(self)
-
-    @property
-    def asset_hash(self) -> str:
-        """SHA-256 of the assets that the images show; belongs into data sets and results."""
-        return asset_hash(self._assets)
 
     @property
     def objects_of_interest(self) -> tuple[str, ...]:
@@ -194,11 +188,7 @@ class LiberoEnv(ManipulationEnv):
 
 
 def make_env(
-    task: Task,
-    image_every: int = 1,
-    *,
-    assets: str | Path | None = None,
-    render: RenderSettings | None = None,
+    task: Task, image_every: int = 1, *, assets: str | Path | None = None, render: RenderSettings | None = None
 ) -> LiberoEnv:
     """Environment of one LIBERO task (see ManipulationEnv for what it observes and does).
 

@@ -72,11 +72,7 @@ def arrangements(scene: str) -> np.ndarray:
 
 
 def make_env(
-    task: Task,
-    image_every: int = 1,
-    *,
-    assets: str | Path | None = None,
-    render: RenderSettings | None = None,
+    task: Task, image_every: int = 1, *, assets: str | Path | None = None, render: RenderSettings | None = None
 ) -> LiberoEnv:
     """Environment of one task, with the arguments and errors of env.make_env."""
     rows = [row for row in _rows() if row[0].scene == task.scene]

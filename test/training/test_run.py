@@ -1,0 +1,36 @@
+"""What tells training runs apart."""
+
+import dataclasses
+
+import pytest
+from training_settings import request
+
+from zipmo_ros.training.run import identity
+
+RUN = request("policy")
+
+
+def same(run=RUN, data="of demonstrations", sources=None):
+    return identity(run, data, sources or {"vae": "one"}) == identity(RUN, "of demonstrations", {"vae": "one"})
+
+
+def changed(**options):
+    return dataclasses.replace(RUN, stage={**RUN.stage, **options})
+
+
+def test_a_run_goes_on_with_other_validation_windows():
+    assert same()
+    assert same(changed(validation_windows=3))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"data": "of others"},
+        {"sources": {"vae": "another, trained since"}},
+        {"run": changed(batch_size=12)},
+        {"run": dataclasses.replace(RUN, validation_states=(21,))},
+    ],
+)
+def test_a_run_does_not_go_on_with_other_data_options_or_checkpoints(other):
+    assert not same(**other)
