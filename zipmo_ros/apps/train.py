@@ -7,18 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-STAGES = {
-    "vae": "autoencoder of point tracks: latents that the planner generates",
-    "grounding": "image encoder that points at what a sentence names: where the planner's starts from",
-    "planner": "flow matching from images and sentence to latents; needs vae=, takes the image encoder of encoder=",
-    "policy": "inverse dynamics from latents and proprioception to actions; needs vae=",
-    "bc": "behaviour cloning, the baseline without a motion plan; takes the image encoder of encoder=",
-}
+from zipmo_policy.stages.registry import STAGES, stage_class
 
 USAGE = f"""usage: zipmo train STAGE [key=value ...]
 
 stages:
-{chr(10).join(f"  {name:<9} {text}" for name, text in STAGES.items())}
+{chr(10).join(f"  {name:<9} {entry.summary}" for name, entry in STAGES.items())}
 
 common keys:
   data=DIR              folder with *_demo.hdf5; several: 'data=[DIR,DIR]'
@@ -72,7 +66,6 @@ def run(name: str, config: Any) -> int:
     from omegaconf import OmegaConf
     from tqdm import tqdm
 
-    from zipmo_policy.stages.registry import stage_class
     from zipmo_ros.evaluation.plotting import plot_metrics
     from zipmo_ros.training.loop import MetricsLog
     from zipmo_ros.training.request import TrainingRequest

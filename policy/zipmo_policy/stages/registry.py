@@ -1,22 +1,50 @@
-"""From the name of a stage to its class."""
+"""The stages of training: what each is for, and where its class is, which is imported when asked for."""
 
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING, NamedTuple
 
-from zipmo_ros.training.stage import Stage
+if TYPE_CHECKING:
+    from zipmo_ros.training.stage import Stage
+
+
+class Entry(NamedTuple):
+    module: str
+    attribute: str
+    summary: str
+
 
 STAGES = {
-    "vae": ("zipmo_ros.training.stages.vae", "VaeStage"),
-    "grounding": ("zipmo_ros.training.stages.grounding", "GroundingStage"),
-    "bc": ("zipmo_policy.stages.cloning", "CloningStage"),
-    "planner": ("zipmo_ros.training.stages.planner", "PlannerStage"),
-    "policy": ("zipmo_policy.stages.head", "HeadStage"),
+    "vae": Entry(
+        "zipmo_ros.training.stages.vae", "VaeStage", "autoencoder of point tracks: latents that the planner generates"
+    ),
+    "grounding": Entry(
+        "zipmo_ros.training.stages.grounding",
+        "GroundingStage",
+        "image encoder that points at what a sentence names: where the planner's starts from",
+    ),
+    "planner": Entry(
+        "zipmo_ros.training.stages.planner",
+        "PlannerStage",
+        "flow matching from images and sentence to latents; needs vae=, takes the image encoder of encoder=",
+    ),
+    "policy": Entry(
+        "zipmo_policy.stages.head",
+        "HeadStage",
+        "inverse dynamics from latents and proprioception to actions; needs vae=",
+    ),
+    "bc": Entry(
+        "zipmo_policy.stages.cloning",
+        "CloningStage",
+        "behaviour cloning, the baseline without a motion plan; takes the image encoder of encoder=",
+    ),
 }
 
 
 def stage_class(name: str) -> type[Stage]:
+    """Raises ValueError for an unknown stage, naming those there are."""
     if name not in STAGES:
         raise ValueError(f"no stage '{name}'; there are {', '.join(STAGES)}")
-    module, attribute = STAGES[name]
-    return getattr(importlib.import_module(module), attribute)
+    entry = STAGES[name]
+    return getattr(importlib.import_module(entry.module), entry.attribute)
