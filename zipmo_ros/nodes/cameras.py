@@ -33,7 +33,7 @@ class Cameras:
     ):
         self._robot, self._on_images = robot, on_images
         self.size = IMAGE_SIZE
-        self._pairing = Pairing(robot.views)
+        self._pairing = Pairing(robot.views, depth=4)  # views may run ahead of one another
         self._watchdogs = {view: Watchdog(topics.image_topic(view, transport), TIMEOUT) for view in robot.views}
         kind = Image if transport == "raw" else CompressedImage
         for view in robot.views:

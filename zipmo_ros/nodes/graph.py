@@ -108,6 +108,7 @@ GRAPHS = {
                      otherwise=lambda values: NO_PLANNER if values["policy"] == "bc" else ""),
             Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name",
                      (("policy", "policy"),)),
+            Argument("robot", "", "of config/robots, or a YAML file", _everywhere("robot", ("planner", "policy"))),
             Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
             Argument("suite", DEFAULT, "suite of tasks", (("sim", "suite"),), tuple(SUITES)),
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
