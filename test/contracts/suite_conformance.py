@@ -68,7 +68,7 @@ def tasks_come_in_order_and_can_be_told_apart(case):
 
 
 def every_episode_has_a_number_of_its_own(case):
-    simulator = Simulator(case.suites, {}, case.robot)
+    simulator = Simulator(case.suites, {})
     tasks, numbers = case.suites.tasks(case.suite), set()
     for task in tasks:
         ends = (0, task.init_states - 1)
@@ -89,7 +89,7 @@ def what_there_is_not_is_named(case):
     for call in (case.suites.task, case.suites.make_env):
         with scenes.refused("no_such_task"):
             call(case.suite, "no_such_task")
-    simulator, count = Simulator(case.suites, {}, case.robot), case.tried.init_states
+    simulator, count = Simulator(case.suites, {}), case.tried.init_states
     for state in (-1, count):
         with scenes.refused(str(state)):
             simulator.describe(case.suite, case.tried.name, "", state, seed=0, number=-1, image_every=1)
@@ -130,7 +130,7 @@ def an_initial_state_starts_the_same_to_the_bit_and_so_goes_on(case):
 def an_episode_ends_at_the_limit_of_its_steps(case):
     """Through the bookkeeping that all loops share, with stamps that go on by the period."""
     limited = _Limited(case.suites, 2)
-    simulator = Simulator(limited, {"image_every": 1}, case.robot)
+    simulator = Simulator(limited, {"image_every": 1})
     try:
         setup = simulator.describe(case.suite, case.tried.name, "", 0, seed=0, number=-1, image_every=2)
         moments = [simulator.begin(setup)]
