@@ -78,9 +78,7 @@ class ClonedBehaviour:
         self.model = model.eval()
         config = model.config
         check_views(config.image.views, robot)
-        self.spec = PolicySpec(
-            "behaviour cloning", config.horizon, None, robot.views, config.image.image_size, config.proprio_width
-        )
+        self.spec = PolicySpec("behaviour cloning", config.horizon, None, robot.views, proprio=config.proprio_width)
 
     @classmethod
     def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution) -> ClonedBehaviour:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.evaluation.origin import check_device, machine, origin, shown
 from zipmo_ros.evaluation.plan_variants import applicable, plan, plan_without
 from zipmo_ros.models import bundle_path
@@ -76,8 +77,8 @@ def prepare(size: str, directory: Path | None, device: str, seed: int) -> Subjec
         weights, digest = shown(directory), checkpoint.content_hash(directory)
     config = planner.config
     draw = np.random.default_rng(seed)
-    side = config.image.image_size
-    images = torch.from_numpy(draw.integers(0, 256, (1, config.views, side, side, 3), dtype=np.uint8))
+    size = (1, config.views, IMAGE_SIZE, IMAGE_SIZE, 3)  # as cameras give them: the encoder fits them to its own
+    images = torch.from_numpy(draw.integers(0, 256, size, dtype=np.uint8))
     noise = torch.from_numpy(plan_noise(seed, 0, (1, config.latent_tokens, config.latent_channels)))
     # Its values change no latency; BERT, of the released sizes, does not come with the package.
     text = embed_sentences([SENTENCE]) if config.text.encoder == "minilm" else torch.randn(1, config.text.width)

@@ -51,7 +51,7 @@ class ZipmoPlanner:
         self._dtype = getattr(torch, execution.dtype)
         shape = (config.views, config.latent_grid, config.latent_grid, config.latent_channels)
         plan = PlanSpec("latents", shape, HORIZON, period_ns)
-        self.spec = PlannerSpec("zipmo", plan, tuple(views), config.image.image_size)
+        self.spec = PlannerSpec("zipmo", plan, tuple(views))
 
     @classmethod
     def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution) -> ZipmoPlanner:
