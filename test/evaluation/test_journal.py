@@ -94,10 +94,11 @@ def test_another_evaluation_is_refused_unless_it_begins_anew(path):
 def test_files_of_other_kinds_and_files_in_use_are_refused(path):
     with Journal(path, IDENTITY), pytest.raises(BlockingIOError, match="another evaluation is writing"):
         Journal(path, IDENTITY)
-    path.write_text("not\nthis\n")
-    with pytest.raises(ValueError, match="not what an evaluation writes"):
-        Journal(path, IDENTITY)
-    assert path.read_text() == "not\nthis\n"
+    for content in ("not\nthis\n", "one line without an end"):
+        path.write_text(content)
+        with pytest.raises(ValueError, match="not what an evaluation writes"):
+            Journal(path, IDENTITY)
+        assert path.read_text() == content
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_sim import suites
 from zipmo_sim.env import cameras
 from zipmo_sim.simulator import Simulator
-from zipmo_sim.tracks import Tracker
+from zipmo_sim.tracks import ExactTracker
 
 TASK = "put_can_in_right_bin"
 
@@ -120,7 +120,7 @@ def test_tracks_start_in_the_present_and_follow_the_hand(env, episode):
     assert tracks.shape == (2, 40, 16, 2)
     assert np.abs(tracks[:, :, 0]).max() <= 1
     np.testing.assert_array_equal(tracks, planner.tracks(5))
-    followed = Tracker(env.sim.model._model, expert.foresee(), cameras()).follow("agentview", 0, tracks[0, :, 0])
+    followed = ExactTracker(env.sim.model._model, expert.foresee(), cameras()).follow("agentview", 0, tracks[0, :, 0])
     np.testing.assert_allclose(followed.clip(-4, 4), tracks[0], atol=0.02)
     assert (np.abs(tracks[0, :, -1] - tracks[0, :, 0]).max(-1) > 0.05).sum() > 10
     blank = dict.fromkeys(env.robot.views, np.zeros((128, 128, 3), np.uint8))

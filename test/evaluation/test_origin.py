@@ -11,7 +11,7 @@ from pathlib import Path
 from zipmo_ros import __version__
 from zipmo_ros.apps import cli
 from zipmo_ros.apps.configuration import load, plain
-from zipmo_ros.apps.evaluate import Request
+from zipmo_ros.apps.evaluate import EvaluationRequest
 from zipmo_ros.evaluation import evaluate
 from zipmo_ros.evaluation.origin import machine, shown, visuals
 from zipmo_ros.evaluation.outcomes import Outcome
@@ -33,7 +33,7 @@ def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
     report = json.loads((tmp_path / "a.json").read_text())
     assert report["result"] == "eval"
     assert report["command"] == f"zipmo eval 'tasks=[turn_lever_left]' {' '.join(words[1:])}"
-    assert report["settings"] == plain(load("eval", words, Request))
+    assert report["settings"] == plain(load("eval", words, EvaluationRequest))
     assert report["settings"]["workers"] == 1
     assert (ran[0].max_steps, report["max_steps"], report["protocol"]) == (600, 600, "zipmo-mini-v1-600-steps")
     assert (report["nfe"], report["oracle"]) == (10, "none")
@@ -72,7 +72,7 @@ def test_the_number_of_steps_that_nobody_asked_for_is_the_checkpoints(tmp_path, 
     assert cli.main(["eval", *words]) == 0
     report = json.loads((tmp_path / "a.json").read_text())
     assert (ran[0].nfe, report["nfe"], report["settings"]["nfe"]) == (10, 10, None)
-    assert load("eval", words, Request).settings("ros") == replace(ran[0], via="ros")
+    assert load("eval", words, EvaluationRequest).settings("ros") == replace(ran[0], via="ros")
 
 
 def test_visuals_other_than_the_originals_are_named_by_the_assets_hash():

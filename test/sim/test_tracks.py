@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zipmo_ros.nodes.drawing import draw_places, draw_tracks
-from zipmo_sim.tracks import Tracker
+from zipmo_sim.tracks import ExactTracker
 
 CAMERAS = {"agentview": "fixed", "eye_in_hand": "riding"}
 STEPS = 24
@@ -37,7 +37,7 @@ def make_states(model, slide=0.02, spin=0.01, rail=0.01):
 
 @pytest.fixture(scope="module")
 def tracker(model):
-    return Tracker(model, make_states(model), CAMERAS)
+    return ExactTracker(model, make_states(model), CAMERAS)
 
 
 @pytest.mark.parametrize("view", CAMERAS)
@@ -105,14 +105,14 @@ def test_a_seed_repeats_a_window_and_the_environment_is_left_alone(model):
     data.qpos[:] = 0.3
     mujoco.mj_forward(model, data)
     before = data.xpos.copy()
-    tracker = Tracker(model, make_states(model), CAMERAS)
+    tracker = ExactTracker(model, make_states(model), CAMERAS)
     first, second = (tracker.window("eye_in_hand", 2, np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(first.tracks, second.tracks)
     np.testing.assert_array_equal(data.xpos, before)
 
 
 def test_without_motion_all_points_are_uniform_and_none_moves(model):
-    tracker = Tracker(model, make_states(model, 0, 0, 0), CAMERAS)
+    tracker = ExactTracker(model, make_states(model, 0, 0, 0), CAMERAS)
     window = tracker.window("agentview", 0, np.random.default_rng(0))
     assert window.tracks.shape == (160, 16, 2)
     assert not window.moving.any()
@@ -121,9 +121,9 @@ def test_without_motion_all_points_are_uniform_and_none_moves(model):
 
 def test_states_of_another_model_and_unknown_cameras_are_refused(model):
     with pytest.raises(ValueError, match=r"states must be \[steps, 7\]"):
-        Tracker(model, np.zeros((3, 5)), CAMERAS)
+        ExactTracker(model, np.zeros((3, 5)), CAMERAS)
     with pytest.raises(ValueError, match="no camera 'wrist'"):
-        Tracker(model, make_states(model), {"eye_in_hand": "wrist"})
+        ExactTracker(model, make_states(model), {"eye_in_hand": "wrist"})
 
 
 def test_an_overlay_runs_from_blue_to_red_at_the_right_place():

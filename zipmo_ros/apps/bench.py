@@ -15,7 +15,7 @@ from zipmo_ros.evaluation.results import write_json
 
 
 @dataclass(frozen=True)
-class Request:
+class BenchRequest:
     """Keys of config/hydra/bench.yaml."""
 
     sizes: Annotated[tuple[Literal[tuple(PRESETS)], ...], Range(1)]
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
             load("bench", [what])
         if what != "plan":
             raise ValueError(f"say what to measure: zipmo bench plan [key=value ...]; got '{what}'")
-        request = load("bench", overrides, Request)
+        request = load("bench", overrides, BenchRequest)
         known = {"nano": (request.nfe, request.repetitions), "base": (request.base_nfe, request.base_repetitions)}
         figures = bench({size: known[size] for size in request.sizes}, request.checkpoint, device=request.device,
                         threads=request.threads, seed=request.seed)  # fmt: skip

@@ -7,23 +7,23 @@ import sys
 from typing import NamedTuple
 
 
-class Command(NamedTuple):
+class Subcommand(NamedTuple):
     module: str
     summary: str
 
 
 COMMANDS = {
-    "demo": Command("demo", "run the closed loop over ROS 2 and leave videos and a table in outputs/demo"),
-    "up": Command("up", "start the graph: planner, policy and simulator nodes (`zipmo up sim suite=mini`)"),
-    "say": Command("say", "publish an instruction to a running graph"),
-    "eval": Command("evaluate", "success rates with intervals, through ROS or directly"),
-    "collect": Command("collect", "demonstrations by scripted experts, with exact point tracks"),
-    "train": Command("train", "train one stage: vae, grounding, planner, policy or bc"),
-    "motion": Command("motion", "errors of planner and autoencoder alone, on held-out demonstrations"),
-    "bench": Command("bench", "latency of planning, as ratios measured in one run"),
-    "report": Command("report", "docs/results.md and its plots, from the result files of eval, motion and bench"),
-    "interop": Command("interop", "verify against golden cases; load released checkpoints"),
-    "doctor": Command("doctor", "check this machine: rclpy, rendering, assets, encoders, checkpoint, memory"),
+    "demo": Subcommand("demo", "run the closed loop over ROS 2 and leave videos and a table in outputs/demo"),
+    "up": Subcommand("up", "start the graph: planner, policy and simulator nodes (`zipmo up sim suite=mini`)"),
+    "say": Subcommand("say", "publish an instruction to a running graph"),
+    "eval": Subcommand("evaluate", "success rates with intervals, through ROS or directly"),
+    "collect": Subcommand("collect", "demonstrations by scripted experts, with exact point tracks"),
+    "train": Subcommand("train", "train one stage: vae, grounding, planner, policy or bc"),
+    "motion": Subcommand("motion", "errors of planner and autoencoder alone, on held-out demonstrations"),
+    "bench": Subcommand("bench", "latency of planning, as ratios measured in one run"),
+    "report": Subcommand("report", "docs/results.md and its plots, from the result files of eval, motion and bench"),
+    "interop": Subcommand("interop", "verify against golden cases; load released checkpoints"),
+    "doctor": Subcommand("doctor", "check this machine: rclpy, rendering, assets, encoders, checkpoint, memory"),
 }
 
 

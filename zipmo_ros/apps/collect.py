@@ -28,7 +28,7 @@ _EXPECTED = (ValueError, FileNotFoundError, DemoError, BlockingIOError, WorkerEr
 
 
 @dataclass(frozen=True)
-class Request:
+class CollectRequest:
     """Keys of config/hydra/collect.yaml. The ranges of its numbers are `collect`'s own."""
 
     suite: str
@@ -51,13 +51,13 @@ class Request:
 def main(argv: list[str]) -> int:
     """Collect; 0, or 1 if attempts ended without a result, or 2 if it can't be done as asked."""
     try:
-        return _run(load("collect", argv, Request))
+        return _run(load("collect", argv, CollectRequest))
     except _EXPECTED as error:
         print(f"zipmo collect: {error}", file=sys.stderr)
         return 2
 
 
-def _run(request: Request) -> int:
+def _run(request: CollectRequest) -> int:
     if request.libero_assets:
         os.environ[ASSETS_VARIABLE] = str(request.libero_assets)  # the workers inherit it
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker: they would only fight over the cores

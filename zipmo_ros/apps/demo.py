@@ -28,7 +28,7 @@ GIF_FPS, GIF_EVERY = 10, 4  # all episodes in one small file, at twice the speed
 
 
 @dataclass(frozen=True)
-class Request(LoopRequest):
+class DemoRequest(LoopRequest):
     """Keys of config/hydra/demo.yaml."""
 
     say: str | None
@@ -79,7 +79,7 @@ def closest_task(sentence: str, candidates: list[Task]) -> Task:
     return candidates[int(np.argmax(vectors[1:] @ vectors[0]))]
 
 
-def choose_episodes(request: Request) -> list[Episode]:
+def choose_episodes(request: DemoRequest) -> list[Episode]:
     """The tasks asked for with their own sentences, or the user's sentence in the scene that fits it."""
     available = tasks(request.suite)
     if request.say is None:
@@ -121,7 +121,7 @@ def summary_table(report: dict) -> str:
 def main(argv: list[str]) -> int:
     """0 when every episode ran to its end, successful or not; 1 when some crashed; 2 for a wrong request."""
     try:
-        request = load("demo", argv, Request)
+        request = load("demo", argv, DemoRequest)
         episodes = choose_episodes(request)
         settings = request.settings("ros")
         facts = identity(settings)

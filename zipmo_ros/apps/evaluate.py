@@ -49,7 +49,7 @@ class LoopRequest:
 
 
 @dataclass(frozen=True)
-class Request(LoopRequest):
+class EvaluationRequest(LoopRequest):
     """Keys of config/hydra/eval.yaml."""
 
     tasks: Names
@@ -65,7 +65,7 @@ class Request(LoopRequest):
 def main(argv: list[str]) -> int:
     """0 when every episode ran to its end, successful or not; 1 when some crashed; 2 for a wrong request."""
     try:
-        request = load("eval", argv, Request)
+        request = load("eval", argv, EvaluationRequest)
         settings = request.settings(request.via, oracle=request.oracle, max_steps=request.max_steps)
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)
         facts = identity(settings)  # assets that are missing are missed now, not after the episodes

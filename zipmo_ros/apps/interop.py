@@ -76,7 +76,7 @@ def _commit(text: str) -> str:
 
 
 def _layouts() -> tuple[str, ...]:
-    # Spelled out: --help must not wait for torch. A test holds it against motion.interop.LAYOUTS.
+    # Spelled out: --help must not wait for torch. A test holds it against motion.zipmo.interop.LAYOUTS.
     return ("vae", "planner_sparse", "planner_dense", "libero_atm", "libero_tramoe", "policy_head_atm",
             "policy_head_tramoe")  # fmt: skip
 

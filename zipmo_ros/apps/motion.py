@@ -23,7 +23,7 @@ PREDICTION_COLUMNS = ["prediction", "k", "MSE px^2", "ADE px", "FDE px"]
 
 
 @dataclass(frozen=True)
-class Request:
+class MotionRequest:
     """Keys of config/hydra/motion.yaml."""
 
     data: tuple[Path, ...]
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
     """0, or 2 for a wrong request."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        request = load("motion", argv, Request)
+        request = load("motion", argv, MotionRequest)
         figures = report_motion(
             request.data, request.checkpoint, windows=request.windows, samples=request.samples, nfe=request.nfe,
             seed=request.seed, max_demos=request.max_demos, cache=request.cache,

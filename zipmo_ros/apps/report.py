@@ -23,7 +23,7 @@ count as neither. What was tried on the way is in [experiments.md](experiments.m
 
 
 @dataclass(frozen=True)
-class Request:
+class ReportRequest:
     """Keys of config/hydra/report.yaml."""
 
     results: Path
@@ -55,12 +55,12 @@ def compose(results: dict[str, list[Result]], plots: Path, usual: Mapping[str, A
 def main(argv: list[str]) -> int:
     """0, or 2 for a wrong request."""
     try:
-        request = load("report", argv, Request)
+        request = load("report", argv, ReportRequest)
         results = read_results(request.results)
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo report: {error}", file=sys.stderr)
         return 2
-    usual = plain(load("eval", [], evaluate.Request))
+    usual = plain(load("eval", [], evaluate.EvaluationRequest))
     text, left = compose(results, request.out.with_suffix(""), usual)
     write_atomically(request.out, text.encode())
     total = sum(map(len, results.values()))

@@ -38,6 +38,8 @@ def _whole(settings: Settings) -> MakeAgent:
     planner = None
     if policy.spec.plan:
         planner = load_planner(settings.planner, settings.checkpoint, load_robot(), Execution(steps=settings.nfe))
+        if problem := policy.spec.misfit(planner.spec.plan):
+            raise ValueError(problem)
     return lambda env: _receding(settings, planner, policy)
 
 

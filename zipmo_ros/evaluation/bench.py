@@ -30,7 +30,7 @@ FULL, PLAIN = "full", "plain"
 TOLERANCE = 1e-3  # of the largest latent value: variants differ by rounding only
 
 
-class Subject(NamedTuple):
+class BenchSubject(NamedTuple):
     """A planner to be measured, and the inputs of one plan."""
 
     planner: MotionPlanner
@@ -65,7 +65,7 @@ def find_planner(named: str | None) -> Path | None:
     return directory
 
 
-def prepare(size: str, directory: Path | None, device: str, seed: int) -> Subject:
+def prepare(size: str, directory: Path | None, device: str, seed: int) -> BenchSubject:
     """A planner, from `directory` or of `size` with random weights, and its inputs."""
     torch.manual_seed(seed)
     if directory is None:
@@ -82,7 +82,7 @@ def prepare(size: str, directory: Path | None, device: str, seed: int) -> Subjec
     noise = torch.from_numpy(plan_noise(seed, 0, (1, config.latent_tokens, config.latent_channels)))
     # Its values change no latency; BERT, of the released sizes, does not come with the package.
     text = embed_sentences([SENTENCE]) if config.text.encoder == "minilm" else torch.randn(1, config.text.width)
-    return Subject(planner, weights, digest, *(x.to(device) for x in (images, text, noise)))
+    return BenchSubject(planner, weights, digest, *(x.to(device) for x in (images, text, noise)))
 
 
 class Times(NamedTuple):
@@ -121,7 +121,7 @@ def percentiles(times: Times) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in named.items()}
 
 
-def stage_calls(subject: Subject) -> dict[str, Callable[[], Any]]:
+def stage_calls(subject: BenchSubject) -> dict[str, Callable[[], Any]]:
     """The parts of a plan."""
     planner, images, text, noise = subject.planner, subject.images, subject.text, subject.noise
     with torch.no_grad():
@@ -139,7 +139,7 @@ def stage_calls(subject: Subject) -> dict[str, Callable[[], Any]]:
     return {name: torch.no_grad()(call) for name, call in calls.items()}
 
 
-def plan_calls(subject: Subject, nfe: Sequence[int]) -> dict[tuple[str, int], Callable[[], Tensor]]:
+def plan_calls(subject: BenchSubject, nfe: Sequence[int]) -> dict[tuple[str, int], Callable[[], Tensor]]:
     """Plans by (variant, steps): the implementation, each saving undone, all of them undone."""
     inputs = (subject.planner, subject.images, subject.text, subject.noise)
     names = [saving.name for saving in applicable(subject.planner.config)]
@@ -152,7 +152,7 @@ def plan_calls(subject: Subject, nfe: Sequence[int]) -> dict[tuple[str, int], Ca
     return calls
 
 
-def measure(subject: Subject, nfe: Sequence[int], repetitions: int, device: str, seed: int) -> dict:
+def measure(subject: BenchSubject, nfe: Sequence[int], repetitions: int, device: str, seed: int) -> dict:
     """The report of one size. A ratio is the median over repetitions of variant / full of the same repetition."""
     plans, stages = plan_calls(subject, nfe), stage_calls(subject)
     first, results = {}, {}

@@ -153,9 +153,9 @@ def _track(
     landmarks: np.ndarray,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    from zipmo_sim.tracks import LIMIT, Tracker  # imports mujoco, which must find its backend chosen
+    from zipmo_sim.tracks import LIMIT, ExactTracker  # imports mujoco, which must find its backend chosen
 
-    tracker = Tracker(env.sim.model._model, states, cameras())
+    tracker = ExactTracker(env.sim.model._model, states, cameras())
     arrays = {}
     for view in env.robot.views:
         windows = [tracker.window(view, step, rng, depths=depths[view]) for step in rendered.tolist()]

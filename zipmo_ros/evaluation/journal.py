@@ -78,9 +78,9 @@ class Journal:
         except BlockingIOError as error:
             raise BlockingIOError(error.errno, f"another evaluation is writing {self.path}") from error
         self._stream.seek(0)
-        whole = b"" if fresh else self._stream.read().rpartition(b"\n")[0]
-        self._stream.truncate(len(whole) + bool(whole))  # the process may have been killed in the middle of a line
-        if not whole:
+        whole, _, torn = (b"", b"", b"") if fresh else self._stream.read().rpartition(b"\n")
+        if not whole and json.dumps(identity).encode().startswith(torn):
+            self._stream.truncate(0)
             self._write(identity)
             return
         try:
@@ -95,6 +95,7 @@ class Journal:
                 f"{self.path} is of an evaluation that was not finished, with other {differing}: name another out= to "
                 "keep it, or say fresh=true to begin anew"
             )
+        self._stream.truncate(len(whole) + 1)  # the process may have been killed in the middle of a line
         for outcome in outcomes:
             self._take(outcome)
 

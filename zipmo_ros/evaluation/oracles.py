@@ -29,7 +29,7 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.points import sample_points
 from zipmo_sim.env import ManipulationEnv, cameras
 from zipmo_sim.experts import make_expert
-from zipmo_sim.tracks import Tracker
+from zipmo_sim.tracks import ExactTracker
 
 
 class ExpertAgent:
@@ -71,7 +71,7 @@ class TrackPlanner:
         """Tracks float32 [V, N, 16, 2] of the expert's future; which points are followed is drawn by the stamp."""
         config = self._vae.config
         rng = np.random.default_rng([config.points_in, stamp_ns])
-        tracker = Tracker(self._expert.env.sim.model._model, self._expert.foresee(), cameras())
+        tracker = ExactTracker(self._expert.env.sim.model._model, self._expert.foresee(), cameras())
         windows = [tracker.window(view, 0, rng) for view in self.spec.views]
         moving = torch.from_numpy(np.stack([window.moving for window in windows]))
         draw = torch.Generator().manual_seed(int(rng.integers(2**31)))

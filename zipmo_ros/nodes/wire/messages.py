@@ -53,7 +53,8 @@ def read_image(message: Image | CompressedImage) -> np.ndarray:
     if isinstance(message, CompressedImage):
         import cv2  # not needed where images come raw
 
-        decoded = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+        data = np.frombuffer(message.data, np.uint8)
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
         if decoded is None:
             raise ValueError(
                 f"a compressed image of format '{message.format}' with {len(message.data)} bytes is broken"
@@ -62,6 +63,8 @@ def read_image(message: Image | CompressedImage) -> np.ndarray:
     if message.encoding not in _COLOURS:
         raise ValueError(f"encoding is '{message.encoding}', expected one of {', '.join(_COLOURS)}")
     expected = message.height * message.width * 3
+    if not expected:
+        raise ValueError(f"image is empty: {message.height} x {message.width}")
     if len(message.data) != expected or message.step != message.width * 3:
         raise ValueError(
             f"image holds {len(message.data)} bytes with rows of {message.step}, "
