@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -45,8 +44,6 @@ class PlannerNode(ManagedNode):
         self._requested: Request | None = None
         self._early: Observation | None = None  # the newest one that was not planned for
         self._planned: tuple[Request, Image] | None = None
-        self._seen: deque[Observation] = deque()  # this episode's, not planned for; the worker takes from it
-        self._planning: deque[Observation] | None = None  # the worker's own: the episode it planned for last
         self._began_ns: int | None = None  # stamp of the episode's first observation
         self._newest_ns = 0
         self._told: str | None = None  # the newest info
@@ -66,7 +63,7 @@ class PlannerNode(ManagedNode):
             self._cameras.size = size = self._planner.spec.image_size
             # The first plan pays for lazy set-up; nobody should wait for it.
             blank = dict.fromkeys(self._robot.views, np.zeros((size, size, 3), np.uint8))
-            self._plan((Observation(0, 0, blank), Sentence("warm up")), seed=0, seen=deque())
+            self._plan((Observation(0, 0, blank), Sentence("warm up")), seed=0, anew=True, seen=[])
         except Exception as error:
             self.unload()
             raise RuntimeError(f"checkpoint {self.settings.checkpoint or 'the shipped one'}: {error}") from error
@@ -82,7 +79,7 @@ class PlannerNode(ManagedNode):
 
     def begin(self) -> None:
         self._requested = self._planned = self._early = self._began_ns = self._told = None
-        self._seen = deque()
+        self._seen: list[Observation] = []  # what the planner has still to be shown
         self._cameras.reset()
         self._instruction.acknowledge()
 
@@ -98,13 +95,13 @@ class PlannerNode(ManagedNode):
             self.report.event(f"image stamps went back {times}; starting afresh")
         if began is None or anew:
             began = self._began_ns = stamp_ns
-            self._seen = deque()
+            self._seen = []
         step = nearest_step(stamp_ns - began, self._robot.period_ns)
         request = Observation(stamp_ns, step, images), sentence
         if self._planned is not None and _same(request, self._planned[0]):
             self._embedding.publish(self._planned[1])  # asked again: the answer may have been lost
         elif not self._is_early(request[0], anew) and not _same(request, self._requested):
-            self._request(request)
+            self._request(request, anew)
 
     def _is_early(self, observation: Observation, anew: bool) -> bool:
         """Whether no plan is due yet. One that is shown twice is asked for: somebody lacks a plan that others have."""
@@ -116,22 +113,21 @@ class PlannerNode(ManagedNode):
         self._seen.append(observation)
         return True
 
-    def _request(self, request: Request) -> None:
+    def _request(self, request: Request, anew: bool) -> None:
         finished = self._planned is not None
         self._requested, self._planned = request, None
-        seed, seen = self.settings.seed, self._seen
-        replaced = self.submit(lambda: self._plan(request, seed, seen),
+        seen, self._seen = self._seen, []
+        seed = self.settings.seed
+        replaced = self.submit(lambda: self._plan(request, seed, anew, seen),
                                lambda done: self._on_plan(request, *done), self._on_failure)  # fmt: skip
         self._drops += replaced and not finished  # else it replaced an overlay
 
-    def _plan(self, request: Request, seed: int, seen: deque[Observation]) -> tuple[MotionPlan, float]:
-        """In the worker. A request may be replaced before it gets here, so the planner's history is settled here."""
+    def _plan(self, request: Request, seed: int, anew: bool, seen: list[Observation]) -> tuple[MotionPlan, float]:
         began = time.perf_counter()
-        if seen is not self._planning:  # another episode
-            self._planning = seen
+        if anew:
             self.planner.reset()
-        while seen and seen[0].stamp_ns < request[0].stamp_ns:
-            self.planner.observe(seen.popleft())
+        for observation in seen:
+            self.planner.observe(observation)
         plan = self.planner.plan(*request, seed)
         return plan, 1e3 * (time.perf_counter() - began)
 

@@ -79,9 +79,8 @@ class PolicyNode(ManagedNode):
         self._instruction = Instruction(self)
         self._cameras: Cameras | None = None  # of a policy that looks, or while plans are tracks alone
         self.subscribe(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR)
-        # Before the embeddings' own: of two messages that wait, the one of the older subscription is taken first.
-        self.create_subscription(String, topics.PLAN_INFO, self._on_info, topics.LATCHED)
         self.subscribe(Image, topics.MOTION_EMBEDDING, self._on_plan, topics.PLAN_REQUESTED)
+        self.create_subscription(String, topics.PLAN_INFO, self._on_info, topics.LATCHED)
         self.create_timer(WATCH_PERIOD, self._watch, clock=self.steady)
 
     def load(self) -> None:
@@ -149,8 +148,6 @@ class PolicyNode(ManagedNode):
         stamp_ns = messages.to_ns(message.header.stamp)
         proprio = messages.read_proprio(message, self._robot.proprio_names)
         newest = next(reversed(self._joints), None)
-        if newest is None or abs(stamp_ns - newest) > EPISODE_BREAK_NS:
-            self._began_ns = stamp_ns
         if newest is not None and stamp_ns < newest:
             self._say_went_back(topics.JOINT_STATES, newest, stamp_ns)
             self._joints.clear()
@@ -159,6 +156,8 @@ class PolicyNode(ManagedNode):
         elif newest is not None and stamp_ns - newest > EPISODE_BREAK_NS:
             self._joints.clear()
             self._forget_chunks()  # not _wanted: a plan of the new episode may have come first
+        if not self._joints:
+            self._began_ns = stamp_ns
         self._joints[stamp_ns] = proprio
         while len(self._joints) > JOINT_HISTORY:
             self._joints.popitem(last=False)
