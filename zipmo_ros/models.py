@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from zipmo_sim.suites import DEFAULT, SUITES
 
 Make = Callable[[Path, RobotSpec, Execution], Any]  # bundle, robot, execution -> a planner or a policy
 
-# Of a checkpoint's kind: what makes a planner or a policy of it.
+# Of a checkpoint's kind: what makes a planner or a policy of it, `part` being its folder in the bundle.
 PLANNERS = {"planner": "zipmo_ros.motion.zipmo.adapter:ZipmoPlanner.load"}
 POLICIES = {"policy": "zipmo_policy.policy:InverseDynamics.load", "bc": "zipmo_policy.policy:ClonedBehaviour.load"}
 NO_PLANNER = "none"  # as a planner's name: the policy needs none
@@ -116,4 +117,4 @@ def _find(named: str, ours: dict[str, str], group: str, bundle: Path) -> Make:
     kind = read_description(bundle / named)["kind"]
     if kind not in ours:
         raise CheckpointError(f"{bundle / named} holds a '{kind}', which is none of {', '.join(ours)}")
-    return resolve(ours[kind])
+    return partial(resolve(ours[kind]), part=named)

@@ -37,10 +37,10 @@ class InverseDynamics:
         self.spec = PolicySpec("inverse dynamics", config.horizon, plan, proprio=config.proprio_width, encodes=True)
 
     @classmethod
-    def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution) -> InverseDynamics:
-        """From BUNDLE/policy. Raises CheckpointError (a ValueError) when it is missing or does not fit."""
+    def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution, part: str = "policy") -> InverseDynamics:
+        """From BUNDLE/PART. Raises CheckpointError (a ValueError) when it is missing or does not fit."""
         bundle = Path(bundle)
-        return cls(checkpoint.load(bundle / "policy", PolicyHead, execution.device), robot, bundle)
+        return cls(checkpoint.load(bundle / part, PolicyHead, execution.device), robot, bundle)
 
     def reset(self) -> None:
         """Nothing is kept."""
@@ -81,9 +81,9 @@ class ClonedBehaviour:
         self.spec = PolicySpec("behaviour cloning", config.horizon, None, robot.views, proprio=config.proprio_width)
 
     @classmethod
-    def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution) -> ClonedBehaviour:
-        """From BUNDLE/bc. Raises CheckpointError (a ValueError) when it is missing or does not fit."""
-        return cls(checkpoint.load(Path(bundle) / "bc", BehaviourCloning, execution.device), robot)
+    def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution, part: str = "bc") -> ClonedBehaviour:
+        """From BUNDLE/PART. Raises CheckpointError (a ValueError) when it is missing or does not fit."""
+        return cls(checkpoint.load(Path(bundle) / part, BehaviourCloning, execution.device), robot)
 
     def reset(self) -> None:
         """Nothing is kept."""

@@ -155,3 +155,10 @@ def test_every_agent_acts(env, episode, bundle, oracle, policy):
         assert action.shape == (7,)
         assert np.abs(action).max() <= 1
         env.step(action)
+
+
+def test_a_policy_that_cannot_act_on_the_planners_plans_is_refused_before_the_episodes(bundle):
+    checkpoint.save(bundle / "finer_policy", PolicyHead(dataclasses.replace(policy_nano(), latent_grid=8)))
+    settings = Settings("mini", bundle, "direct", 0, 4, None, "intended", policy="finer_policy")
+    with pytest.raises(ValueError, match="plans are latents"):
+        build_agent(settings)

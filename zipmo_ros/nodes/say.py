@@ -1,4 +1,4 @@
-"""Gives a running planner its instruction, and waits until it is in use."""
+"""Gives a running graph its instruction, and waits until it is in use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zipmo_ros.nodes.wire import topics
 
 
 def say(sentence: str, namespace: str = "", timeout: float = 10.0) -> None:
-    """Publish the sentence to the graph in a namespace and return once its planner follows it.
+    """Publish the sentence to the graph in a namespace and return once the nodes that are there follow it.
 
     Raises ValueError for what is no instruction, TimeoutError when after `timeout` seconds no planner listens, or it
     did not take the sentence.

@@ -17,34 +17,33 @@ _MOST_STEPS = 1000  # control steps; what a plan spans is less, and checked once
 
 
 @dataclass(frozen=True)
-class PlannerParameters:
+class ModelParameters:
+    """What every node has that runs a model for a robot."""
+
     checkpoint: str = setting(read_only=True)
-    planner: str = setting(read_only=True)
     robot: str = setting(read_only=True)
     image_transport: str = setting(choices=TRANSPORTS, read_only=True)
     device: str = setting(read_only=True)
     threads: int = setting(minimum=1, maximum=256, read_only=True)
     replan_every: int = setting(minimum=1, maximum=_MOST_STEPS)
-    seed: int = setting(minimum=0, maximum=2**31 - 1)
-    nfe: int = setting(minimum=0, maximum=1000, read_only=True)
-    overlay_points: int = setting(minimum=1, maximum=64)
     autostart: bool = setting(read_only=True)
 
 
 @dataclass(frozen=True)
-class PolicyParameters:
-    checkpoint: str = setting(read_only=True)
+class PlannerParameters(ModelParameters):
+    planner: str = setting(read_only=True)
+    seed: int = setting(minimum=0, maximum=2**31 - 1)
+    nfe: int = setting(minimum=0, maximum=1000, read_only=True)
+    overlay_points: int = setting(minimum=1, maximum=64)
+
+
+@dataclass(frozen=True)
+class PolicyParameters(ModelParameters):
     policy: str = setting(read_only=True)
-    robot: str = setting(read_only=True)
-    image_transport: str = setting(choices=TRANSPORTS, read_only=True)
-    device: str = setting(read_only=True)
-    threads: int = setting(minimum=1, maximum=256, read_only=True)
     mode: str = setting(choices=_MODES)
-    replan_every: int = setting(minimum=1, maximum=_MOST_STEPS)
     ensemble: str = setting(choices=("intended", "official"), read_only=True)
     plan_timeout: float = setting(minimum=0.05, maximum=10.0)
     joint_timeout: float = setting(minimum=0.05, maximum=10.0)
-    autostart: bool = setting(read_only=True)
 
 
 @dataclass(frozen=True)

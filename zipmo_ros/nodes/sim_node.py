@@ -1,4 +1,4 @@
-"""A simulated arm with two cameras: commands in, observations out."""
+"""A simulated arm with its cameras: commands in, observations out."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
 from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.nodes.managed import ManagedNode, run
 from zipmo_ros.nodes.settings import SimParameters
-from zipmo_ros.nodes.wire import messages as convert
-from zipmo_ros.nodes.wire import topics
+from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.commands import Command, stop_command, to_action
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.pairing import Pairing
@@ -38,7 +37,7 @@ class SimNode(ManagedNode):
     """Runs episodes of a suite's task. The environment lives in the worker thread; this class only talks.
 
     Lockstep: after observation k nothing happens until the command with its stamp is there. Realtime: a step every
-    0.05 s with the newest valid command, or standing still with the gripper held once commands fail to come.
+    control period with the newest valid command, or standing still with the gripper held once commands fail to come.
     """
 
     entry = SIM
@@ -59,7 +58,7 @@ class SimNode(ManagedNode):
         self._asked_at = 0.0
         self._step_time, self._rate, self._overruns, self._repeats = LatencyWindow(), Rate(), 0, 0
         super().__init__(**options)
-        self._watchdog = Watchdog("command/twist and command/gripper", self.settings.command_timeout)
+        self._watchdog = Watchdog(f"{topics.TWIST} and {topics.GRIPPER}", self.settings.command_timeout)
         self._time = self.create_publisher(Clock, topics.CLOCK, topics.SENSOR)
         self._sensors = {
             topics.JOINT_STATES: self.create_lifecycle_publisher(JointState, topics.JOINT_STATES, topics.SENSOR),
@@ -161,9 +160,9 @@ class SimNode(ManagedNode):
         self._stepping, self._moment = False, moment
         observation = moment.observation
         stamp_ns = observation.stamp_ns
-        self._messages[topics.JOINT_STATES] = convert.joint_state_message(observation.proprio, stamp_ns, self._robot)
+        self._messages[topics.JOINT_STATES] = messages.joint_state_message(observation.proprio, stamp_ns, self._robot)
         for view, image in observation.images.items():
-            self._messages[topics.image_topic(view)] = convert.image_message(image, stamp_ns, view)
+            self._messages[topics.image_topic(view)] = messages.image_message(image, stamp_ns, view)
         self._rate.tick()
         if moment.last:
             done = episode.achieved(moment.done_tasks)
@@ -174,7 +173,7 @@ class SimNode(ManagedNode):
             self._publish_progress(episode, "running", "")
 
     def _publish_observation(self, observation: Observation, images: bool) -> None:
-        seconds = convert.to_stamp(observation.stamp_ns)
+        seconds = messages.to_stamp(observation.stamp_ns)
         self._time.publish(Clock(clock=seconds))
         for topic, message in self._messages.items():
             if images or topic == topics.JOINT_STATES:
@@ -215,10 +214,10 @@ class SimNode(ManagedNode):
                 self.report.event(f"no further episode: {error}")
 
     def _on_twist(self, message: TwistStamped) -> None:
-        self._take(topics.TWIST, convert.to_ns(message.header.stamp), convert.read_twist(message))
+        self._take(topics.TWIST, messages.to_ns(message.header.stamp), messages.read_twist(message))
 
     def _on_gripper(self, message: JointTrajectory) -> None:
-        self._take(topics.GRIPPER, convert.to_ns(message.header.stamp), convert.read_gripper(message, self._robot))
+        self._take(topics.GRIPPER, messages.to_ns(message.header.stamp), messages.read_gripper(message, self._robot))
 
     def _take(self, topic: str, stamp_ns: int, value: Any) -> None:
         """A command is whole when both halves of one stamp are there."""

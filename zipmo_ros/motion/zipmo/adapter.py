@@ -54,11 +54,11 @@ class ZipmoPlanner:
         self.spec = PlannerSpec("zipmo", plan, tuple(views))
 
     @classmethod
-    def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution) -> ZipmoPlanner:
-        """From BUNDLE/vae and BUNDLE/planner. Raises CheckpointError (a ValueError) for what does not fit."""
+    def load(cls, bundle: str | Path, robot: RobotSpec, execution: Execution, part: str = "planner") -> ZipmoPlanner:
+        """From BUNDLE/vae and BUNDLE/PART. Raises CheckpointError (a ValueError) for what does not fit."""
         bundle = Path(bundle)
         vae = checkpoint.load(bundle / "vae", TrackVAE, execution.device)
-        network = checkpoint.load(bundle / "planner", MotionPlanner, execution.device)
+        network = checkpoint.load(bundle / part, MotionPlanner, execution.device)
         return cls(vae, network, robot.views, robot.period_ns, execution)
 
     def reset(self) -> None:
