@@ -13,8 +13,7 @@ class WindowBatches:
     """Endless batches over `indices` in seeded random order; the position can be saved and restored exactly.
 
     collate(chosen indices [B], generator) -> batch. It may draw from the generator (augmentation, points, noise): the
-    generator's state
-    between two batches is all that a resumed run needs.
+    generator's state between two batches is all that a resumed run needs.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ def wake(model: torch.nn.Module) -> None:
             torch.nn.init.normal_(parameter, std=0.5 * parameter[0].numel() ** -0.5)
 
 
-def find_planner(named: str | None) -> Path | None:
+def planner_directory(named: str | None) -> Path | None:
     """Directory of the planner that is named: itself, a bundle (see bundle_path), or None for "random" weights.
 
     Raises FileNotFoundError without one, ValueError for one that takes no sentence or no frames alone.
@@ -221,11 +221,11 @@ def bench(
 ) -> dict:
     """The report of the sizes (of PRESETS) in `amounts`, each with its Euler steps and repetitions.
 
-    named: weights of nano, see find_planner. threads: of torch, None for as many as it uses.
+    named: weights of nano, see planner_directory. threads: of torch, None for as many as it uses.
     Raises ValueError or FileNotFoundError for what can't be measured, before anything is.
     """
     check_device(device)
-    directories = {size: find_planner(named) if size == "nano" else None for size in amounts}
+    directories = {size: planner_directory(named) if size == "nano" else None for size in amounts}
     if threads is not None:
         torch.set_num_threads(threads)
     report = {**origin(), "machine": machine_in_use(device), "seed": seed, "sizes": {}}

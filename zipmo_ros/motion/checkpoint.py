@@ -109,10 +109,7 @@ def read_config(directory: str | Path, model_class: type[nn.Module]) -> Any:
 def read_description(directory: str | Path) -> dict[str, Any]:
     """config.json as it is: format, kind, config, the hashes of HASHED, meta. Raises CheckpointError."""
     directory = Path(directory)
-    missing = [name for name in FILES if not (directory / name).is_file()]
-    if missing:
-        raise CheckpointError(f"{directory} is not a checkpoint: {', '.join(missing)} missing")
-    description = _read_json(directory / CONFIG)
+    description = read_any_format(directory)
     found = description.get("format")
     if found != FORMAT:
         way = f"; convert it with `zipmo interop upgrade {directory}`" if found == 1 else ""
@@ -121,6 +118,14 @@ def read_description(directory: str | Path) -> dict[str, Any]:
     if absent:
         raise CheckpointError(f"{directory}/{CONFIG} lacks {', '.join(absent)}")
     return description
+
+
+def read_any_format(directory: Path) -> dict[str, Any]:
+    """config.json of any format. Raises CheckpointError where one of the files is missing, or it is not JSON."""
+    missing = [name for name in FILES if not (directory / name).is_file()]
+    if missing:
+        raise CheckpointError(f"{directory} is not a checkpoint: {', '.join(missing)} missing")
+    return _read_json(directory / CONFIG)
 
 
 def load_strictly(model: nn.Module, weights: dict[str, Tensor], source: str) -> None:

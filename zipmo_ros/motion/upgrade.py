@@ -5,14 +5,13 @@ Format 1 said in its free `meta`, or nowhere, how an autoencoder's points were d
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.checkpoint import CONFIG, FILES, STATS, WEIGHTS, CheckpointError
+from zipmo_ros.motion.checkpoint import CONFIG, STATS, WEIGHTS, CheckpointError
 
 
 def upgrade(directory: str | Path, out: str | Path | None = None, dtype: torch.dtype | None = None) -> list[Path]:
@@ -39,10 +38,7 @@ def upgrade(directory: str | Path, out: str | Path | None = None, dtype: torch.d
 
 def read(directory: Path) -> dict[str, Any]:
     """kind, config and meta of a checkpoint of either format, as format 2 has them."""
-    missing = [name for name in FILES if not (directory / name).is_file()]
-    if missing:
-        raise CheckpointError(f"{directory} is not a checkpoint: {', '.join(missing)} missing")
-    description = json.loads((directory / CONFIG).read_text())
+    description = checkpoint.read_any_format(directory)
     if description.get("format") != 1:
         return checkpoint.read_description(directory)
     meta, config = dict(description["meta"]), description["config"]

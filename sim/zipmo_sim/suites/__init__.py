@@ -32,7 +32,7 @@ class Suite:
     expert: str | None = None
     near_goal: float | None = None
     checkpoint: str | None = None
-    libero: bool = True
+    libero: bool = False
     caveat: str | None = None
 
 
@@ -46,16 +46,16 @@ _TRAINED_ON = (
     "each of the tasks was trained on, though, in other states."
 )
 _TWO_BOWLS = "Where the two bowls stand may tell the task: it does not show that the sentence is read."
-_BASKET = {"expert": "zipmo_sim.experts.basket", "near_goal": 0.08, "checkpoint": "nano-libero-object"}
-_BOWL = {"expert": "zipmo_sim.experts.bowl", "near_goal": 0.03, "checkpoint": "nano-libero-spatial"}
+_BASKET = {"expert": "zipmo_sim.experts.basket", "near_goal": 0.08, "checkpoint": "nano-libero-object", "libero": True}
+_BOWL = {"expert": "zipmo_sim.experts.bowl", "near_goal": 0.03, "checkpoint": "nano-libero-spatial", "libero": True}
 SUITES = {
-    "mini": Suite("zipmo_sim.suites.mini.suite", 200, "zipmo_sim.experts.mini", checkpoint="nano-mini", libero=False),
+    "mini": Suite("zipmo_sim.suites.mini.suite", 200, "zipmo_sim.experts.mini", checkpoint="nano-mini"),
     "libero_object_mixed": Suite("zipmo_sim.suites.libero.mixed", 300, **_BASKET, caveat=_TRAINED_ON),
     "libero_spatial": Suite(_LIBERO, 300, **_BOWL, caveat=_TWO_BOWLS),
     "libero_object": Suite(_LIBERO, 300, **_BASKET, caveat=_ONE_PLACE),
-    "libero_goal": Suite(_LIBERO, 400),
-    "libero_10": Suite(_LIBERO, 600),
-    "libero_90": Suite(_LIBERO, 600),
+    "libero_goal": Suite(_LIBERO, 400, libero=True),
+    "libero_10": Suite(_LIBERO, 600, libero=True),
+    "libero_90": Suite(_LIBERO, 600, libero=True),
 }
 DEFAULT = "mini"  # where none is named: it needs nobody's assets
 
