@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from zipmo_ros.contract.camera import CameraSpec
@@ -21,7 +22,7 @@ class RobotSpec:
 
     proprioception: positions of `joints` (rad), then of `fingers` (m). An action is [7] in [-1, 1]: translation,
     rotation (axis-angle) and gripper (-1 open, +1 closed); of 1 it moves the goal of the hand by
-    translation_m, rotation_rad.
+    translation_m, rotation_rad. Poses are of the frame hand_frame, in base_frame.
     """
 
     name: str
@@ -34,6 +35,7 @@ class RobotSpec:
     gripper_joint: str
     gripper_open_m: float
     base_frame: str
+    hand_frame: str
     cameras: tuple[CameraSpec, ...]
 
     def __post_init__(self) -> None:
@@ -53,6 +55,11 @@ class RobotSpec:
     def proprio_names(self) -> tuple[str, ...]:
         """Names of what makes up the proprioception, in order."""
         return self.joints + self.fingers
+
+    @property
+    def offset_scale(self) -> np.ndarray:
+        """Offset of the hand's goal [6] (m, rad) that an action of 1 means."""
+        return np.repeat([self.translation_m, self.rotation_rad], 3)
 
     @property
     def period_s(self) -> float:
@@ -104,5 +111,6 @@ def _read(plain: dict[str, Any]) -> RobotSpec:
         gripper_joint=plain["gripper"]["joint"],
         gripper_open_m=float(plain["gripper"]["open_m"]),
         base_frame=plain["frames"]["base"],
+        hand_frame=plain["frames"]["hand"],
         cameras=tuple(cameras),
     )
