@@ -256,7 +256,7 @@ def test_commands_that_mean_nothing_do_not_move_it(graph):
     hand = Hand(graph)
     graph.until(lambda: hand.pose.get_subscription_count() and hand.gripper.get_subscription_count())
     graph.until(lambda: arm.sim._moment is not None)
-    goal = arm.sim._moment.observation.hand + [0.03, 0, 0, 0, 0, 0, 0]
+    goal = arm.sim._moment.observation.hand + np.array([0.03, 0, 0, 0, 0, 0, 0])
 
     def send(pose, stamp_ns=None, frame=ROBOT.base_frame):
         newest = arm.sim._moment.observation.stamp_ns
