@@ -21,9 +21,10 @@ from zipmo_ros.nodes.cameras import Cameras
 from zipmo_ros.nodes.diagnostics import Rate
 from zipmo_ros.nodes.graph import PLANNER
 from zipmo_ros.nodes.instruction import Instruction
-from zipmo_ros.nodes.managed import ManagedNode, run
+from zipmo_ros.nodes.managed import ManagedNode
 from zipmo_ros.nodes.models import make_planner
 from zipmo_ros.nodes.overlay import draw_plan
+from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import PlannerParameters
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.latency import LatencyWindow

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from rclpy.duration import Duration
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
@@ -22,8 +23,9 @@ from zipmo_ros.nodes.chunks import Chunks
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import POLICY
 from zipmo_ros.nodes.guard import Guard
-from zipmo_ros.nodes.managed import ManagedNode, run
+from zipmo_ros.nodes.managed import ManagedNode
 from zipmo_ros.nodes.models import make_policy
+from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import PolicyParameters
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
@@ -36,6 +38,7 @@ from zipmo_ros.runtime.watchdog import Watchdog
 KEPT_NS = 2 * 10**9  # past of joints and hand, to find the state that a plan was made at
 WATCH_PERIOD = 0.05  # s
 WAITING_IS_LONG = 2.0  # s
+ACKNOWLEDGED_WITHIN = Duration(seconds=0.1)
 
 
 class PolicyNode(ManagedNode):
@@ -111,6 +114,7 @@ class PolicyNode(ManagedNode):
     def end(self) -> None:
         self.safety.trip("inactive", "the policy was deactivated")
         self._hold()
+        self._pose.wait_for_all_acked(ACKNOWLEDGED_WITHIN)  # the context may end right after this
         self.safety.over("inactive")
 
     def _take_settings(self, settings: PolicyParameters) -> None:
