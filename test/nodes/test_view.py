@@ -61,6 +61,22 @@ def test_a_picture_that_keeps_coming_while_the_arm_moves_is_frozen(posture, blin
     assert all(scene.show(0.1, posture)) and scene.state is None
 
 
+def test_a_gap_says_nothing_of_the_picture():
+    """As between two episodes that begin alike, where the first image comes before the joint states."""
+    scene = Scene()
+    scene.show(1, picture=PICTURES[0])
+    scene.now += 60
+    assert all(scene.show(0.1, lambda t: None, PICTURES[0]))
+    assert all(scene.show(5, picture=PICTURES[0])) and scene.state is None
+
+
+def test_joint_states_that_come_later_are_believed():
+    scene = Scene()
+    scene.show(5, lambda t: None, PICTURES[0])
+    assert scene.state == states.PICTURE_FROZEN
+    assert all(scene.show(5, picture=PICTURES[0])) and scene.state is None
+
+
 def test_stamps_that_stand_while_messages_come():
     scene = Scene()
     scene.show(1, moving)

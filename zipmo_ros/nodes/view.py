@@ -43,10 +43,13 @@ class View:
         """As if it had begun just now."""
         self._arrived = self._taken = self._clock()
         self._refused: Seen | None = None
+        self._offsets = LatencyWindow(OFFSETS)
+        self._look_anew()
+
+    def _look_anew(self) -> None:
         self._image: np.ndarray | None = None
         self._since = self._clock()  # when it began to look as it does
         self._posture: np.ndarray | None = None  # of the arm, since the image looks as it does
-        self._offsets = LatencyWindow(OFFSETS)
         self._fresh.reset()
 
     @property
@@ -56,6 +59,8 @@ class View:
 
     def arrived(self, stamp_ns: int) -> None:
         """An image came. Raises ValueError for a camera whose clock is ahead: what it says to be now is the past."""
+        if self.silence > self._timeout:
+            self._look_anew()  # the time without images says nothing of their content
         self._arrived = self._clock()
         now_ns = self._ros_time()
         if now_ns and abs(stamp_ns - now_ns) < OTHER_TIME * 1e9:
@@ -72,9 +77,10 @@ class View:
         """What came can be read. Returns whether it is a picture of now: one that keeps coming while joints [n] move,
         or while they are not known, is none.
         """
+        if self._posture is None and posture is not None:
+            self._look_anew()  # from now on it is known whether the arm moves
         if self._image is None or not np.array_equal(image, self._image):
             self._posture, self._since = posture, self._clock()
-        self._posture = posture if self._posture is None else self._posture
         moving = posture is None or self._posture is None or np.abs(posture - self._posture).max() > MOVED
         self._image = image
         self._fresh.feed(stamp_ns, image, bool(moving))
