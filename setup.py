@@ -55,7 +55,7 @@ setup(
             "ros-std-srvs",
             "ros-trajectory-msgs",
         ],
-        "test": ["pytest", "hypothesis", "ruff", "mypy"],
+        "test": ["pytest", "hypothesis", "ruckig", "ruff", "mypy"],
     },
     zip_safe=False,
     entry_points={
