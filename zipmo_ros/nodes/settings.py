@@ -26,6 +26,7 @@ class ModelParameters:
     device: str = setting(read_only=True)
     threads: int = setting(minimum=1, maximum=256, read_only=True)
     replan_every: int = setting(minimum=1, maximum=_MOST_STEPS)
+    camera_skew: float = setting(minimum=0.0, maximum=1.0, read_only=True)
     autostart: bool = setting(read_only=True)
 
 
@@ -35,6 +36,7 @@ class PlannerParameters(ModelParameters):
     seed: int = setting(minimum=0, maximum=2**31 - 1)
     nfe: int = setting(minimum=0, maximum=1000, read_only=True)
     overlay_points: int = setting(minimum=1, maximum=64)
+    plan_budget: float = setting(minimum=0.0, maximum=60.0)
 
 
 @dataclass(frozen=True)

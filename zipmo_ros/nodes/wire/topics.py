@@ -13,7 +13,9 @@ INSTRUCTION = "instruction"
 INSTRUCTION_IN_USE = "instruction_in_use"  # below the name of the node that follows it
 MOTION_EMBEDDING = "motion_embedding"
 PLAN_INFO = "motion_embedding/info"
+INSTRUCTION_INFO = "instruction_in_use/info"  # the same, with when it was said
 OVERLAY = "motion_plan/overlay"
+TRACKS = "motion_plan/tracks"
 POSE = "command/pose"
 GRIPPER = "command/gripper"
 EPISODE = "episode"
@@ -30,8 +32,14 @@ def image_topic(view: str, transport: str = "raw") -> str:
     return f"{view}/image_raw" if transport == "raw" else f"{view}/image_raw/{transport}"
 
 
-def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, **more: Any) -> QoSProfile:
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability, durability=durability, **more)
+def camera_info_topic(view: str) -> str:
+    """Topic of a camera's calibration."""
+    return f"{view}/camera_info"
+
+
+def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, depth: int = 1, **more: Any) -> QoSProfile:
+    history = HistoryPolicy.KEEP_LAST
+    return QoSProfile(history=history, depth=depth, reliability=reliability, durability=durability, **more)
 
 
 SENSOR = _profile(ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
@@ -39,5 +47,11 @@ COMMAND = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 LATCHED = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 # The planner promises a plan a second. The policy asks for no deadline of its own, so that plans from a bag or from a
 # planner that promises nothing are heard too; its watchdog on a steady clock is the stricter guard.
-PLAN_OFFERED = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, deadline=Duration(seconds=1))
+# A publisher's history is what it can send again to a reader that missed something, as happens whenever an overlay has
+# filled the shared memory of the middleware: with one alone, plans and overlays got lost for good to a recorder.
+_AGAIN = 10
+PLAN_OFFERED = _profile(
+    ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, depth=_AGAIN, deadline=Duration(seconds=1)
+)
+SHOWN = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, depth=_AGAIN)
 PLAN_REQUESTED = COMMAND
