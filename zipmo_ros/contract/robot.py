@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from zipmo_ros.contract.arm import ArmSpec, read_arm
 from zipmo_ros.contract.camera import CameraSpec
 from zipmo_ros.contract.share import share_path
 
@@ -22,7 +23,7 @@ class RobotSpec:
 
     proprioception: positions of `joints` (rad), then of `fingers` (m). An action is [7] in [-1, 1]: translation,
     rotation (axis-angle) and gripper (-1 open, +1 closed); of 1 it moves the goal of the hand by
-    translation_m, rotation_rad. Poses are of the frame hand_frame, in base_frame.
+    translation_m, rotation_rad. Poses are of the frame hand_frame, in base_frame. arm: its controllers; None: not said.
     """
 
     name: str
@@ -37,6 +38,7 @@ class RobotSpec:
     base_frame: str
     hand_frame: str
     cameras: tuple[CameraSpec, ...]
+    arm: ArmSpec | None
 
     def __post_init__(self) -> None:
         if len(self.joint_limits) != len(self.joints):
@@ -45,6 +47,8 @@ class RobotSpec:
             raise ValueError("a joint's lower limit must be below its upper one")
         if min(self.rate_hz, self.translation_m, self.rotation_rad, self.gripper_open_m) <= 0:
             raise ValueError("rate, action scales and the gripper's opening must be positive")
+        if self.arm is not None:
+            self.arm.check(self.joints, self.joint_limits)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -113,4 +117,5 @@ def _read(plain: dict[str, Any]) -> RobotSpec:
         base_frame=plain["frames"]["base"],
         hand_frame=plain["frames"]["hand"],
         cameras=tuple(cameras),
+        arm=read_arm(plain["arm"]) if plain.get("arm") else None,
     )
