@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-CommandKind = Literal["pose", "servo_pose", "twist", "joint_trajectory", "joint_position", "joint_velocity"]
+CommandKind = Literal[
+    "pose", "servo_pose", "twist", "joint_trajectory", "follow_joint_trajectory", "joint_position", "joint_velocity"
+]
 GripperKind = Literal["joint_trajectory", "position_array", "gripper_command", "parallel_gripper_command"]
 COMMAND_KINDS: tuple[CommandKind, ...] = get_args(CommandKind)
 GRIPPER_KINDS: tuple[GripperKind, ...] = get_args(GripperKind)
@@ -44,7 +46,7 @@ class GripperSpec:
 
 @dataclass(frozen=True)
 class ArmSpec:
-    """interface: the usual one of `interfaces`, {kind: topic of its controller}. joint_speeds: most of each joint, rad/s.
+    """interface: the usual one of `interfaces`, {kind: its controller's topic or action}. joint_speeds: most of each joint, rad/s.
 
     home: joints (rad) that episodes start from; None where nobody says. urdf: file of the wheel example-robot-data
     below its robots/, or a path of your own; None: no kinematics. urdf_joints: the joints' names in it, where others.
@@ -83,7 +85,7 @@ class ArmSpec:
             raise ValueError(f"home lies outside the limits of {', '.join(outside)}")
 
     def topic(self, kind: CommandKind) -> str:
-        """Where the controller of that kind listens. Raises ValueError where the arm has none."""
+        """Topic or action of the controller of that kind. Raises ValueError where the arm has none."""
         if kind not in self.interfaces:
             raise ValueError(f"the arm has no controller for '{kind}'; it has {', '.join(self.interfaces)}")
         return self.interfaces[kind]
