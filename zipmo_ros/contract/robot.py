@@ -12,6 +12,8 @@ import yaml
 
 from zipmo_ros.contract.arm import ArmSpec, read_arm
 from zipmo_ros.contract.camera import CameraSpec
+from zipmo_ros.contract.limits import Limits, read_limits
+from zipmo_ros.contract.response import Response
 from zipmo_ros.contract.share import share_path
 
 DEFAULT = "panda"
@@ -37,6 +39,8 @@ class RobotSpec:
     gripper_open_m: float
     base_frame: str
     hand_frame: str
+    response: Response
+    limits: Limits
     cameras: tuple[CameraSpec, ...]
     arm: ArmSpec | None
 
@@ -116,6 +120,8 @@ def _read(plain: dict[str, Any]) -> RobotSpec:
         gripper_open_m=float(plain["gripper"]["open_m"]),
         base_frame=plain["frames"]["base"],
         hand_frame=plain["frames"]["hand"],
+        response=Response(**plain["response"]),
+        limits=read_limits(plain["limits"]),
         cameras=tuple(cameras),
         arm=read_arm(plain["arm"]) if plain.get("arm") else None,
     )
