@@ -25,9 +25,14 @@ class Measured:
 
 
 class CommandInterface(Protocol):
-    """Of one kind of controller. needs_joints: whether it can do nothing without knowing where they are."""
+    """Of one kind of controller.
+
+    needs_joints: whether it can do nothing without knowing where they are. moves_on: whether an arm that is told
+    nothing more moves on, for its controller keeps a velocity.
+    """
 
     needs_joints: bool
+    moves_on: bool
 
     def reset(self) -> None:
         """Begin afresh: the arm stands still, wherever it was put meanwhile."""
@@ -45,7 +50,7 @@ class CommandInterface(Protocol):
 class PoseInterface:
     """A controller that pulls the hand to a pose: CRISP, cartesian_controllers, MoveIt Servo's pose tracking."""
 
-    needs_joints = False
+    needs_joints = moves_on = False
 
     def reset(self) -> None:
         """Nothing is kept."""
@@ -60,7 +65,7 @@ class PoseInterface:
 class TwistInterface:
     """A controller of the hand's velocity: MoveIt Servo."""
 
-    needs_joints = False
+    needs_joints, moves_on = False, True
 
     def __init__(self, pursuit: Pursuit):
         self._pursuit = pursuit
@@ -78,7 +83,7 @@ class TwistInterface:
 class JointVelocityInterface:
     """A controller of the joints' velocities: forward_velocity_controller."""
 
-    needs_joints = True
+    needs_joints = moves_on = True
 
     def __init__(self, pursuit: Pursuit, kinematics: Kinematics):
         self._pursuit = pursuit
@@ -105,7 +110,7 @@ class JointPositionInterface:
     within reach of that (LEAD_S), so that an arm that is held back doesn't leap when it is let go.
     """
 
-    needs_joints = True
+    needs_joints, moves_on = True, False
 
     def __init__(self, velocity: JointVelocityInterface, kinematics: Kinematics, speeds: tuple[float, ...]):
         self._velocity = velocity
@@ -135,7 +140,7 @@ class JointPositionInterface:
 class JointTrajectoryInterface:
     """JointTrajectoryController, by its topic: one point at a time, to be reached by when the next one is sent."""
 
-    needs_joints = True
+    needs_joints, moves_on = True, False
 
     def __init__(self, position: JointPositionInterface, joints: tuple[str, ...]):
         self._position = position

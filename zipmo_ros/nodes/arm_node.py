@@ -87,7 +87,7 @@ class ArmNode(ManagedNode):
         if self.settings.hand_pose == "current_pose":
             self.subscribe(PoseStamped, topics.CURRENT_POSE, self._on_hand, topics.SENSOR)
         # Several publishers, each of some joints, are usual: the arm's broadcaster, and the gripper's.
-        self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR)
+        self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR_PARTS)
         self.create_timer(1 / self.settings.rate_hz, self._tick, clock=self.steady)
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class ArmNode(ManagedNode):
             return  # the simulator waits
         self.safety.trip("inactive", "the arm's node was deactivated")
         self._stop()
-        for _ in range(2):  # reliable; but the controller may be one that hears only best effort
+        for _ in range(2):  # a controller may hear best effort only
             self._send_stop()
         self.controllers.arm_output.flush(FLUSH_S)
         self.safety.over("inactive")
@@ -190,6 +190,8 @@ class ArmNode(ManagedNode):
             self.safety.reset()
             self._guard.report()
         _take(self._hands, stamp_ns, pose, self._hand_watchdog)
+        if self._realtime and self._still is None and self.controllers.interface.moves_on:
+            self._stand_still()  # whoever was here before may have left it moving
         self._answer()
 
     def _measured(self, stamp_ns: int | None = None) -> Measured | None:
@@ -336,10 +338,14 @@ class ArmNode(ManagedNode):
             return
         self._goal = None
         self.controllers.interface.reset()
+        self._stand_still()
+
+    def _stand_still(self) -> None:
+        """Send a stop, and go on sending it for a while."""
         held, measured = self.safety.hold(), self._measured()
-        assert held is not None  # there was a goal, so something was measured
-        assert measured is not None
-        self._still = Measured(held.pose, measured.joints)
+        if measured is None:
+            return  # nothing has been sent, either
+        self._still = Measured(measured.hand if held is None else held.pose, measured.joints)
         self._stop_until = time.monotonic() + STOP_S
         self._send_stop()
 

@@ -87,6 +87,7 @@ def parameters_path(node: NodeEntry) -> Path:
 PLANNER = NodeEntry("planner", "planner_node", "zipmo_ros.nodes.planner_node", "planner.yaml")
 POLICY = NodeEntry("policy", "policy_node", "zipmo_ros.nodes.policy_node", "policy.yaml")
 SIM = NodeEntry("sim", "sim_node", "zipmo_ros.nodes.sim_node", "sim.yaml")
+ARM = NodeEntry("arm", "arm_node", "zipmo_ros.nodes.arm_node", "arm.yaml")
 _ALL = (PLANNER.name, POLICY.name, SIM.name)
 _SWITCH = ("true", "false")
 

@@ -63,8 +63,11 @@ class SoleSource:
         ]
         wrong = f"{topic} must carry {self._type}, but {', '.join(strangers)}" if strangers else None
         self._report.problem(f"type of {self._topic}", wrong)
-        text = None
-        if time.monotonic() - self._refused_at < self.PATIENCE:
-            names = list(self._present().values())
-            text = f"{len(names)} publishers on {topic} ({', '.join(names)}); only the first one heard is listened to"
-        self._report.problem(f"publishers of {self._topic}", text)
+        self._report.problem(f"publishers of {self._topic}", self.rivals())
+
+    def rivals(self) -> str | None:
+        """Who else publishes, where somebody has been refused of late."""
+        if time.monotonic() - self._refused_at >= self.PATIENCE:
+            return None
+        names, topic = list(self._present().values()), self._node.resolve_topic_name(self._topic)
+        return f"{len(names)} publishers on {topic} ({', '.join(names)}); only the first one heard is listened to"
