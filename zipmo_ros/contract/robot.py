@@ -64,6 +64,10 @@ class RobotSpec:
         """Names of what makes up the proprioception, in order."""
         return self.joints + self.fingers
 
+    def opening(self, proprio: np.ndarray) -> float:
+        """Metres between the fingers, of proprioception [n]."""
+        return float(np.abs(proprio[len(self.joints) :]).sum())
+
     @property
     def offset_scale(self) -> np.ndarray:
         """Offset of the hand's goal [6] (m, rad) that an action of 1 means."""
