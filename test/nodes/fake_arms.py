@@ -87,7 +87,7 @@ class FakeArm(Node):
 
 
 class CrispStandIn(FakeArm):
-    """cartesian_impedance_controller: pulls the hand to target_pose, the error clipped, and hears one publisher only."""
+    """cartesian_impedance_controller: pulls the hand to target_pose, the error clipped; hears one publisher only."""
 
     STIFFNESS = 6.0  # 1/s: of its over-damped motion
     CLIP = np.repeat([0.1, 0.5], 3)  # m, rad: task.error_clip
@@ -140,7 +140,7 @@ class ServoStandIn(FakeArm):
 
 
 class TrajectoryStandIn(FakeArm):
-    """JointTrajectoryController: goes to the last point in its time, and stays; what has begun in the past is refused."""
+    """JointTrajectoryController: goes to the last point in its time, and stays; one of the past is refused."""
 
     def __init__(self, robot, **options):
         super().__init__(robot, **options)

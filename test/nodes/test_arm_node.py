@@ -81,7 +81,7 @@ class Bench:
             assert reason in self.node.safety.reason
         after = self.arm.hand
         self.graph.turn(0.4)
-        assert np.linalg.norm(self.arm.hand[:3] - after[:3]) < 1e-3, "it moved on"
+        assert np.linalg.norm(self.arm.hand[:3] - after[:3]) < 2e-3, "it moved on"
         return float(np.linalg.norm(after[:3] - before[:3]))
 
     def call(self, name):
@@ -192,7 +192,8 @@ def test_an_arm_that_no_longer_tells_where_it_is_is_stopped(graph, what):
 def test_the_emergency_stop_latches(graph, latched):
     bench = Bench(graph)
     bench.until_it_moves()
-    button = bench.commander.create_publisher(Bool, topics.EMERGENCY_STOP, topics.LATCHED if latched else topics.COMMAND)
+    qos = topics.LATCHED if latched else topics.COMMAND
+    button = bench.commander.create_publisher(Bool, topics.EMERGENCY_STOP, qos)
     graph.until(lambda: button.get_subscription_count() >= 1 + latched)
     button.publish(Bool(data=True))
     assert bench.stops("emergency_stop") < 0.05

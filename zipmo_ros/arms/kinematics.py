@@ -68,7 +68,7 @@ class Kinematics:
         return pose_of(place.translation, place.rotation)
 
     def velocities(self, joints: np.ndarray, twist: np.ndarray) -> np.ndarray:
-        """Joint velocities [n] (rad/s) that move the hand by a twist [6] (m/s, rad/s, base axes), as nearly as they may.
+        """Joint velocities [n] (rad/s) that move the hand by a twist [6] (m/s, rad/s, base axes), as they may.
 
         Damped least squares over the joints that are not driven into their limits; then all are slowed alike until
         none is faster than it may be, so that the hand keeps its direction.

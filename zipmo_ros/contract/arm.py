@@ -46,8 +46,9 @@ class GripperSpec:
 
 @dataclass(frozen=True)
 class ArmSpec:
-    """interface: the usual one of `interfaces`, {kind: its controller's topic or action}. joint_speeds: most of each joint, rad/s.
+    """interface: the usual one of `interfaces`, {kind: its controller's topic or action}.
 
+    joint_speeds: the most of each joint, rad/s.
     home: joints (rad) that episodes start from; None where nobody says. urdf: file of the wheel example-robot-data
     below its robots/, or a path of your own; None: no kinematics. urdf_joints: the joints' names in it, where others.
     tip: its frame that `tool` starts from, tool: the hand's frame in it, x y z (m) and roll pitch yaw (rad).

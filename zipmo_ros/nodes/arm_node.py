@@ -36,7 +36,7 @@ from zipmo_ros.runtime.watchdog import Watchdog
 
 KEPT_NS = 10**9  # past of the hand and the joints, to find those that a command was made at
 FUTURE_S = 0.1  # s that a command's stamp may lie ahead of the clock here
-STOP_S = 0.3  # s that a stop is repeated for: controllers of joints have no timeout of their own, and keep the last value
+STOP_S = 0.3  # s that a stop is repeated for: a controller of joints has no timeout, and keeps what it was told last
 FLUSH_S = 0.2  # s to wait for a last stop to arrive
 
 
@@ -96,7 +96,8 @@ class ArmNode(ManagedNode):
         s, robot = self.settings, self._robot
         if robot.arm is None:
             raise ValueError(f"robot {robot.name} says nothing of its controllers (section arm of its YAML)")
-        kind, gripper_kind = s.command_interface or robot.arm.interface, s.gripper_interface or robot.arm.gripper.interface
+        kind = s.command_interface or robot.arm.interface
+        gripper_kind = s.gripper_interface or robot.arm.gripper.interface
         topic = robot.arm.topic(kind)
         gripper = Gripper(robot, gripper_kind)
         pursuit = Pursuit(robot.response.gain, robot.response.lag_s if s.lag_s < 0 else s.lag_s)

@@ -8,6 +8,7 @@ from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.action import ActionClient
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
@@ -56,7 +57,7 @@ class TopicOutput:
 
     def __init__(self, node: Node, interface: str, topic: str, robot: RobotSpec):
         # Not a lifecycle publisher, which lets nothing out once the node is on its way out: a stop has to leave then.
-        self._publisher = node.create_publisher(_MESSAGES[interface], topic, topics.COMMAND)
+        self._publisher: Publisher = node.create_publisher(_MESSAGES[interface], topic, topics.COMMAND)
         self._node = node
         self._robot = robot
 

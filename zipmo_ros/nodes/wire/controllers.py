@@ -18,7 +18,6 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from zipmo_ros.arms.setpoints import (
     ArmSetpoint,
-    ArraySetpoint,
     GripperGoal,
     GripperSetpoint,
     PoseSetpoint,
