@@ -1,7 +1,11 @@
 """The arm node before controllers that have no timeout of their own: it moves them as told, and it alone stops them."""
 
+import os
+import signal
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import fake_arms
 import numpy as np
@@ -227,9 +231,36 @@ def test_a_stop_may_be_asked_for(graph):
 def test_leaving_stops_it(graph, interface, transition):
     bench = Bench(graph, interface)
     bench.until_it_moves()
+    before = bench.arm.hand
     getattr(bench.node, transition)()
+    graph.until(lambda: bench.arm.speed() < STILL, what="for the arm to stop")
+    assert np.linalg.norm(bench.arm.hand[:3] - before[:3]) < 0.02
     graph.turn(0.3)
     assert bench.arm.speed() < STILL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_arm_before_it_ends_the_process(graph, number):
+    """The process is ended while the arm moves, and its controller would let it move on for ever."""
+    arm = graph.add(fake_arms.ForwardVelocityStandIn(ROBOT, **graph.options()))
+    given = {"command_interface": "joint_velocity", "gripper_interface": "position_array", "begin_armed": "true"}
+    words = [sys.executable, "-m", "zipmo_ros.nodes.arm_node", "--ros-args"]
+    for name, value in given.items():
+        words += ["-p", f"{name}:={value}"]
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(graph.domain), "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        graph.add(Commander(graph))
+        graph.until(lambda: arm.speed() > SPEED / 2 if arm.hands else False, what="for the arm to move")
+        process.send_signal(number)
+        graph.until(lambda: process.poll() is not None)
+        assert process.returncode == 0, process.stdout.read()
+        graph.turn(0.2)
+        assert arm.speed() < STILL
+        assert np.all(arm.values == 0)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_one_that_was_left_moving_is_stopped(graph):

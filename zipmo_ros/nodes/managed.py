@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rclpy
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
 
 from zipmo_ros.nodes.diagnostics import StatusReport
 from zipmo_ros.nodes.graph import NodeEntry, parameters_path
 from zipmo_ros.nodes.parameters import declare
+from zipmo_ros.nodes.signals import interruption
 from zipmo_ros.nodes.sole_source import SoleSource
 from zipmo_ros.nodes.worker import Worker
 
@@ -27,7 +30,8 @@ if TYPE_CHECKING:  # rclpy has it from Kilted on
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 Result = TypeVar("Result")
-SIGNAL_GRACE = 0.5  # s
+SIGNAL_PERIOD = 0.05  # s that a signal waits for at most
+LAST_WORDS = 0.3  # s for what is published last to arrive
 
 
 class StartError(RuntimeError):
@@ -154,6 +158,18 @@ class ManagedNode(LifecycleNode):
         self._unload()
         return super().on_shutdown(state)
 
+    def leave(self) -> None:
+        """Stop acting, for the process ends: what is published on the way out still arrives."""
+        if not self.active or not self.context.ok():
+            return
+        try:
+            self._stop_acting()
+            deadline = time.monotonic() + LAST_WORDS
+            for publisher in self.publishers:
+                publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
+        except Exception as error:  # the process ends all the same
+            self.get_logger().error(f"stopping on the way out: {error!r}")
+
     def close(self, timeout: float = 1.5) -> bool:
         """Free everything and end the worker; returns whether it ended in time."""
         return self.worker.close(self.unload, timeout)
@@ -192,37 +208,33 @@ class ManagedNode(LifecycleNode):
         return {"state": self._state_machine.current_state[1], **self.values()}
 
 
-def _ending() -> bool:
-    """Whether the context has ended, or does within a moment: what breaks on a signal may be told before it."""
-    deadline = time.monotonic() + SIGNAL_GRACE
-    while rclpy.ok() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not rclpy.ok()
-
-
 def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
-    """Spin one node until it is interrupted; 0 then, 1 when it could not start."""
-    rclpy.init(args=args)
+    """Spin one node until it is interrupted; 0 then, 1 when it could not start. Either way it stops what it drives."""
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
     node = None
     status = 0
-    try:
-        node = make()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception as error:
-        # A signal ends the context; whatever breaks on it then (a publisher, a wait, a start) is no failure.
-        if not _ending():
-            status = 1
-            if not isinstance(error, StartError):  # its reason is in the log already
-                rclpy.logging.get_logger("zipmo_ros").fatal(traceback.format_exc())
-    ended = node is None or node.close()
-    executor.shutdown()
-    if node is not None:
-        node.destroy_node()
-    rclpy.try_shutdown()
+    with interruption() as interrupted:
+        try:
+            node = make()
+            executor.add_node(node)
+            while not interrupted.is_set():
+                executor.spin_once(timeout_sec=SIGNAL_PERIOD)  # a signal's handler runs between two of them
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        except Exception as error:
+            # A signal ends the context after a while; whatever breaks on it then is no failure.
+            if not interrupted.is_set() and rclpy.ok():
+                status = 1
+                if not isinstance(error, StartError):  # its reason is in the log already
+                    rclpy.logging.get_logger("zipmo_ros").fatal(traceback.format_exc())
+        if node is not None:
+            node.leave()
+        ended = node is None or node.close()
+        executor.shutdown()
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
     if not ended:  # the worker sits in native code, and the interpreter would abort over it
         sys.stdout.flush()
         sys.stderr.flush()
