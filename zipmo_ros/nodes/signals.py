@@ -15,7 +15,7 @@ GRACE = 0.5  # s that what is going on in the main thread has until the context 
 
 @contextmanager
 def interruption() -> Iterator[threading.Event]:
-    """An event that is set by SIGINT and SIGTERM, while the context lives on; rclpy's own handlers would end it at once.
+    """An event that SIGINT and SIGTERM set, while the context lives on; rclpy's own handlers would end it at once.
 
     What does not look at the event (a model being loaded waits for the context to end) is ended GRACE later.
     """
