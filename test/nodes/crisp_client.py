@@ -21,9 +21,7 @@ for name in ("tf2_ros", "control_msgs", "controller_manager_msgs"):
 stand_in("tf2_ros.buffer", "Buffer")
 stand_in("tf2_ros.transform_listener", "TransformListener")
 stand_in("control_msgs.action", "FollowJointTrajectory")
-stand_in(
-    "controller_manager_msgs.srv", "ConfigureController", "ListControllers", "LoadController", "SwitchController"
-)
+stand_in("controller_manager_msgs.srv", "ConfigureController", "ListControllers", "LoadController", "SwitchController")
 
 from crisp_py.robot import robot as crisp
 from crisp_py.robot.robot_config import PandaConfig
