@@ -56,7 +56,7 @@ setup(
             "ros-trajectory-msgs",
         ],
         "arms": ["pin", "example-robot-data"],
-        "test": ["pytest", "hypothesis", "ruff", "mypy"],
+        "test": ["pytest", "hypothesis", "ruckig", "ruff", "mypy"],
     },
     zip_safe=False,
     entry_points={

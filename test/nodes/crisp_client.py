@@ -4,6 +4,7 @@ What it imports for other purposes has no wheel: empty modules of those names st
 """
 
 import json
+import os
 import sys
 import types
 
@@ -23,8 +24,8 @@ stand_in("tf2_ros.transform_listener", "TransformListener")
 stand_in("control_msgs.action", "FollowJointTrajectory")
 stand_in("controller_manager_msgs.srv", "ConfigureController", "ListControllers", "LoadController", "SwitchController")
 
-from crisp_py.robot import robot as crisp
-from crisp_py.robot.robot_config import PandaConfig
+from crisp_py.robot import robot as crisp  # noqa: E402
+from crisp_py.robot.robot_config import PandaConfig  # noqa: E402
 
 # They switch controllers and go home, by messages that have no wheel.
 crisp.ControllerSwitcherClient = crisp.JointTrajectoryControllerClient = lambda node, **options: None
@@ -40,12 +41,12 @@ for _ in range(60):
     if np.linalg.norm(robot.end_effector_pose.position - goal) < 0.002:
         break
 end = robot.end_effector_pose
-print(json.dumps({
-    "left_m": float(np.linalg.norm(end.position - goal)), "moved_m": float(np.linalg.norm(end.position - start.position)),
+told = {
+    "left_m": float(np.linalg.norm(end.position - goal)),
+    "moved_m": float(np.linalg.norm(end.position - start.position)),
     "turned_rad": float((end.orientation * start.orientation.inv()).magnitude()),
     "joints": robot.joint_values.tolist(),
-}), flush=True)  # fmt: skip
+}
+sys.stdout.write(json.dumps(told) + "\n")
 sys.stdout.flush()
-import os
-
-os._exit(0)  # it leaves its spinning thread behind
+os._exit(0)  # the client leaves its spinning thread behind

@@ -16,7 +16,6 @@ from trajectory_msgs.msg import JointTrajectory
 from zipmo_ros.arms.kinematics import Kinematics
 from zipmo_ros.contract.pose import offset_between
 from zipmo_ros.nodes.wire import messages, topics
-from zipmo_ros.nodes.wire.controllers import read_joints
 
 PERIOD = 0.01  # s
 LONGEST = 0.05  # s that it moves by at once, however late it is called
@@ -152,8 +151,8 @@ class TrajectoryStandIn(FakeArm):
             self.refused.append("joints or stamp")
             return
         point = message.points[-1]
-        told = JointState(name=message.joint_names, position=point.positions)
-        self.point = read_joints(told, self.robot.joints)
+        told = dict(zip(message.joint_names, point.positions, strict=True))
+        self.point = np.array([told[name] for name in self.robot.joints])
         self.until = time.monotonic() + point.time_from_start.sec + point.time_from_start.nanosec / 1e9
 
     def velocities(self):

@@ -318,15 +318,6 @@ def test_a_controller_that_is_gone_stops_it(graph):
     graph.until(lambda: "controller" in bench.node.safety.causes, what=str(source))
 
 
-def test_joints_that_are_missing_are_said(graph):
-    bench = Bench(graph, commands=False)
-    graph.remove(bench.arm)
-    other = bench.node.create_publisher(JointState, topics.JOINT_STATES, topics.SENSOR)
-    graph.turn(0.2)
-    other.publish(JointState(name=list(ROBOT.joints[:3]), position=[0.0] * 3))
-    graph.until(lambda: "are missing; it has" in (bench.node.report.last_error or ""))
-
-
 class Lockstep:
     """The arm node before a simulator that waits, which is this test."""
 

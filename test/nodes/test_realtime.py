@@ -56,7 +56,7 @@ class Arm:
         return self.sim
 
     def _start(self, kind, made_with, **parameters):
-        return self.graph.start(kind(made_with, **self.graph.options(autostart=False, **parameters)))
+        return self.graph.start(kind(made_with, **self.graph.options(**{"autostart": False, **parameters})))
 
     task, tasks = staticmethod(graph_stubs.task), staticmethod(graph_stubs.tasks)
 
@@ -122,7 +122,8 @@ def test_planner_gone(graph, record_property):
 
     record_property("time_to_stop", best_of_three(measure))
     assert STALE_PLAN.search(arm.policy.report.last_error)
-    assert arm.actions[-1][6] == arm.actions[0][6] * -1 == 1.0  # it began open, closed, and holds what it holds
+    assert arm.actions[0][6] == 0.0  # it was left as it was
+    assert arm.actions[-1][6] == 1.0  # closed, and holds what it holds
     assert "stale plan" in arm.arm(arm.policy)  # nobody re-arms an arm without plans
 
     arm.start_planner()
@@ -170,7 +171,7 @@ def test_simulator_gone_and_back(graph):
     graph.until(lambda: "nothing heard on joint_states" in (arm.policy.report.last_error or ""))
     arm.start_sim()
     assert arm.stays()
-    arm.graph.until(lambda: arm.arm(arm.policy) is None)
+    arm.graph.until(lambda: arm.arm() is None)  # both: what the policy held was where the hand had been before
     arm.until_it_runs()
 
 
@@ -255,7 +256,7 @@ def test_commands_that_mean_nothing_do_not_move_it(graph):
     hand = Hand(graph)
     graph.until(lambda: hand.pose.get_subscription_count() and hand.gripper.get_subscription_count())
     graph.until(lambda: arm.sim._moment is not None)
-    goal = arm.sim._moment.observation.hand + [0.03, 0, 0, 0, 0, 0, 0]
+    goal = arm.sim._moment.observation.hand + np.array([0.03, 0, 0, 0, 0, 0, 0])
 
     def send(pose, stamp_ns=None, frame=ROBOT.base_frame):
         newest = arm.sim._moment.observation.stamp_ns
@@ -374,7 +375,8 @@ def test_plans_that_say_nothing_new_are_silence(graph):
     alone = PolicyAlone(graph)
     alone.run_to(1)
     assert alone.answer(1) == PUSH
-    alone.policy._chunks.watchdog.timeout = 0.4
+    for parameter in (Parameter("joint_timeout", value=10.0), Parameter("plan_timeout", value=0.4)):
+        assert alone.policy.set_parameters([parameter])[0].successful
     deadline, step = time.monotonic() + 5, 2
     while alone.policy.safety.armed and time.monotonic() < deadline:
         alone.send_plan(Z, 0)
@@ -405,12 +407,14 @@ def test_a_policy_that_starts_holds_the_gripper_where_it_is(graph):
 def test_plans_in_the_wrong_order_within_one_inference(graph):
     alone = PolicyAlone(graph)
     alone.run_to(1)
+    assert alone.policy.set_parameters([Parameter("joint_timeout", value=10.0)])[0].successful
     for step in (6, 4):  # both are taken before the worker has begun
         alone.send_plan(Z, step * ROBOT.period_ns)
-    alone.answer(6)
-    alone.answer(7)
-    graph.until(lambda: "stamps went back" in (alone.policy.report.last_error or ""))
-    assert alone.policy.active
+        graph.turn(0.2)
+    graph.until(lambda: "0.30 s to 0.20 s; the older one is dropped" in (alone.policy.report.last_error or ""))
+    assert alone.answer(6) == PUSH
+    graph.until(lambda: alone.policy._chunks.horizon.stamp_ns == 6 * ROBOT.period_ns)
+    assert alone.answer(7) == PUSH
 
 
 def test_a_new_sentence_ends_the_chunks_of_the_old_one(graph):

@@ -27,14 +27,15 @@ from zipmo_ros.nodes.managed import ManagedNode, run
 from zipmo_ros.nodes.outputs import Output, make_output
 from zipmo_ros.nodes.settings import ArmParameters
 from zipmo_ros.nodes.wire import messages, topics
-from zipmo_ros.nodes.wire.controllers import read_joints
 from zipmo_ros.runtime.history import History
+from zipmo_ros.runtime.joints import JointStates
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.pairing import Pairing
 from zipmo_ros.runtime.safety import Safety
 from zipmo_ros.runtime.watchdog import Watchdog
 
 KEPT_NS = 10**9  # past of the hand and the joints, to find those that a command was made at
+SKEW_NS = 50 * 10**6  # that joints of one moment may be apart, where several publishers tell of them
 FUTURE_S = 0.1  # s that a command's stamp may lie ahead of the clock here
 STOP_S = 0.3  # s that a stop is repeated for: a controller of joints has no timeout, and keeps what it was told last
 FLUSH_S = 0.2  # s to wait for a last stop to arrive
@@ -77,6 +78,7 @@ class ArmNode(ManagedNode):
         self._age, self._rate = LatencyWindow(), Rate()
         super().__init__(**options)
         self._robot = load_robot(self.settings.robot)
+        self._parts = JointStates(self._robot.joints, SKEW_NS)
         self.safety = Safety(self._robot, automatic=self.settings.automatic)
         self._guard = Guard(self, self.safety, self._stop, self.settings.deadman_timeout)
         self._commands_watchdog = Watchdog(f"{topics.POSE} and {topics.GRIPPER}", self.settings.command_timeout)
@@ -126,6 +128,7 @@ class ArmNode(ManagedNode):
             watchdog.reset()
         self._hands.clear()
         self._joints.clear()
+        self._parts.reset()
         self._forget()
         self.safety.reset()
         if self._realtime and not self.settings.begin_armed:
@@ -173,16 +176,16 @@ class ArmNode(ManagedNode):
         if opening is not None:
             self.safety.gripper_seen(opening)
         try:
-            joints = read_joints(message, self._robot.joints)
+            whole = self._parts.add(messages.to_ns(message.header.stamp), message.name, message.position)
         except ValueError as error:
             self.report.event(f"{topics.JOINT_STATES}: {error}; message dropped")
             return
-        if joints is None:
+        if whole is None:
             return
-        stamp_ns = messages.to_ns(message.header.stamp)
-        _take(self._joints, stamp_ns, joints, self._joints_watchdog)
+        joints = whole.positions.astype(np.float64)
+        _take(self._joints, whole.stamp_ns, joints, self._joints_watchdog)
         if self.controllers.kinematics is not None:
-            self._take_hand(stamp_ns, self.controllers.kinematics.forward(joints))
+            self._take_hand(whole.stamp_ns, self.controllers.kinematics.forward(joints))
 
     def _take_hand(self, stamp_ns: int, pose: np.ndarray) -> None:
         newest = self._hands.newest_ns
@@ -314,7 +317,8 @@ class ArmNode(ManagedNode):
         """Find what has fallen silent, and what else must not go on."""
         self._guard.check()
         needed = [self._hand_watchdog] + [self._joints_watchdog] * self.controllers.interface.needs_joints
-        silent = "; ".join(filter(None, (watchdog.problem() for watchdog in needed))) or None
+        texts = [watchdog.problem() for watchdog in needed]
+        silent = "; ".join(filter(None, [*texts, self._parts.problem() if texts[-1] else None])) or None
         rivals = "; ".join(filter(None, (source.rivals() for source in self.sources))) or None
         lost = None if self.settings.shadow or self.controllers.arm_output.heard() else "no controller listens"
         found = {

@@ -260,8 +260,14 @@ class PolicyNode(ManagedNode):
         if not self.active:
             return
         self._guard.check()
-        if not self._realtime or self._joints.newest is None:
+        newest = self._joints.newest_ns
+        if not self._realtime or newest is None:
             return
+        if self._chunks.horizon.stamp_ns is not None:
+            before = self.safety.armed
+            self._check_plan_age(newest)
+            if before and not self.safety.armed:
+                self._hold()
         problems = [text for dog in (self._joints_watchdog, self._hand_watchdog) if (text := dog.problem())]
         if not problems:
             self.safety.over("stale observation")
@@ -277,7 +283,7 @@ class PolicyNode(ManagedNode):
         if self._joints.newest_ns is None:
             return f"nothing heard on {self.resolve_topic_name(topics.JOINT_STATES)} yet"
         if self._hands.newest is None:
-            return f"nothing heard on {self.resolve_topic_name(topics.CURRENT_POSE)} yet: where the hand is, is not known"
+            return f"nothing heard on {self.resolve_topic_name(topics.CURRENT_POSE)} yet: the hand's pose is not known"
         if self._due is None or time.monotonic() - self._due_since < WAITING_IS_LONG:
             return None
         at = f"the observation at {self._due / 1e9:.2f} s"

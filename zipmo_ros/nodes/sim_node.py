@@ -179,6 +179,7 @@ class SimNode(ManagedNode):
         self._stepping, self._moment = False, moment
         observation = moment.observation
         stamp_ns = observation.stamp_ns
+        assert observation.hand is not None  # a simulator measures it
         self._messages[topics.CURRENT_POSE] = messages.pose_message(observation.hand, stamp_ns, self._robot)
         self._messages[topics.JOINT_STATES] = messages.joint_state_message(observation.proprio, stamp_ns, self._robot)
         for view, image in observation.images.items():

@@ -6,13 +6,12 @@ Actions are of control_msgs, which no wheel has: it is imported where one is ask
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
 from rclpy.duration import Duration
-from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -57,23 +56,6 @@ def trajectory_message(setpoint: TrajectorySetpoint) -> JointTrajectory:
     point = JointTrajectoryPoint(positions=[float(value) for value in setpoint.positions])
     point.time_from_start = Duration(seconds=setpoint.seconds).to_msg()
     return JointTrajectory(joint_names=list(setpoint.joints), points=[point])
-
-
-def read_joints(message: JointState, names: Sequence[str]) -> np.ndarray | None:
-    """Positions float64 [n] of the joints by name; None where it tells of none of them.
-
-    Raises ValueError for a part of them, or for numbers that are not finite.
-    """
-    positions = dict(zip(message.name, message.position, strict=False))
-    missing = [name for name in names if name not in positions]
-    if len(missing) == len(names):
-        return None
-    if missing:
-        raise ValueError(f"joints {', '.join(missing)} are missing; it has {', '.join(message.name)}")
-    joints = np.array([positions[name] for name in names], np.float64)
-    if not np.isfinite(joints).all():
-        raise ValueError(f"positions are not finite: {joints}")
-    return joints
 
 
 class ActionKind(NamedTuple):
