@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:  # rclpy has it from Kilted on
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 Result = TypeVar("Result")
 Callback = TypeVar("Callback", bound=Callable[..., Any])
+LAST_WORDS = 0.3  # s for what is published last to arrive
 
 
 class StartError(RuntimeError):
@@ -191,6 +194,18 @@ class ManagedNode(LifecycleNode):
         self.stop_acting()
         self._unload()
         return super().on_shutdown(state)
+
+    def leave(self) -> None:
+        """Stop acting, for the process ends: what is published on the way out still arrives."""
+        if not self.active or not self.context.ok():
+            return
+        try:
+            self.stop_acting()
+            deadline = time.monotonic() + LAST_WORDS
+            for publisher in self.publishers:
+                publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
+        except Exception as error:  # the process ends all the same
+            self.get_logger().error(f"stopping on the way out: {error!r}")
 
     def close(self, timeout: float = 1.5) -> bool:
         """Free everything and end the worker; returns whether it ended in time."""

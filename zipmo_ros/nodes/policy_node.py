@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from rclpy.duration import Duration
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
@@ -38,7 +37,6 @@ from zipmo_ros.runtime.watchdog import Watchdog
 KEPT_NS = 2 * 10**9  # past of joints and hand, to find the state that a plan was made at
 WATCH_PERIOD = 0.05  # s
 WAITING_IS_LONG = 2.0  # s
-ACKNOWLEDGED_WITHIN = Duration(seconds=0.1)
 
 
 class PolicyNode(ManagedNode):
@@ -114,7 +112,6 @@ class PolicyNode(ManagedNode):
     def end(self) -> None:
         self.safety.trip("inactive", "the policy was deactivated")
         self._hold()
-        self._pose.wait_for_all_acked(ACKNOWLEDGED_WITHIN)  # the context may end right after this
         self.safety.over("inactive")
 
     def _take_settings(self, settings: PolicyParameters) -> None:

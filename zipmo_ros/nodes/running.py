@@ -41,7 +41,9 @@ def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
             status = 1
             if not isinstance(error, StartError):  # its reason is in the log already
                 rclpy.logging.get_logger("zipmo_ros").fatal(traceback.format_exc())
-    ended = node is None or _end(node)
+    if node is not None:
+        node.leave()
+    ended = node is None or node.close()
     executor.shutdown()
     if node is not None:
         node.destroy_node()
@@ -51,12 +53,3 @@ def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
         sys.stderr.flush()
         os._exit(status)
     return status
-
-
-def _end(node: ManagedNode) -> bool:
-    """Stop acting and free everything; whether that ended in time."""
-    try:
-        node.stop_acting()
-    except Exception:
-        rclpy.logging.get_logger("zipmo_ros").fatal(traceback.format_exc())
-    return node.close()
