@@ -8,7 +8,7 @@ from collections.abc import Callable
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from zipmo_ros.nodes.wire.topics import DIAGNOSTICS
+from zipmo_ros.contract.topics import DIAGNOSTICS
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 _REPEAT_AFTER = 5.0  # s until the same event is logged again

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zipmo_ros.contract.stamps import LAST_EPISODE, STATES_A_TASK
+from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.nodes.parameters import setting
-from zipmo_ros.nodes.wire.topics import TRANSPORTS
 
 _MODES = ("lockstep", "realtime")
 _MOST_STEPS = 1000  # control steps; what a plan spans is less, and checked once it is known
