@@ -55,6 +55,8 @@ setup(
             "ros-std-srvs",
             "ros-trajectory-msgs",
         ],
+        "bags": ["rosbags", "mcap"],
+        "terminal": ["rich"],
         "test": ["pytest", "hypothesis", "ruff", "mypy"],
     },
     zip_safe=False,
@@ -64,6 +66,7 @@ setup(
             "planner_node = zipmo_ros.nodes.planner_node:main",
             "policy_node = zipmo_ros.nodes.policy_node:main",
             "sim_node = zipmo_ros.nodes.sim_node:main",
+            "recorder_node = zipmo_ros.nodes.recorder_node:main",
         ],
     },
 )

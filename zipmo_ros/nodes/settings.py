@@ -63,3 +63,10 @@ class SimParameters:
     command_timeout: float = setting(minimum=0.05, maximum=10.0)
     libero_assets: str = setting(read_only=True)
     autostart: bool = setting(read_only=True)
+
+
+@dataclass(frozen=True)
+class RecorderParameters:
+    out: str = setting(read_only=True)
+    memory_mb: int = setting(minimum=1, maximum=65536, read_only=True)
+    autostart: bool = setting(read_only=True)
