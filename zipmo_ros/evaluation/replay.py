@@ -47,6 +47,11 @@ class Comparison:
     def identical(self) -> int:
         return len(self.stamps) - len(self.differing)
 
+    @property
+    def heard(self) -> bool:
+        """Whether the recording has anything of this topic."""
+        return bool(self.stamps or self.unanswered)
+
     def plain(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
@@ -142,6 +147,11 @@ class Replay:
         self._newest_plan: tuple[int, bytes] | None = None
         self.comparisons = {topic: Comparison() for topic in OUTPUTS}
         self.dropped: list[str] = []  # messages that the nodes could not read either
+
+    @property
+    def episodes(self) -> int:
+        """How often time began anew in what was gone through."""
+        return self._senses.episodes
 
     def run(self) -> dict[str, Comparison]:
         """By topic, how what was said then compares with what is said now."""
