@@ -1,6 +1,9 @@
 """The recorder: all of a graph in a bag, which replays to the same plans and commands."""
 
 import json
+import os
+import signal
+import subprocess
 
 import graph_stubs
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 pytest.importorskip("rosbags")
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool, String
@@ -17,6 +21,8 @@ from zipmo_ros.contract import topics
 from zipmo_ros.data.bag import Bag
 from zipmo_ros.data.bag_writer import left_behind
 from zipmo_ros.evaluation.replay import Replay
+from zipmo_ros.nodes.graph import GRAPHS, RECORDER
+from zipmo_ros.nodes.processes import command_line
 from zipmo_ros.nodes.recorder_node import RecorderNode
 from zipmo_ros.nodes.wire.topics import LATCHED
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
@@ -59,13 +65,14 @@ def test_what_is_recorded_replays_to_the_same_plans_and_commands(graph, tmp_path
     assert bag.run["drops"] == {}
 
     horizon = Horizon(TemporalEnsemble(), 2, ROBOT)
-    found = Replay(bag, ROBOT, graph_stubs.StubPlanner(), graph_stubs.StubPolicy(), horizon=horizon, seed=0).run()
+    stubs = graph_stubs.StubPlanner(), graph_stubs.StubPolicy()
+    found = Replay(bag, ROBOT, *stubs, horizon=horizon, seed=0, lockstep=True).run()
     for topic, comparison in found.items():
         assert comparison.identical == len(comparison.stamps) > 20, topic
         assert not comparison.unanswered, topic
 
     horizon.reset()
-    found = Replay(bag, ROBOT, graph_stubs.StubPlanner(), graph_stubs.StubPolicy(), horizon=horizon, seed=1).run()
+    found = Replay(bag, ROBOT, *stubs, horizon=horizon, seed=1, lockstep=True).run()
     assert found[topics.MOTION_EMBEDDING].identical == 0
     assert len(found[topics.POSE].differing) > 20
 
@@ -100,6 +107,30 @@ def test_a_namespace_is_recorded_alone(graph, tmp_path):
     assert bag.namespace == "/left"
     assert [json.loads(h.message.data) for h in bag.messages(topics.EPISODE)] == ["left"]
     assert not [topic for topic in bag.counts() if topic.startswith("/right")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_the_bag(graph, tmp_path, number):
+    somebody = graph.add(Node("somebody", **graph.options()))
+    said = somebody.create_publisher(String, "said", QoSProfile(depth=50))
+    table = GRAPHS["record"]
+    words = command_line(table, RECORDER, table.values({"bags": str(tmp_path)}))
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(graph.domain)}
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    try:
+        graph.until(said.get_subscription_count, what="for the recorder")
+        for word in range(20):
+            said.publish(String(data=f"{word}"))
+        said.wait_for_all_acked(Duration(seconds=5))
+        process.send_signal(number)
+        log = process.communicate(timeout=30)[0]
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, log
+    (folder,) = tmp_path.iterdir()
+    assert f"{folder}: " in log
+    assert [heard.message.data for heard in Bag(folder).messages("said")] == [f"{word}" for word in range(20)]
 
 
 def test_each_activation_has_a_bag_of_its_own(graph, tmp_path):

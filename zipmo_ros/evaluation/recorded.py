@@ -65,6 +65,10 @@ class RecordedSenses:
             self.hand_at(observation.stamp_ns),
         )
 
+    def felt(self, stamp_ns: int) -> bool:
+        """Whether the hand's pose of this very stamp is known by now."""
+        return stamp_ns in self._hands
+
     def hand_at(self, stamp_ns: int) -> np.ndarray | None:
         """The pose of the hand that was measured nearest to a stamp."""
         return self._nearest(self._hands, stamp_ns)

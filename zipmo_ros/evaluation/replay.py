@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from zipmo_ros.contract.plan import MotionPlan
 from zipmo_ros.contract.protocols import Planner, Policy
 from zipmo_ros.contract.reading import read_gripper, read_plan, read_pose, to_ns
 from zipmo_ros.contract.robot import RobotSpec
+from zipmo_ros.contract.stamps import EPISODE_BREAK_NS
 from zipmo_ros.data.bag import Bag, Heard
 from zipmo_ros.evaluation.recorded import RecordedSenses
 from zipmo_ros.runtime.horizon import Horizon
@@ -116,6 +117,10 @@ class PolicyReplay:
             chunk = np.asarray(self.policy.act(observation, goal, plan), np.float64)
             self._horizon.add(observation.stamp_ns, chunk)
 
+    def awaits_plan(self, stamp_ns: int) -> bool:
+        """Whether a simulator that waits would not have got its command for a stamp yet."""
+        return self._horizon.due(stamp_ns)
+
     def command(self, stamp_ns: int, hand: np.ndarray | None) -> dict[str, np.ndarray] | None:
         """What was to be said for a stamp, by topic; None where no plan or no pose of the hand is known."""
         try:
@@ -130,21 +135,24 @@ class PolicyReplay:
 class Replay:
     """Goes through a bag once. planner, policy: None leaves out what they say.
 
-    A plan is made where the recording has one; a command is compared with what the plans received before it lead to,
-    which in realtime is not always what the policy knew by then.
+    A plan is made where the recording has one. lockstep: a command is compared once the plan that it was due, and the
+    pose of the hand of its stamp, are there, in whichever order the recorder heard of them. Else with what the plans
+    received before it lead to, which is not always what the policy knew by then.
     """
 
     def __init__(self, bag: Bag, robot: RobotSpec, planner: Planner | None, policy: Policy | None, *, horizon: Horizon,
-                 seed: int, transport: str = "raw"):  # fmt: skip
+                 seed: int, lockstep: bool, transport: str = "raw"):  # fmt: skip
         models = [model for model in (planner, policy) if model is not None]
-        self._bag, self._robot = bag, robot
+        self._bag, self._robot, self._lockstep = bag, robot, lockstep
         self._senses = RecordedSenses(robot, max(model.spec.image_size for model in models), transport)
         self._planner = None if planner is None else PlannerReplay(planner, seed)
         self._policy = None if policy is None else PolicyReplay(policy, horizon)
+        self._episode = 0
         self._info: Any = None
         self._early: list[Any] = []  # embeddings from before the first info
         self._goal: Goal | None = None  # of a policy that needs no plan
         self._newest_plan: tuple[int, bytes] | None = None
+        self._commands: list[tuple[str, int, np.ndarray]] = []  # still to be compared: topic, stamp, what was said
         self.comparisons = {topic: Comparison() for topic in OUTPUTS}
         self.dropped: list[str] = []  # messages that the nodes could not read either
 
@@ -160,6 +168,8 @@ class Replay:
                 self._take(heard)
             except ValueError as error:
                 self.dropped.append(f"{heard.topic}: {error}")
+            self._compare_commands()
+        self._compare_commands(lambda _: True)
         return self.comparisons
 
     def _take(self, heard: Heard) -> None:
@@ -178,7 +188,10 @@ class Replay:
             self._on_observation(observation)
 
     def _on_observation(self, observation: Observation) -> None:
-        episode = self._senses.episodes
+        if (episode := self._senses.episodes) != self._episode:
+            self._episode = episode
+            began_ns = observation.stamp_ns  # older commands are compared with what is forgotten now
+            self._compare_commands(lambda stamp_ns: not 0 <= stamp_ns - began_ns <= EPISODE_BREAK_NS)
         if self._planner is not None:
             self._planner.see(observation, episode)
         if self._policy is not None:
@@ -208,8 +221,20 @@ class Replay:
             recorded = read_pose(heard.message, self._robot)
         else:
             recorded = np.array([read_gripper(heard.message, self._robot)])
-        said = self._policy.command(stamp_ns, self._senses.hand_at(stamp_ns))
-        self.comparisons[heard.topic].add(stamp_ns, recorded, None if said is None else said[heard.topic])
+        self._commands.append((heard.topic, stamp_ns, recorded))
+
+    def _compare_commands(self, late: Callable[[int], bool] = lambda _: False) -> None:
+        """Compare those commands for which all is there; late: stamp -> whether to compare with whatever there is."""
+        waiting, self._commands = self._commands, []
+        for topic, stamp_ns, recorded in waiting:
+            if self._policy is None or not (late(stamp_ns) or self._is_ready(self._policy, stamp_ns)):
+                self._commands.append((topic, stamp_ns, recorded))
+                continue
+            said = self._policy.command(stamp_ns, self._senses.hand_at(stamp_ns))
+            self.comparisons[topic].add(stamp_ns, recorded, None if said is None else said[topic])
+
+    def _is_ready(self, policy: PolicyReplay, stamp_ns: int) -> bool:
+        return not self._lockstep or (self._senses.felt(stamp_ns) and not policy.awaits_plan(stamp_ns))
 
 
 def differing(comparisons: dict[str, Comparison]) -> Iterator[str]:

@@ -100,4 +100,4 @@ def _prepare(bag: Bag, settings: Mapping[str, Any]) -> Replay:
         raise ValueError("the recording does not say how often the policy took a plan: say it with replan_every=")
     horizon = Horizon(TemporalEnsemble(mode=settings["ensemble"]), settings.get("replan_every", 1), robot)
     return Replay(bag, robot, planner, policy, horizon=horizon, seed=settings["seed"],
-                  transport=settings["image_transport"])  # fmt: skip
+                  lockstep=settings.get("mode") == "lockstep", transport=settings["image_transport"])  # fmt: skip

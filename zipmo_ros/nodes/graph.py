@@ -147,4 +147,16 @@ GRAPHS = {
             *((RECORDER.name,) if values["record"] == "false" else ()),
         ),
     ),
+    "record": Graph(
+        "A recorder beside a graph that runs",
+        (RECORDER,),
+        (
+            Argument("bags", "", "folder for bags", (("recorder", "out"),)),
+            Argument("memory_mb", "", "MiB of messages that may wait for the disk", (("recorder", "memory_mb"),)),
+            Argument("autostart", "true", "it configures and activates itself; false: a lifecycle manager does",
+                     _everywhere("autostart", (RECORDER.name,)), _SWITCH),
+            Argument("namespace", "", "namespace of the graph"),
+            Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
+        ),
+    ),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rclpy.logging import get_logger
 from rclpy.qos import QoSProfile
 from rosbags import interfaces as bags
 
@@ -70,17 +71,15 @@ class RecorderNode(ManagedNode):
         writer, self._writer = self._writer, None
         if writer is None:
             return
+        say = get_logger("zipmo_ros")  # the node's own needs a context, which a signal has ended
         try:
             writer.describe({**self._facts.plain(), "drops": dict(writer.drops)})
             self._bag = writer.close()
         except Exception as error:
-            self._say(f"the recording broke: {error}; what there is lies in {writer.unfinished}")
+            say.error(f"the recording broke: {error}; what there is lies in {writer.unfinished}")
         else:
             dropped = f", {writer.drops.total()} dropped" if writer.drops else ""
-            self._say(f"{self._bag}: {writer.written} messages{dropped}")
-
-    def _say(self, text: str) -> None:
-        self.get_logger().info(text)
+            say.info(f"{self._bag}: {writer.written} messages{dropped}")
 
     def _look(self) -> None:
         if self.active and self._topics is not None:
