@@ -21,6 +21,7 @@ from zipmo_ros.data.bag_writer import BagWriter
 from zipmo_ros.evaluation.replay import Comparison, Replay
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.safety import Safety
 
 ROBOT = graph_stubs.ROBOT
 STORE = get_typestore(Stores.ROS2_KILTED)
@@ -46,7 +47,13 @@ def look(stamp_ns):
 
 
 def feel(stamp_ns):
-    return np.linspace(0, 0.5, 9) + stamp_ns % 10**9 / 1e10
+    middle = np.mean(ROBOT.joint_limits, axis=1)
+    return np.append(middle, [0.02, -0.02]) + stamp_ns % 10**9 / 1e10
+
+
+def feel_too_far(stamp_ns):
+    """Past the joints' limits: the safety layer stops the arm at once, and stays so until the next episode."""
+    return np.append(np.max(ROBOT.joint_limits, axis=1) + 0.1, [0.02, -0.02])
 
 
 class Scribe:
@@ -77,8 +84,8 @@ class Scribe:
         self.say(f"/{topics.MOTION_EMBEDDING}", image(stacked, observation.stamp_ns, f"32FC{channels}"))
         return plan
 
-    def step(self, stamp_ns):
-        names, position = list(ROBOT.proprio_names), feel(stamp_ns)
+    def step(self, stamp_ns, position):
+        names = list(ROBOT.proprio_names)
         joints = T["sensor_msgs/msg/JointState"](header(stamp_ns), names, position, np.empty(0), np.empty(0))
         self.say(f"/{topics.JOINT_STATES}", joints)
         self.say(f"/{topics.CURRENT_POSE}", self.pose(HAND, stamp_ns))
@@ -102,26 +109,29 @@ def horizon():
     return Horizon(TemporalEnsemble(), 2, ROBOT)
 
 
-def record(folder, steps=6, episodes=(0, 1), image_every=2, plan_every=2, run=None, overtaken=False):
+def record(folder, steps=6, episodes=(0, 1), image_every=2, plan_every=2, run=None, overtaken=False, feel=feel):
     """A bag of episodes in lockstep, made with the stand-ins. overtaken: commands are heard before what led to them."""
     scribe, planner, policy = Scribe(folder), graph_stubs.StubPlanner(), graph_stubs.StubPolicy()
     for episode in episodes:
-        held = horizon()
+        held, safety = horizon(), Safety(ROBOT)
         for step in range(steps):
             stamp_ns = observation_stamp(episode, step, ROBOT.period_ns)
             observation = Observation(stamp_ns, step, look(stamp_ns), feel(stamp_ns).astype(np.float32))
             planned = step % plan_every == 0
             if planned:
                 held.add(stamp_ns, policy.act(observation, GOAL, planner.plan(observation, GOAL, 0)))
+            felt = observation.proprio
+            safety.gripper_seen(ROBOT.opening(felt))
+            command = safety.allow(held.command(stamp_ns, HAND), HAND, felt[: len(ROBOT.joints)], stamp_ns)
             if overtaken:
-                scribe.command(held.command(stamp_ns, HAND), stamp_ns)
-            scribe.step(stamp_ns)
+                scribe.command(command, stamp_ns)
+            scribe.step(stamp_ns, feel(stamp_ns))
             if step % image_every == 0:
                 scribe.show(stamp_ns)
             if planned:
                 scribe.plan(planner, observation)
             if not overtaken:
-                scribe.command(held.command(stamp_ns, HAND), stamp_ns)
+                scribe.command(command, stamp_ns)
     scribe.writer.describe(run or {})
     return Bag(scribe.writer.close())
 
@@ -141,8 +151,9 @@ def test_the_same_planner_and_seed_plan_the_same_to_the_bit(tmp_path):
     assert (replay.episodes, planner.resets, planner.observed, replay.dropped) == (2, 2, [], [])
 
 
-def test_what_the_recorder_heard_in_another_order_is_the_same(tmp_path):
-    _, found = replayed(record(tmp_path / "bag", overtaken=True))
+@pytest.mark.parametrize("felt", [feel, feel_too_far])
+def test_what_the_recorder_heard_in_another_order_is_the_same(tmp_path, felt):
+    _, found = replayed(record(tmp_path / "bag", overtaken=True, feel=felt))
     assert [c.identical for c in found.values()] == [6, 12, 12]
     assert not any(c.unanswered for c in found.values())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,9 +12,10 @@ from zipmo_ros.contract.reading import read_image, read_pose, read_proprio, to_n
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, nearest_step
 from zipmo_ros.data.bag import Heard
+from zipmo_ros.runtime.history import History
 from zipmo_ros.runtime.pairing import Pairing
 
-KEPT = 64  # joint states and poses, to find those of an image's stamp
+KEPT_NS = 2 * 10**9  # of joint states and poses, to find those of an image's or a command's stamp
 
 
 class RecordedSenses:
@@ -28,8 +29,8 @@ class RecordedSenses:
         self._robot, self._size = robot, size
         self._views = {topics.image_topic(view, transport): view for view in robot.views}
         self._pairing = Pairing(robot.views, depth=4)
-        self._joints: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._hands: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._joints: History[np.ndarray] = History(KEPT_NS)
+        self._hands: History[np.ndarray] = History(KEPT_NS)
         self._began_ns = self._newest_ns = -1
         self.episodes = 0
 
@@ -54,24 +55,19 @@ class RecordedSenses:
                 return self._observe(stamp_ns, images)
         return None
 
-    def at(self, observation: Observation) -> Observation:
-        """The same with the joint state and the hand's pose nearest to its stamp of those known by now."""
-        proprio = self._nearest(self._joints, observation.stamp_ns)
-        return Observation(
-            observation.stamp_ns,
-            observation.step,
-            observation.images,
-            observation.proprio if proprio is None else proprio,
-            self.hand_at(observation.stamp_ns),
-        )
+    def at(self, stamp_ns: int, step: int = 0, images: Mapping[str, np.ndarray] | None = None) -> Observation:
+        """What was felt nearest to a stamp, as far as it is known by now, and these images."""
+        proprio = self._joints.nearest(stamp_ns)
+        proprio = np.empty(0, np.float32) if proprio is None else proprio
+        return Observation(stamp_ns, step, images or {}, proprio, self._hands.nearest(stamp_ns))
 
     def felt(self, stamp_ns: int) -> bool:
-        """Whether the hand's pose of this very stamp is known by now."""
-        return stamp_ns in self._hands
+        """Whether joints and hand of this very stamp are known by now."""
+        return self._joints.at(stamp_ns) is not None and self._hands.at(stamp_ns) is not None
 
-    def hand_at(self, stamp_ns: int) -> np.ndarray | None:
-        """The pose of the hand that was measured nearest to a stamp."""
-        return self._nearest(self._hands, stamp_ns)
+    def belongs(self, stamp_ns: int) -> bool:
+        """Whether a stamp is of the episode that the newest images are of."""
+        return bool(self.episodes) and self._began_ns <= stamp_ns <= self._newest_ns + EPISODE_BREAK_NS
 
     def _observe(self, stamp_ns: int, images: dict[str, np.ndarray]) -> Observation:
         if not self.episodes or not 0 < stamp_ns - self._newest_ns <= EPISODE_BREAK_NS:
@@ -81,12 +77,8 @@ class RecordedSenses:
         return Observation(stamp_ns, nearest_step(stamp_ns - self._began_ns, self._robot.period_ns), images)
 
     @staticmethod
-    def _keep(held: OrderedDict[int, np.ndarray], stamp_ns: int, value: np.ndarray) -> None:
-        held.pop(stamp_ns, None)
-        held[stamp_ns] = value
-        while len(held) > KEPT:
-            held.popitem(last=False)
-
-    @staticmethod
-    def _nearest(held: OrderedDict[int, np.ndarray], stamp_ns: int) -> np.ndarray | None:
-        return held[min(held, key=lambda other: abs(other - stamp_ns))] if held else None
+    def _keep(history: History[np.ndarray], stamp_ns: int, value: np.ndarray) -> None:
+        newest = history.newest_ns
+        if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
+            history.clear()
+        history.add(stamp_ns, value)

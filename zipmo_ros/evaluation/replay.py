@@ -15,10 +15,10 @@ from zipmo_ros.contract.plan import MotionPlan
 from zipmo_ros.contract.protocols import Planner, Policy
 from zipmo_ros.contract.reading import read_gripper, read_plan, read_pose, to_ns
 from zipmo_ros.contract.robot import RobotSpec
-from zipmo_ros.contract.stamps import EPISODE_BREAK_NS
 from zipmo_ros.data.bag import Bag, Heard
 from zipmo_ros.evaluation.recorded import RecordedSenses
 from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.safety import Safety
 
 OUTPUTS = (topics.MOTION_EMBEDDING, topics.POSE, topics.GRIPPER)
 
@@ -72,6 +72,7 @@ class PlannerReplay:
     def __init__(self, planner: Planner, seed: int):
         self.planner, self._seed = planner, seed
         self._seen: dict[int, Observation] = {}  # since the newest plan, by stamp
+        self._planned: Observation | None = None
         self._episode = -1
         self._reset = False
 
@@ -79,57 +80,68 @@ class PlannerReplay:
         """Take what was shown next; episode: see RecordedSenses."""
         if episode != self._episode:
             self._seen.clear()
-            self._episode, self._reset = episode, True
+            self._planned, self._episode, self._reset = None, episode, True
         self._seen[observation.stamp_ns] = observation
 
     def plan(self, stamp_ns: int, goal: Goal) -> tuple[Observation, MotionPlan] | None:
-        """The plan for an observation, which it forgets with those before; None where its images were not recorded."""
-        if stamp_ns not in self._seen:
-            return None
-        if self._reset:
-            self.planner.reset()
-            self._reset = False
-        for passed in [stamp for stamp in self._seen if stamp < stamp_ns]:
-            self.planner.observe(self._seen.pop(passed))
-        observation = self._seen.pop(stamp_ns)
-        return observation, self.planner.plan(observation, goal, self._seed)
+        """The plan for an observation; None where its images were not recorded. Those before it are forgotten."""
+        if self._planned is None or self._planned.stamp_ns != stamp_ns:
+            if stamp_ns not in self._seen:
+                return None
+            if self._reset:
+                self.planner.reset()
+                self._reset = False
+            for passed in [stamp for stamp in self._seen if stamp < stamp_ns]:
+                self.planner.observe(self._seen.pop(passed))
+            self._planned = self._seen.pop(stamp_ns)
+        return self._planned, self.planner.plan(self._planned, goal, self._seed)
 
 
 class PolicyReplay:
     """Makes chunks of plans, or of images for a policy that needs no plan, and commands of chunks."""
 
     def __init__(self, policy: Policy, horizon: Horizon):
-        self.policy, self._horizon = policy, horizon
+        self.policy, self._horizon, self._safety = policy, horizon, Safety(horizon.robot)
         self._episode = -1
+        self._goal: Goal | None = None  # of the chunks that are held
 
-    def see(self, observation: Observation, episode: int, goal: Goal | None) -> None:
-        """Take what was shown, and act on it where no plan is needed."""
+    def see(self, episode: int) -> None:
+        """Begin anew with another episode; see RecordedSenses."""
         if episode != self._episode:
             self._episode = episode
             self.policy.reset()
             self._horizon.reset()
-        if self.policy.spec.plan is None and goal is not None:
-            self.act(observation, goal, None)
+            self._safety.reset()
 
     def act(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> None:
-        """Take a plan, if one is due."""
-        if self._horizon.due(observation.stamp_ns):
-            chunk = np.asarray(self.policy.act(observation, goal, plan), np.float64)
+        """Take a plan, if one is due. What was made for another goal goes."""
+        if goal != self._goal:
+            self._goal = goal
+            self._horizon.reset()
+        if not self._horizon.due(observation.stamp_ns):
+            return
+        chunk = np.asarray(self.policy.act(observation, goal, plan), np.float64)
+        if (problem := self._safety.check_chunk(chunk)) is not None:
+            self._safety.trip("chunk", problem)
+        else:
             self._horizon.add(observation.stamp_ns, chunk)
 
     def awaits_plan(self, stamp_ns: int) -> bool:
         """Whether a simulator that waits would not have got its command for a stamp yet."""
-        return self._horizon.due(stamp_ns)
+        return self._safety.armed and self._horizon.due(stamp_ns)
 
-    def command(self, stamp_ns: int, hand: np.ndarray | None) -> dict[str, np.ndarray] | None:
-        """What was to be said for a stamp, by topic; None where no plan or no pose of the hand is known."""
+    def command(self, felt: Observation) -> dict[str, np.ndarray] | None:
+        """What was to be said for what was felt, by topic; None where no plan or no pose of the hand is known."""
+        robot, hand = self._horizon.robot, felt.hand
         try:
-            if hand is None:
+            if hand is None or not len(felt.proprio):
                 return None
-            command = self._horizon.command(stamp_ns, hand)
+            wanted = self._horizon.command(felt.stamp_ns, hand)
         except LookupError:
             return None
-        return {topics.POSE: command.pose, topics.GRIPPER: np.array([command.gripper])}
+        self._safety.gripper_seen(robot.opening(felt.proprio))
+        command = self._safety.allow(wanted, hand, felt.proprio[: len(robot.joints)], felt.stamp_ns)
+        return None if command is None else {topics.POSE: command.pose, topics.GRIPPER: np.array([command.gripper])}
 
 
 class Replay:
@@ -168,7 +180,7 @@ class Replay:
                 self._take(heard)
             except ValueError as error:
                 self.dropped.append(f"{heard.topic}: {error}")
-            self._compare_commands()
+            self._compare_commands(self._is_ready)
         self._compare_commands(lambda _: True)
         return self.comparisons
 
@@ -190,12 +202,16 @@ class Replay:
     def _on_observation(self, observation: Observation) -> None:
         if (episode := self._senses.episodes) != self._episode:
             self._episode = episode
-            began_ns = observation.stamp_ns  # older commands are compared with what is forgotten now
-            self._compare_commands(lambda stamp_ns: not 0 <= stamp_ns - began_ns <= EPISODE_BREAK_NS)
+            self._compare_commands(lambda stamp_ns: not self._senses.belongs(stamp_ns))  # before all is forgotten
         if self._planner is not None:
             self._planner.see(observation, episode)
         if self._policy is not None:
-            self._policy.see(self._senses.at(observation), episode, self._goal)
+            self._policy.see(episode)
+            if self._policy.policy.spec.plan is None and self._goal is not None:
+                self._policy.act(self._with_feeling(observation), self._goal, None)
+
+    def _with_feeling(self, observation: Observation) -> Observation:
+        return self._senses.at(observation.stamp_ns, observation.step, observation.images)
 
     def _on_embedding(self, message: Any) -> None:
         if self._info is None:
@@ -211,7 +227,7 @@ class Replay:
         self.comparisons[topics.MOTION_EMBEDDING].add(recorded.stamp_ns, recorded.embedding, embedding)
         if made is not None and self._policy is not None and self._policy.policy.spec.plan is not None:
             observation, plan = made
-            self._policy.act(self._senses.at(observation), plan.goal, plan)
+            self._policy.act(self._with_feeling(observation), plan.goal, plan)
 
     def _on_command(self, heard: Heard) -> None:
         if self._policy is None:
@@ -223,18 +239,22 @@ class Replay:
             recorded = np.array([read_gripper(heard.message, self._robot)])
         self._commands.append((heard.topic, stamp_ns, recorded))
 
-    def _compare_commands(self, late: Callable[[int], bool] = lambda _: False) -> None:
-        """Compare those commands for which all is there; late: stamp -> whether to compare with whatever there is."""
+    def _compare_commands(self, ready: Callable[[int], bool]) -> None:
+        """Compare those commands whose stamps are ready with what there is."""
         waiting, self._commands = self._commands, []
         for topic, stamp_ns, recorded in waiting:
-            if self._policy is None or not (late(stamp_ns) or self._is_ready(self._policy, stamp_ns)):
+            if self._policy is None or not ready(stamp_ns):
                 self._commands.append((topic, stamp_ns, recorded))
                 continue
-            said = self._policy.command(stamp_ns, self._senses.hand_at(stamp_ns))
+            said = self._policy.command(self._senses.at(stamp_ns))
             self.comparisons[topic].add(stamp_ns, recorded, None if said is None else said[topic])
 
-    def _is_ready(self, policy: PolicyReplay, stamp_ns: int) -> bool:
-        return not self._lockstep or (self._senses.felt(stamp_ns) and not policy.awaits_plan(stamp_ns))
+    def _is_ready(self, stamp_ns: int) -> bool:
+        """Whether all is there that the policy had when it gave the command."""
+        if not self._lockstep or self._policy is None:
+            return True
+        there = self._senses.belongs(stamp_ns) and self._senses.felt(stamp_ns)
+        return there and not self._policy.awaits_plan(stamp_ns)
 
 
 def differing(comparisons: dict[str, Comparison]) -> Iterator[str]:
