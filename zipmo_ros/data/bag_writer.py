@@ -12,10 +12,11 @@ import shutil
 import struct
 import sys
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from rosbags.interfaces import Qos
@@ -28,14 +29,22 @@ RUN_FILE = "run.json"  # what was recorded of the run itself
 UNFINISHED = "unfinished"
 
 
-class _Entry(NamedTuple):
+class _Topic(NamedTuple):
+    name: str
+    kind: str
+    definition: str
+    digest: str
+    qos: Sequence[Qos]
+
+
+class _Message(NamedTuple):
     topic: str
     received_ns: int
     data: bytes
 
 
 class BagWriter:
-    """Writes messages in a thread of its own, so that a slow disk delays nobody.
+    """Writes messages in a thread of its own, so that a slow disk delays nobody; the caller takes no lock either.
 
     memory: bytes of messages that may wait for the disk; what comes while they do is dropped and counted.
     Raises FileExistsError where the bag is there already, finished or not.
@@ -49,12 +58,8 @@ class BagWriter:
         self._memory = memory
         self._store = get_typestore(Stores.ROS2_KILTED)
         self._writer = open_bag(self.unfinished)
-        self._connections: dict[str, Any] = {}
-        self._file = threading.Lock()
-        self._changed = threading.Condition()
-        self._waiting: deque[_Entry] = deque()
-        self._bytes = 0  # of the waiting ones
-        self._closing = False
+        self._waiting: SimpleQueue[_Topic | _Message | None] = SimpleQueue()  # None: the end
+        self._taken = self._done = 0  # bytes that were to be written, and that were; each one's thread counts its own
         self.drops: Counter[str] = Counter()  # by topic
         self.written = 0  # messages
         self.error: Exception | None = None  # why nothing is written any more
@@ -66,20 +71,16 @@ class BagWriter:
         type whose definition is not found.
         """
         learn_type(self._store, kind)
-        with self._file:
-            self._connections[topic] = self._writer.add_connection(
-                topic, kind, typestore=self._store, offered_qos_profiles=qos
-            )
+        definition, _ = self._store.generate_msgdef(kind, ros_version=2)
+        self._waiting.put(_Topic(topic, kind, definition, self._store.hash_rihs01(kind), qos))
 
     def add(self, topic: str, received_ns: int, data: bytes) -> bool:
         """Have a serialised message written; False where it was dropped."""
-        with self._changed:
-            if self.error is not None or self._bytes + len(data) > self._memory:
-                self.drops[topic] += 1
-                return False
-            self._waiting.append(_Entry(topic, received_ns, data))
-            self._bytes += len(data)
-            self._changed.notify()
+        if self.error is not None or self._taken - self._done + len(data) > self._memory:
+            self.drops[topic] += 1
+            return False
+        self._taken += len(data)
+        self._waiting.put(_Message(topic, received_ns, data))
         return True
 
     def describe(self, run: dict[str, Any]) -> None:
@@ -88,9 +89,7 @@ class BagWriter:
 
     def close(self) -> Path:
         """Write what waits, and put the bag in its place; its folder. Raises what kept it from being written."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
+        self._waiting.put(None)
         self._thread.join()
         if self.error is not None:
             self._writer.abort()
@@ -99,25 +98,24 @@ class BagWriter:
         return put_in_place(self.unfinished)
 
     def _run(self) -> None:
-        while (entry := self._next()) is not None:
-            if self.error is not None:
-                continue
+        connections: dict[str, Any] = {}
+        while (entry := self._waiting.get()) is not None:
             try:
-                with self._file:  # connections are added by another thread
-                    self._writer.write(self._connections[entry.topic], entry.received_ns, entry.data)
-                self.written += 1
+                if self.error is None and isinstance(entry, _Topic):
+                    connections[entry.name] = self._writer.add_connection(
+                        entry.name,
+                        entry.kind,
+                        msgdef=entry.definition,
+                        rihs01=entry.digest,
+                        offered_qos_profiles=entry.qos,
+                    )
+                elif self.error is None and isinstance(entry, _Message):
+                    self._writer.write(connections[entry.topic], entry.received_ns, entry.data)
+                    self.written += 1
             except Exception as error:  # a full disk, say: the recording ends here
                 self.error = error
-
-    def _next(self) -> _Entry | None:
-        """The next message to write; None when there will be none."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
-            if not self._waiting:
-                return None
-            entry = self._waiting.popleft()
-            self._bytes -= len(entry.data)
-            return entry
+            if isinstance(entry, _Message):
+                self._done += len(entry.data)
 
 
 def open_bag(folder: Path) -> Writer:
