@@ -56,6 +56,8 @@ setup(
             "ros-trajectory-msgs",
         ],
         "arms": ["pin", "example-robot-data"],
+        "bags": ["rosbags", "mcap"],
+        "terminal": ["rich"],
         "test": ["pytest", "hypothesis", "ruckig", "ruff", "mypy"],
     },
     zip_safe=False,
@@ -66,6 +68,7 @@ setup(
             "policy_node = zipmo_ros.nodes.policy_node:main",
             "arm_node = zipmo_ros.nodes.arm_node:main",
             "sim_node = zipmo_ros.nodes.sim_node:main",
+            "recorder_node = zipmo_ros.nodes.recorder_node:main",
         ],
     },
 )

@@ -28,6 +28,7 @@ ALLOWED = {
         "zipmo_ros.contract",
         "zipmo_ros.runtime",
         "zipmo_ros.arms",
+        "zipmo_ros.data.bag_writer",
         "zipmo_ros.models",
         "zipmo_sim.suites",
         "zipmo_sim.simulator",

@@ -10,13 +10,25 @@ import yaml
 
 from zipmo_ros.apps import up
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.nodes.graph import ARM, GRAPHS, PLANNER, POLICY, SIM, parameters_path
+from zipmo_ros.nodes.graph import ARM, GRAPHS, PLANNER, POLICY, RECORDER, SIM, parameters_path
 from zipmo_ros.nodes.parameters import documented
 from zipmo_ros.nodes.processes import command_line, environment
-from zipmo_ros.nodes.settings import ArmParameters, PlannerParameters, PolicyParameters, SimParameters
+from zipmo_ros.nodes.settings import (
+    ArmParameters,
+    PlannerParameters,
+    PolicyParameters,
+    RecorderParameters,
+    SimParameters,
+)
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = {PLANNER: PlannerParameters, POLICY: PolicyParameters, SIM: SimParameters, ARM: ArmParameters}
+SCHEMAS = {
+    PLANNER: PlannerParameters,
+    POLICY: PolicyParameters,
+    SIM: SimParameters,
+    ARM: ArmParameters,
+    RECORDER: RecorderParameters,
+}
 GRAPH = GRAPHS["sim"]
 
 

@@ -89,6 +89,7 @@ PLANNER = NodeEntry("planner", "planner_node", "zipmo_ros.nodes.planner_node", "
 POLICY = NodeEntry("policy", "policy_node", "zipmo_ros.nodes.policy_node", "policy.yaml")
 SIM = NodeEntry("sim", "sim_node", "zipmo_ros.nodes.sim_node", "sim.yaml")
 ARM = NodeEntry("arm", "arm_node", "zipmo_ros.nodes.arm_node", "arm.yaml")
+RECORDER = NodeEntry("recorder", "recorder_node", "zipmo_ros.nodes.recorder_node", "recorder.yaml")
 _ALL = (PLANNER.name, POLICY.name, SIM.name)
 _SWITCH = ("true", "false")
 
@@ -100,7 +101,7 @@ def _everywhere(parameter: str, nodes: tuple[str, ...] = _ALL) -> tuple[tuple[st
 GRAPHS = {
     "sim": Graph(
         "Planner, policy and a simulated arm",
-        (PLANNER, POLICY, SIM),
+        (PLANNER, POLICY, SIM, RECORDER),
         (
             Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: by suite",
                      _everywhere("checkpoint", ("planner", "policy")),
@@ -136,12 +137,29 @@ GRAPHS = {
             Argument("announce_instruction", "", "publish a task's sentence when its first episode starts",
                      (("sim", "announce_instruction"),), ("", *_SWITCH)),
             Argument("libero_assets", "", "folder with LIBERO's assets", (("sim", "libero_assets"),)),
+            Argument("record", "false", "write every topic to a bag", (), _SWITCH),
+            Argument("bags", "", "folder for bags", (("recorder", "out"),)),
             Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
-                     _everywhere("autostart"), _SWITCH),
+                     _everywhere("autostart", (*_ALL, RECORDER.name)), _SWITCH),
             Argument("namespace", "", "namespace of all nodes and topics"),
             Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
         ),
-        without=lambda values: (PLANNER.name,) if values["planner"] == NO_PLANNER else (),
+        without=lambda values: (
+            *((PLANNER.name,) if values["planner"] == NO_PLANNER else ()),
+            *((RECORDER.name,) if values["record"] == "false" else ()),
+        ),
+    ),
+    "record": Graph(
+        "A recorder beside a graph that runs",
+        (RECORDER,),
+        (
+            Argument("bags", "", "folder for bags", (("recorder", "out"),)),
+            Argument("memory_mb", "", "MiB of messages that may wait for the disk", (("recorder", "memory_mb"),)),
+            Argument("autostart", "true", "it configures and activates itself; false: a lifecycle manager does",
+                     _everywhere("autostart", (RECORDER.name,)), _SWITCH),
+            Argument("namespace", "", "namespace of the graph"),
+            Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
+        ),
     ),
 }  # fmt: skip
 
@@ -151,7 +169,7 @@ _OTHERS_HERE = ("checkpoint", "robot", "autostart")
 _ARM = ARM.name
 GRAPHS["arm"] = Graph(
     "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",
-    (PLANNER, POLICY, ARM),
+    (PLANNER, POLICY, ARM, RECORDER),
     (
         Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: nano-mini",
                  _everywhere("checkpoint", ("planner", "policy"))),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.stamps import LAST_EPISODE, STATES_A_TASK
+from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.nodes.parameters import setting
-from zipmo_ros.nodes.wire.topics import TRANSPORTS
 
 _MODES = ("lockstep", "realtime")
 _MOST_STEPS = 1000  # control steps; what a plan spans is less, and checked once it is known
@@ -94,4 +94,11 @@ class ArmParameters(SafetyParameters):
     joint_timeout: float = setting(minimum=0.02, maximum=10.0)
     begin_armed: bool = setting(read_only=True)
     shadow: bool = setting(read_only=True)
+    autostart: bool = setting(read_only=True)
+
+
+@dataclass(frozen=True)
+class RecorderParameters:
+    out: str = setting(read_only=True)
+    memory_mb: int = setting(minimum=1, maximum=65536, read_only=True)
     autostart: bool = setting(read_only=True)
