@@ -166,7 +166,10 @@ class StubEnv:
         self._images = {"agentview": image, "eye_in_hand": image[::-1].copy()}
 
     def _observation(self):
-        return {**self._images, "proprio": self._position.astype(np.float32)}
+        return {**self._images, "proprio": self._position.astype(np.float32), "hand": self._hand()}
+
+    def _hand(self):
+        return np.append(self._position[:3], [0, 0, 0, 1.0])
 
     def _info(self):
         done = {"rest"} if self._step >= 10 else set()

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 
+from zipmo_ros.contract.pose import pose_of, relative
 from zipmo_ros.contract.robot import load_robot
 from zipmo_sim.rendering import RenderSettings, ViewRenderer, select_backend
 from zipmo_sim.task import INIT_STATES, Task
@@ -63,7 +64,7 @@ class ManipulationEnv(gymnasium.Env):
     """One task of one suite.
 
     Observation: {view: uint8 [size, size, 3] upright RGB, ..., "proprio": float32 [9] = 7 joint
-    angles (rad) ++ 2 finger positions (m)}. Action: [7] in [-1, 1] = xyz (x 0.05 m), axis-angle (x 0.5 rad), both in
+    angles (rad) ++ 2 finger positions (m), "hand": float64 [7] = pose of the hand in the robot's base frame}. Action: [7] in [-1, 1] = xyz (x 0.05 m), axis-angle (x 0.5 rad), both in
     the world frame, gripper (-1 open, +1 close). Reward 1 and termination on success, truncation at task.max_steps.
 
     reset(options={"init_state": i}) starts from initial state i; without it, the seed draws one of the first 50.
@@ -114,7 +115,10 @@ class ManipulationEnv(gymnasium.Env):
         image = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.observation_space = gymnasium.spaces.Dict(
             dict.fromkeys(self.robot.views, image)
-            | {"proprio": gymnasium.spaces.Box(-np.inf, np.inf, (len(self.robot.proprio_names),), np.float32)}
+            | {
+                "proprio": gymnasium.spaces.Box(-np.inf, np.inf, (len(self.robot.proprio_names),), np.float32),
+                "hand": gymnasium.spaces.Box(-np.inf, np.inf, (7,), np.float64),
+            }
         )
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (7,), np.float32)
         self._images = {view: np.zeros((size, size, 3), np.uint8) for view in self.robot.views}
@@ -276,6 +280,11 @@ class ManipulationEnv(gymnasium.Env):
         site = self.robosuite.robots[0].eef_site_id
         return self.sim.data.site_xpos[site].copy(), self.sim.data.site_xmat[site].reshape(3, 3).copy()
 
+    def hand(self) -> np.ndarray:
+        """Pose of the grip site in the robot's base frame, float64 [7] (m, quaternion xyzw)."""
+        robot = self.robosuite.robots[0]
+        return relative(np.concatenate([robot.base_pos, robot.base_ori]), pose_of(*self.eef_pose()))
+
     def proprio(self) -> np.ndarray:
         """float32 [9]: 7 joint angles (rad) ++ 2 finger positions (m)."""
         robot = self.robosuite.robots[0]
@@ -321,7 +330,8 @@ class ManipulationEnv(gymnasium.Env):
         self._image_step = self._step
 
     def _observation(self) -> dict[str, np.ndarray]:
-        return {view: image.copy() for view, image in self._images.items()} | {"proprio": self.proprio()}
+        images = {view: image.copy() for view, image in self._images.items()}
+        return images | {"proprio": self.proprio(), "hand": self.hand()}
 
     def _info(self) -> dict[str, Any]:
         return {

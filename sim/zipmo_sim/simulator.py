@@ -127,5 +127,5 @@ class Simulator:
     def _moment(self, setup: Setup, seen: dict, info: dict, last: bool, failure: str | None = None) -> Moment:
         step = info["step"]
         images = {view: seen[view] for view in self.robot.views} if info["image_step"] == step else {}
-        observation = Observation(self.stamp_ns(setup, step), step, images, seen["proprio"])
+        observation = Observation(self.stamp_ns(setup, step), step, images, seen["proprio"], seen["hand"])
         return Moment(observation, tuple(sorted(self._done)), last, failure)

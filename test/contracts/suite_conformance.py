@@ -15,6 +15,7 @@ import numpy as np
 import scenes
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
+from zipmo_ros.contract.pose import problem_of
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.contract.stamps import LAST_EPISODE, episode_number
 from zipmo_sim.simulator import ANY, Simulator, Suites
@@ -176,7 +177,7 @@ def _roll(env: Any, init_state: int) -> dict[str, np.ndarray]:
 
 
 def _check_seen(case: SuiteCase, seen: dict[str, np.ndarray]) -> None:
-    assert set(seen) == {*case.robot.views, "proprio"}
+    assert set(seen) == {*case.robot.views, "proprio", "hand"}
     for view in case.robot.views:
         assert seen[view].dtype == np.uint8
         assert seen[view].shape == (*(case.robot.camera(view).size or (IMAGE_SIZE, IMAGE_SIZE)), 3)
@@ -184,6 +185,8 @@ def _check_seen(case: SuiteCase, seen: dict[str, np.ndarray]) -> None:
     assert seen["proprio"].dtype == np.float32
     assert seen["proprio"].shape == (len(case.robot.proprio_names),)
     assert np.isfinite(seen["proprio"]).all()
+    assert seen["hand"].dtype == np.float64
+    assert problem_of(seen["hand"]) is None
 
 
 def _check_info(case: SuiteCase, info: dict[str, Any], step: int, image_step: int) -> None:

@@ -150,7 +150,7 @@ def test_every_agent_acts(env, episode, bundle, oracle, policy):
     agent.reset()
     blank = dict.fromkeys(env.robot.views, np.zeros((128, 128, 3), np.uint8))
     for step in range(5):
-        seen = Observation(step * env.robot.period_ns, step, blank, env.proprio())
+        seen = Observation(step * env.robot.period_ns, step, blank, env.proprio(), env.hand())
         action = agent.act(seen, Sentence(episode.instruction))
         assert action.shape == (7,)
         assert np.abs(action).max() <= 1

@@ -4,9 +4,9 @@ import json
 import sys
 
 import rclpy
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import PoseStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -14,18 +14,18 @@ rclpy.init()
 node = rclpy.create_node("somebody")
 best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-twists = node.create_publisher(TwistStamped, "command/twist", 1)
+goals = node.create_publisher(PoseStamped, "command/pose", 1)
 grippers = node.create_publisher(JointTrajectory, "command/gripper", 1)
 images = {}
 ends = []
 
 
-def act(joints):
-    twist = TwistStamped(header=joints.header)
-    twist.twist.linear.x = 0.1
-    grippers.publish(JointTrajectory(header=joints.header, joint_names=["gripper_opening"],
+def act(hand):
+    """Go 5 mm further along x."""
+    hand.pose.position.x += 0.005
+    grippers.publish(JointTrajectory(header=hand.header, joint_names=["gripper_opening"],
                                      points=[JointTrajectoryPoint(positions=[0.08])]))  # fmt: skip
-    twists.publish(twist)
+    goals.publish(hand)
 
 
 def end(message):
@@ -36,7 +36,7 @@ def end(message):
 
 for view in ("agentview", "eye_in_hand"):
     node.create_subscription(Image, f"{view}/image_raw", lambda m, view=view: images.update({view: m}), best_effort)
-node.create_subscription(JointState, "joint_states", act, best_effort)
+node.create_subscription(PoseStamped, "current_pose", act, best_effort)
 node.create_subscription(String, "episode", end, latched)
 while not ends:
     rclpy.spin_once(node, timeout_sec=0.1)

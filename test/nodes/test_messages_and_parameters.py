@@ -10,13 +10,13 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 
+from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.plan import MotionPlan, PlanSpec
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.planner_node import PlannerNode
 from zipmo_ros.nodes.policy_node import PolicyNode
 from zipmo_ros.nodes.wire import messages as convert
-from zipmo_ros.runtime.commands import Command
 
 pytestmark = pytest.mark.ros
 
@@ -83,12 +83,14 @@ def test_joints_are_found_by_name():
 
 
 def test_command_round_trip_is_bit_equal():
-    linear, angular = np.random.default_rng(0).standard_normal((2, 3))
-    twist, gripper = convert.command_messages(Command(linear, angular, 0.03), 150_000_000, ROBOT)
-    assert twist.header.stamp == gripper.header.stamp
-    again = convert.read_twist(twist)
-    np.testing.assert_array_equal(again[0], linear)
-    np.testing.assert_array_equal(again[1], angular)
+    numbers = np.random.default_rng(0).standard_normal(7)
+    goal = np.append(numbers[:3], numbers[3:] / np.linalg.norm(numbers[3:]))
+    pose, gripper = convert.command_messages(Command(goal, 0.03), 150_000_000, ROBOT)
+    assert pose.header.stamp == gripper.header.stamp
+    np.testing.assert_array_equal(convert.read_pose(pose, ROBOT), goal)
+    pose.header.frame_id = "world"
+    with pytest.raises(ValueError, match="frame is 'world', expected the robot's base 'panda_link0'"):
+        convert.read_pose(pose, ROBOT)
     assert convert.read_gripper(gripper, ROBOT) == 0.03
     gripper.joint_names = ["elbow"]
     with pytest.raises(ValueError, match="the one joint 'gripper_opening'"):

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.stamps import observation_stamp
 from zipmo_ros.nodes.graph import GRAPHS, PLANNER, POLICY, Graph
 from zipmo_ros.nodes.processes import GraphProcesses
-from zipmo_ros.runtime.commands import Command, to_action
+from zipmo_ros.runtime.commands import to_action
 from zipmo_ros.runtime.pairing import Pairing
 
 _log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class GraphDriver:
 
     def _listen(self) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
-        from geometry_msgs.msg import TwistStamped
+        from geometry_msgs.msg import PoseStamped
         from rcl_interfaces.srv import SetParametersAtomically
         from rclpy.qos import QoSProfile, ReliabilityPolicy
         from sensor_msgs.msg import Image
@@ -128,12 +129,12 @@ class GraphDriver:
         from zipmo_ros.nodes.wire import topics
 
         node = self._node
-        self._convert = convert
+        self._convert, self._topics = convert, topics
         self._status: dict[str, dict[str, str]] = {}
         self._report: dict[str, Any] = {}
         self._in_use: dict[str, str] = {}  # by node
         self._span = 0, 0  # stamps of the running episode
-        self._halves = Pairing(("twist", "gripper"), depth=100)
+        self._commands = Pairing((topics.CURRENT_POSE, topics.POSE, topics.GRIPPER), depth=100)
         self._pair = Pairing(self._robot.views)
         self._frames: dict[int, dict[str, np.ndarray]] = {}  # stamp -> views whose overlay is still to come, in order
         self._emitted_ns = -1
@@ -143,7 +144,8 @@ class GraphDriver:
         for name in self._followers():
             topic = f"{name}/{topics.INSTRUCTION_IN_USE}"
             node.create_subscription(String, topic, partial(self._on_in_use, name), topics.LATCHED)
-        node.create_subscription(TwistStamped, topics.TWIST, self._on_twist, reliable)
+        for topic in (topics.CURRENT_POSE, topics.POSE):
+            node.create_subscription(PoseStamped, topic, partial(self._on_pose, topic), reliable)
         node.create_subscription(JointTrajectory, topics.GRIPPER, self._on_gripper, reliable)
         node.create_subscription(Image, topics.MOTION_EMBEDDING, self._on_plan, reliable)
         if self._on_frames is not None:
@@ -274,20 +276,19 @@ class GraphDriver:
         if self._span[0] <= stamp_ns < self._span[1]:
             self.recording.plans.append(stamp_ns)
 
-    def _on_twist(self, message: Any) -> None:
-        self._take(message.header.stamp, "twist", self._convert.read_twist(message))
+    def _on_pose(self, topic: str, message: Any) -> None:
+        self._take(message.header.stamp, topic, self._convert.read_pose(message, self._robot))
 
     def _on_gripper(self, message: Any) -> None:
-        self._take(message.header.stamp, "gripper", self._convert.read_gripper(message, self._robot))
+        self._take(message.header.stamp, self._topics.GRIPPER, self._convert.read_gripper(message, self._robot))
 
-    def _take(self, stamp: Any, half: str, value: Any) -> None:
+    def _take(self, stamp: Any, topic: str, value: Any) -> None:
         stamp_ns = self._convert.to_ns(stamp)
         if not self._span[0] <= stamp_ns < self._span[1]:
             return
-        halves = self._halves.add(half, stamp_ns, value)
-        if halves is not None:
-            linear, angular = halves["twist"]
-            self.recording.actions[stamp_ns] = to_action(Command(linear, angular, halves["gripper"]), self._robot)
+        if (parts := self._commands.add(topic, stamp_ns, value)) is not None:
+            hand, pose, gripper = parts.values()
+            self.recording.actions[stamp_ns] = to_action(Command(pose, gripper), hand, self._robot)
             self.recording.plans_before[stamp_ns] = len(self.recording.plans)
 
     def _on_image(self, view: str, message: Any) -> None:

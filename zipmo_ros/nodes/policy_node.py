@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
+from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan
@@ -28,7 +29,6 @@ from zipmo_ros.nodes.managed import ManagedNode, run
 from zipmo_ros.nodes.models import make_policy
 from zipmo_ros.nodes.settings import PolicyParameters
 from zipmo_ros.nodes.wire import messages, topics
-from zipmo_ros.runtime.commands import Command, stop_command
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
 from zipmo_ros.runtime.latency import LatencyWindow
@@ -56,6 +56,8 @@ class PolicyNode(ManagedNode):
         self._policy: Policy | None = None
         self._hash: str | None = None
         self._joints: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._hands: OrderedDict[int, np.ndarray] = OrderedDict()  # measured poses
+        self._held: np.ndarray | None = None  # where a stopped hand is kept
         self._images: OrderedDict[int, dict[str, np.ndarray]] = OrderedDict()
         self._info: String | None = None
         self._unread: Image | None = None  # an embedding that came before its info
@@ -74,11 +76,12 @@ class PolicyNode(ManagedNode):
         self._horizon = Horizon(ensemble, self.settings.replan_every, self._robot)
         self._joints_watchdog = Watchdog(topics.JOINT_STATES, self.settings.joint_timeout)
         self._plans_watchdog = Watchdog(topics.MOTION_EMBEDDING, self.settings.plan_timeout)
-        self._twist = self.create_lifecycle_publisher(TwistStamped, topics.TWIST, topics.COMMAND)
+        self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.COMMAND)
         self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.COMMAND)
         self._instruction = Instruction(self)
         self._cameras: Cameras | None = None  # of a policy that looks, or while plans are tracks alone
         self.subscribe(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR)
+        self.subscribe(PoseStamped, topics.CURRENT_POSE, self._on_hand, topics.SENSOR)
         self.subscribe(Image, topics.MOTION_EMBEDDING, self._on_plan, topics.PLAN_REQUESTED)
         self.create_subscription(String, topics.PLAN_INFO, self._on_info, topics.LATCHED)
         self.create_timer(WATCH_PERIOD, self._watch, clock=self.steady)
@@ -126,7 +129,7 @@ class PolicyNode(ManagedNode):
 
     def end(self) -> None:
         if self._joints and self.settings.mode == "realtime":
-            self._send(stop_command(self._gripper), next(reversed(self._joints)))
+            self._hold(next(reversed(self._joints)))
 
     def _take_settings(self, settings: PolicyParameters) -> None:
         super()._take_settings(settings)
@@ -165,6 +168,12 @@ class PolicyNode(ManagedNode):
         if self._due != stamp_ns:
             self._due, self._due_since = stamp_ns, time.monotonic()
         self._make_chunk()
+        self._act()
+
+    def _on_hand(self, message: PoseStamped) -> None:
+        self._hands[messages.to_ns(message.header.stamp)] = messages.read_pose(message, self._robot)
+        while len(self._hands) > JOINT_HISTORY:
+            self._hands.popitem(last=False)
         self._act()
 
     def _on_images(self, stamp_ns: int, images: dict[str, np.ndarray]) -> None:
@@ -271,7 +280,7 @@ class PolicyNode(ManagedNode):
 
     def _act(self) -> None:
         """Answer the newest joint state, if it can be answered by now."""
-        if self._due is None:
+        if self._due is None or self._due not in self._hands:
             return
         stamp_ns = self._due
         if self.settings.mode == "lockstep":
@@ -282,11 +291,12 @@ class PolicyNode(ManagedNode):
             return
         self._due = None
         try:
-            command = self._horizon.command(stamp_ns)
+            command = self._horizon.command(stamp_ns, self._hands[stamp_ns])
         except LookupError as error:
             self._stop(str(error))
             return
         self.report.problem("arm", None)
+        self._held = None
         if (age := self._horizon.age_ns(stamp_ns)) is not None:
             self._age.add(age / 1e6)
         self._rate.tick()
@@ -311,12 +321,19 @@ class PolicyNode(ManagedNode):
         self._due = None
         level = WARN if self._horizon.stamp_ns is None else ERROR
         self.report.problem("arm", f"arm stopped: {reason}", level)
-        self._send(stop_command(self._gripper), next(reversed(self._joints)))
+        self._hold(next(reversed(self._joints)))
+
+    def _hold(self, stamp_ns: int) -> None:
+        """Keep the hand where it is, from the first time on."""
+        if self._held is None and self._hands:
+            self._held = next(reversed(self._hands.values()))
+        if self._held is not None:
+            self._send(Command(self._held, self._gripper), stamp_ns)
 
     def _send(self, command: Command, stamp_ns: int) -> None:
         self._gripper = command.gripper
-        twist, opening = messages.command_messages(command, stamp_ns, self._robot)
-        self._twist.publish(twist)
+        pose, opening = messages.command_messages(command, stamp_ns, self._robot)
+        self._pose.publish(pose)
         self._opening.publish(opening)
 
     def _watch(self) -> None:

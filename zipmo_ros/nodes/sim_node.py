@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
@@ -24,7 +25,7 @@ from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.nodes.managed import ManagedNode, run
 from zipmo_ros.nodes.settings import SimParameters
 from zipmo_ros.nodes.wire import messages, topics
-from zipmo_ros.runtime.commands import Command, stop_command, to_action
+from zipmo_ros.runtime.commands import to_action
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.pairing import Pairing
 from zipmo_ros.runtime.watchdog import Watchdog
@@ -52,15 +53,17 @@ class SimNode(ManagedNode):
         self._announced: str | None = None  # so that another round of a task leaves the user's own sentence in use
         self._stepping = False  # the worker has the episode; the next observation is on its way
         self._messages: dict[str, Any] = {}  # newest observation, by topic
-        self._halves = Pairing((topics.TWIST, topics.GRIPPER))  # of commands
+        self._halves = Pairing((topics.POSE, topics.GRIPPER))  # of commands
         self._command: Command | None = None
+        self._held: Command | None = None  # while commands fail to come
         self._gripper = self._robot.gripper_open_m
         self._asked_at = 0.0
         self._step_time, self._rate, self._overruns, self._repeats = LatencyWindow(), Rate(), 0, 0
         super().__init__(**options)
-        self._watchdog = Watchdog(f"{topics.TWIST} and {topics.GRIPPER}", self.settings.command_timeout)
+        self._watchdog = Watchdog(f"{topics.POSE} and {topics.GRIPPER}", self.settings.command_timeout)
         self._time = self.create_publisher(Clock, topics.CLOCK, topics.SENSOR)
         self._sensors = {
+            topics.CURRENT_POSE: self.create_lifecycle_publisher(PoseStamped, topics.CURRENT_POSE, topics.COMMAND),
             topics.JOINT_STATES: self.create_lifecycle_publisher(JointState, topics.JOINT_STATES, topics.SENSOR),
             **{
                 t: self.create_lifecycle_publisher(Image, t, topics.SENSOR)
@@ -69,7 +72,7 @@ class SimNode(ManagedNode):
         }
         self._progress = self.create_lifecycle_publisher(String, topics.EPISODE, topics.LATCHED)
         self._instruction = self.create_lifecycle_publisher(String, topics.INSTRUCTION, topics.LATCHED)
-        self.subscribe(TwistStamped, topics.TWIST, self._on_twist, topics.COMMAND)
+        self.subscribe(PoseStamped, topics.POSE, self._on_pose, topics.COMMAND)
         self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(Trigger, "~/stop", self._on_stop)
@@ -130,7 +133,8 @@ class SimNode(ManagedNode):
 
     def _start_episode(self, episode: Setup) -> None:
         self._episode, self._moment = episode, None
-        self._messages, self._command, self._gripper = {}, None, self._robot.gripper_open_m
+        self._messages, self._gripper = {}, self._robot.gripper_open_m
+        self._command = self._held = None
         self._halves.reset()
         self._watchdog.reset()
         self._watchdog.timeout = self.settings.command_timeout
@@ -160,6 +164,7 @@ class SimNode(ManagedNode):
         self._stepping, self._moment = False, moment
         observation = moment.observation
         stamp_ns = observation.stamp_ns
+        self._messages[topics.CURRENT_POSE] = messages.pose_message(observation.hand, stamp_ns, self._robot)
         self._messages[topics.JOINT_STATES] = messages.joint_state_message(observation.proprio, stamp_ns, self._robot)
         for view, image in observation.images.items():
             self._messages[topics.image_topic(view)] = messages.image_message(image, stamp_ns, view)
@@ -176,7 +181,7 @@ class SimNode(ManagedNode):
         seconds = messages.to_stamp(observation.stamp_ns)
         self._time.publish(Clock(clock=seconds))
         for topic, message in self._messages.items():
-            if images or topic == topics.JOINT_STATES:
+            if images or topic in (topics.CURRENT_POSE, topics.JOINT_STATES):
                 self._sensors[topic].publish(message)
         self._asked_at = time.monotonic()
 
@@ -213,8 +218,8 @@ class SimNode(ManagedNode):
             except Exception as error:  # parameters may have changed to something that does not exist
                 self.report.event(f"no further episode: {error}")
 
-    def _on_twist(self, message: TwistStamped) -> None:
-        self._take(topics.TWIST, messages.to_ns(message.header.stamp), messages.read_twist(message))
+    def _on_pose(self, message: PoseStamped) -> None:
+        self._take(topics.POSE, messages.to_ns(message.header.stamp), messages.read_pose(message, self._robot))
 
     def _on_gripper(self, message: JointTrajectory) -> None:
         self._take(topics.GRIPPER, messages.to_ns(message.header.stamp), messages.read_gripper(message, self._robot))
@@ -227,15 +232,14 @@ class SimNode(ManagedNode):
         newest = self._moment.observation.stamp_ns
         if not self.simulator.stamp_ns(self._episode, 0) <= stamp_ns <= newest:
             return  # of another episode
-        linear, angular = halves[topics.TWIST]
-        self._command = Command(linear, angular, halves[topics.GRIPPER])
+        self._command, self._held = Command(halves[topics.POSE], halves[topics.GRIPPER]), None
         self._watchdog.feed()
         if self.settings.mode == "lockstep" and stamp_ns == newest and not self._stepping:
             self.report.problem("command", None)
-            self._step(self._episode, self._command)
+            self._step(self._episode, self._moment.observation, self._command)
 
-    def _step(self, episode: Setup, command: Command) -> None:
-        action = to_action(command, self._robot)
+    def _step(self, episode: Setup, observation: Observation, command: Command) -> None:
+        action = to_action(command, observation.hand, self._robot)
         self._gripper = command.gripper
         self._work(episode, lambda: self.simulator.step(episode, action))
 
@@ -252,8 +256,10 @@ class SimNode(ManagedNode):
             problem = self._watchdog.problem()
             text = problem and f"arm stopped: {problem}"
             self.report.problem("command", text, WARN if self._command is None else ERROR)
-            command = self._command if problem is None else None
-            self._step(self._episode, command or stop_command(self._gripper))
+            observation = self._moment.observation
+            if problem is not None or self._command is None:
+                self._held = self._held or Command(observation.hand, self._gripper)  # where it was then, from then on
+            self._step(self._episode, observation, self._held or self._command)
 
     def _ask_again(self, episode: Setup, observation: Observation) -> None:
         """The observation or its command may have been lost, or nobody may be there yet."""

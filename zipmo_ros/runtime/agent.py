@@ -29,11 +29,13 @@ class RecedingHorizonAgent:
             self.planner.reset()
 
     def act(self, observation: Observation, goal: Goal) -> np.ndarray:
-        """Action float64 [7] in [-1, 1] for the observation."""
-        stamp_ns = observation.stamp_ns
+        """Action float64 [7] in [-1, 1] for the observation. Raises ValueError without a measured pose of the hand."""
+        stamp_ns, hand = observation.stamp_ns, observation.hand
+        if hand is None:
+            raise ValueError("an arm is told where to go from where its hand is, and no pose of it was measured")
         if self.horizon.due(stamp_ns):
             plan = None if self.planner is None else self.planner.plan(observation, goal, self.seed)
             self.horizon.add(stamp_ns, self.policy.act(observation, goal, plan))
         elif self.planner is not None and observation.images:
             self.planner.observe(observation)
-        return to_action(self.horizon.command(stamp_ns), self.horizon.robot)
+        return to_action(self.horizon.command(stamp_ns, hand), hand, self.horizon.robot)

@@ -33,10 +33,10 @@ def to_action(command: Command, hand: np.ndarray, robot: RobotSpec) -> np.ndarra
 
     Raises ValueError for a number that is not finite.
     """
+    if not (np.isfinite(command.pose).all() and np.isfinite(command.gripper)):
+        raise ValueError(f"a command needs finite numbers, got pose {command.pose}, gripper {command.gripper}")
     gripper = 1.0 - command.gripper / (robot.gripper_open_m / 2.0)
     action = np.append(offset_between(hand, command.pose) / robot.offset_scale, gripper)
-    if not np.isfinite(action).all():
-        raise ValueError(f"a command needs finite numbers, got pose {command.pose}, gripper {command.gripper}")
     return np.clip(action, -1.0, 1.0)
 
 

@@ -6,9 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
+from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.contract.stamps import nearest_step
-from zipmo_ros.runtime.commands import Command, binarise_gripper, to_command
+from zipmo_ros.runtime.commands import binarise_gripper, to_command
 
 
 class Ensemble(Protocol):
@@ -65,12 +66,14 @@ class Horizon:
         self.ensemble.add(self._step(stamp_ns), chunk)
         self._stamp_ns, self._length = stamp_ns, len(chunk)
 
-    def command(self, stamp_ns: int) -> Command:
-        """The command for the step at `stamp_ns`, gripper fully open or closed. Raises LookupError past the horizon."""
+    def command(self, stamp_ns: int, hand: np.ndarray) -> Command:
+        """The command for the step at `stamp_ns`, when the hand was measured at the pose `hand` [7]; the gripper fully
+        open or closed. Raises LookupError past the horizon.
+        """
         steps = None if self._stamp_ns is None else self._step(stamp_ns) - self._step(self._stamp_ns)
         if steps is None or not 0 <= steps < self._length:
             raise LookupError(f"no plan covers {stamp_ns} ns (newest plan: {self._stamp_ns} ns, {self._length} steps)")
-        return to_command(binarise_gripper(self.ensemble.action(self._step(stamp_ns))), self.robot)
+        return to_command(binarise_gripper(self.ensemble.action(self._step(stamp_ns))), hand, self.robot)
 
     def _step(self, stamp_ns: int) -> int:
         """Nearest control step, counted from time zero."""

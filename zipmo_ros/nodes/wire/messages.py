@@ -10,15 +10,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.goal import goal_from_plain, goal_to_plain
 from zipmo_ros.contract.plan import MotionPlan, PlanSpec
+from zipmo_ros.contract.pose import problem_of
 from zipmo_ros.contract.robot import RobotSpec
-from zipmo_ros.runtime.commands import Command
 
 _COLOURS = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}  # how channels become RGB
 
@@ -134,25 +135,34 @@ def read_proprio(message: JointState, names: Sequence[str]) -> np.ndarray:
     return proprio
 
 
-def command_messages(command: Command, stamp_ns: int, robot: RobotSpec) -> tuple[TwistStamped, JointTrajectory]:
-    """The two messages of a command: a twist in the base frame, and the gripper's opening to reach in one step."""
-    twist = TwistStamped()
-    twist.header.stamp = to_stamp(stamp_ns)
-    twist.header.frame_id = robot.base_frame
-    for vector, values in ((twist.twist.linear, command.linear), (twist.twist.angular, command.angular)):
-        vector.x, vector.y, vector.z = map(float, values)
+def pose_message(pose: np.ndarray, stamp_ns: int, robot: RobotSpec) -> PoseStamped:
+    """Message of a pose [7] of the hand in the base frame."""
+    message = PoseStamped()
+    message.header.stamp = to_stamp(stamp_ns)
+    message.header.frame_id = robot.base_frame
+    position, orientation = message.pose.position, message.pose.orientation
+    position.x, position.y, position.z, orientation.x, orientation.y, orientation.z, orientation.w = map(float, pose)
+    return message
+
+
+def read_pose(message: PoseStamped, robot: RobotSpec) -> np.ndarray:
+    """Pose [7] of the hand, float64, in the robot's base frame."""
+    if message.header.frame_id != robot.base_frame:
+        raise ValueError(f"its frame is '{message.header.frame_id}', expected the robot's base '{robot.base_frame}'")
+    position, orientation = message.pose.position, message.pose.orientation
+    pose = np.array([position.x, position.y, position.z, orientation.x, orientation.y, orientation.z, orientation.w])
+    if problem := problem_of(pose):
+        raise ValueError(problem)
+    return pose
+
+
+def command_messages(command: Command, stamp_ns: int, robot: RobotSpec) -> tuple[PoseStamped, JointTrajectory]:
+    """The two messages of a command: where the hand is to go, and the gripper's opening to reach in one step."""
+    pose = pose_message(command.pose, stamp_ns, robot)
     point = JointTrajectoryPoint(positions=[float(command.gripper)])
     point.time_from_start.nanosec = robot.period_ns
-    gripper = JointTrajectory(header=twist.header, joint_names=[robot.gripper_joint], points=[point])
-    return twist, gripper
-
-
-def read_twist(message: TwistStamped) -> tuple[np.ndarray, np.ndarray]:
-    """Linear m/s [3] and angular rad/s [3], finite."""
-    linear, angular = (np.array([v.x, v.y, v.z]) for v in (message.twist.linear, message.twist.angular))
-    if not (np.isfinite(linear).all() and np.isfinite(angular).all()):
-        raise ValueError(f"twist is not finite: linear {linear}, angular {angular}")
-    return linear, angular
+    gripper = JointTrajectory(header=pose.header, joint_names=[robot.gripper_joint], points=[point])
+    return pose, gripper
 
 
 def read_gripper(message: JointTrajectory, robot: RobotSpec) -> float:

@@ -8,14 +8,17 @@ from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 JOINT_STATES = "joint_states"
+CURRENT_POSE = "current_pose"
 INSTRUCTION = "instruction"
 INSTRUCTION_IN_USE = "instruction_in_use"  # below the name of the node that follows it
 MOTION_EMBEDDING = "motion_embedding"
 PLAN_INFO = "motion_embedding/info"
 OVERLAY = "motion_plan/overlay"
-TWIST = "command/twist"
+POSE = "command/pose"
 GRIPPER = "command/gripper"
 EPISODE = "episode"
+EMERGENCY_STOP = "emergency_stop"
+DEADMAN = "deadman"
 DIAGNOSTICS = "/diagnostics"
 CLOCK = "/clock"
 
