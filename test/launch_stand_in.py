@@ -1,7 +1,7 @@
 """What the launch files use of `launch` and `launch_ros`, which no wheel brings: it records what is built of it.
 
-The signatures are those of launch 3.8 and launch_ros 0.28 (Kilted) as far as they are used, so that a word that these do
-not know is an error here too. Nothing is started.
+The signatures are those of launch and launch_ros as far as they are used, so that a word that these do not know is an
+error here too. Nothing is started.
 """
 
 import sys

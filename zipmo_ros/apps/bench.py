@@ -73,9 +73,8 @@ def main(argv: list[str]) -> int:
         if what in ("-h", "--help"):
             load("bench", [what])
         if what != "plan":
-            raise ValueError(
-                f"say what to measure: zipmo bench {'|'.join(('plan', *OTHERS))} [key=value ...]; got '{what}'"
-            )
+            kinds = "|".join(("plan", *OTHERS))
+            raise ValueError(f"say what to measure: zipmo bench {kinds} [key=value ...]; got '{what}'")
         request = load("bench", overrides, BenchRequest)
         known = {"nano": (request.nfe, request.repetitions), "base": (request.base_nfe, request.base_repetitions)}
         figures = bench({size: known[size] for size in request.sizes}, request.checkpoint, device=request.device,

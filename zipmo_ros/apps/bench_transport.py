@@ -15,6 +15,7 @@ from zipmo_ros.nodes.transport import PROFILES
 from zipmo_ros.nodes.transport_probe import ImageStream, measure
 
 WAYS = {"Fast DDS's defaults": False, PROFILES: True}  # name -> whether with the profile
+COLUMNS = {"p50_ms": "p50 ms", "p99_ms": "p99 ms", "max_ms": "max ms"}
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,15 @@ def compare(request: BenchTransportRequest) -> list[dict[str, Any]]:
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
     host, asked_for = report["machine"], report["settings"]
+    size = f"{asked_for['width']}x{asked_for['height']} rgb8"
     lines = [
         f"{host['cpu']}, {host['cores']} cores, load {host['load_average']:.1f}; {report['date']}",
-        f"{asked_for['width']}x{asked_for['height']} rgb8, best effort, {asked_for['rate_hz']:g} Hz, process to process",
+        f"{size}, best effort, {asked_for['rate_hz']:g} Hz, from process to process",
         "",
-        f"  {'transport':<26}{'turn':>5}{'sent':>7}{'arrived':>9}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}",
+        f"  {'transport':<26}{'turn':>5}{'sent':>7}{'arrived':>9}" + "".join(f"{name:>9}" for name in COLUMNS.values()),
     ]
     for row in report["rows"]:
-        times = "".join(
-            f"{'-' if (ms := row[key]) is None else f'{ms:.2f}':>9}" for key in ("p50_ms", "p99_ms", "max_ms")
-        )
+        times = "".join(f"{'-' if row[key] is None else format(row[key], '.2f'):>9}" for key in COLUMNS)
         lines.append(f"  {row['transport']:<26}{row['turn']:>5}{row['sent']:>7}{row['arrived']:>9}{times}")
     return "\n".join(lines)
 

@@ -55,7 +55,7 @@ def run(graph: Graph, values: dict[str, str]) -> int:
 
 
 def watch(processes: GraphProcesses, interrupted: threading.Event, respawn: bool) -> tuple[str, int] | None:
-    """Wait until interrupted (None), or for the first node to end: (name, status). respawn: start that again instead."""
+    """Wait until interrupted (None) or until a node ends (its name and status). respawn: start that again instead."""
     lives = {name: Respawn() for name in processes.processes}
     told: dict[str, int] = {}  # status of the nodes that wait for their next life
     while not interrupted.wait(0.2):

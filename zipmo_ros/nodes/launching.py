@@ -1,4 +1,4 @@
-"""A graph of the table as `ros2 launch` has it. `launch` comes with a ROS installation, so it is imported when called."""
+"""A graph of the table as `ros2 launch` has it: `launch` comes with a ROS installation and is imported when called."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ RESPAWN_DELAY = 2.0  # s
 
 
 def describe(name: str) -> LaunchDescription:
-    """The launch description of GRAPHS[name]: its arguments, its nodes, and an RViz where config/rviz has one for it."""
-    from launch import LaunchDescription
+    """GRAPHS[name]: its arguments, its nodes, and an RViz where config/rviz has a view of that name."""
     from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+
+    from launch import LaunchDescription
 
     graph = GRAPHS[name]
     declared = [
