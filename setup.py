@@ -47,15 +47,17 @@ setup(
         "sim": ["mujoco", "gymnasium", "numba", "scipy", "easydict", "termcolor", "cloudpickle", "future", "networkx"],
         "ros": [
             "ros-rclpy[fastrtps]",
+            "ros-builtin-interfaces",
             "ros-diagnostic-msgs",
             "ros-geometry-msgs",
+            "ros-rcl-interfaces",
             "ros-rosgraph-msgs",
             "ros-sensor-msgs",
             "ros-std-msgs",
             "ros-std-srvs",
             "ros-trajectory-msgs",
         ],
-        "test": ["pytest", "hypothesis", "ruff", "mypy"],
+        "test": ["pytest", "hypothesis", "ruff", "mypy", "catkin-pkg"],
     },
     zip_safe=False,
     entry_points={
