@@ -57,7 +57,7 @@ setup(
             "ros-std-srvs",
             "ros-trajectory-msgs",
         ],
-        "test": ["pytest", "hypothesis", "ruff", "mypy", "catkin-pkg"],
+        "test": ["pytest", "hypothesis", "ruckig", "ruff", "mypy", "catkin-pkg"],
     },
     zip_safe=False,
     entry_points={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -19,7 +20,8 @@ from rclpy.qos import QoSProfile
 from zipmo_ros.nodes.diagnostics import StatusReport
 from zipmo_ros.nodes.graph import NodeEntry, parameters_path
 from zipmo_ros.nodes.parameters import declare
-from zipmo_ros.nodes.sole_source import SoleSource
+from zipmo_ros.nodes.sole_source import Claims, SoleSource, whole_topic
+from zipmo_ros.nodes.states import NOT_ACTIVATED, NOT_CONFIGURED, State
 from zipmo_ros.nodes.worker import Worker
 
 if TYPE_CHECKING:  # rclpy has it from Kilted on
@@ -27,6 +29,7 @@ if TYPE_CHECKING:  # rclpy has it from Kilted on
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 Result = TypeVar("Result")
+Callback = TypeVar("Callback", bound=Callable[..., Any])
 SIGNAL_GRACE = 0.5  # s
 
 
@@ -37,7 +40,8 @@ class StartError(RuntimeError):
 class ManagedNode(LifecycleNode):
     """A lifecycle node that keeps all its state in the executor's thread.
 
-    Sub-classes give `entry` and `schema`, and override load, unload, begin, end and values. `load` and `unload` run in
+    What goes wrong in a callback of a message, a timer, a service or a finished job is reported, and dropped with it:
+    no input ends the node. Sub-classes give `entry` and `schema`, and override load, unload, begin, end and values. `load` and `unload` run in
     the worker; an exception of `load` or `begin` makes the transition fail with its text as the reason.
     """
 
@@ -78,10 +82,10 @@ class ManagedNode(LifecycleNode):
         return {}
 
     def submit(self, job: Callable[[], Result], then: Callable[[Result], None],
-               failed: Callable[[Exception], None]) -> bool:  # fmt: skip
+               failed: Callable[[Exception], None], idle: bool = False) -> bool:  # fmt: skip
         """Run `job` in the worker and `then(result)` or `failed(error)` in the executor's thread.
 
-        Returns whether a job that had not begun was dropped for it.
+        idle: once there is nothing else to do. Returns whether a job that had not begun was dropped for it.
         """
 
         def run() -> None:
@@ -93,7 +97,7 @@ class ManagedNode(LifecycleNode):
             else:
                 self.deliver(lambda: then(result))
 
-        return self.worker.post(run)
+        return self.worker.post_idle(run) if idle else self.worker.post(run)
 
     def deliver(self, callback: Callable[[], None]) -> None:
         """Have the executor's thread run `callback` (from any thread)."""
@@ -102,29 +106,66 @@ class ManagedNode(LifecycleNode):
 
     def _deliver(self) -> None:
         while self._delivered:
-            self._delivered.popleft()()
+            self.guarded(self._delivered.popleft(), "after a job")()
 
-    def subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> None:
-        """Subscribe to an input that must have one publisher; exceptions of type ValueError become events."""
-        source = SoleSource(self, self.report, topic, kind)
+    def guarded(self, callback: Callback, where: str) -> Callback:
+        """The callback, but what it raises becomes an event that says where; then it returns None."""
+
+        @functools.wraps(callback)  # rclpy looks at the signature
+        def call(*given: Any) -> Any:
+            try:
+                return callback(*given)
+            except Exception as error:
+                if isinstance(error, StartError) or not self.context.ok():
+                    raise  # that ends the node, see `run`
+                self.report.event(f"{where}: {error!r}; dropped")
+                self.get_logger().debug(traceback.format_exc())
+                return None
+
+        return call  # type: ignore[return-value]
+
+    def create_subscription(self, msg_type: Any, topic: str, callback: Any, *more: Any, **options: Any) -> Any:
+        callback = self.guarded(callback, topic)
+        return super().create_subscription(msg_type, topic, callback, *more, **options)
+
+    def create_timer(self, timer_period_sec: float, callback: Any, *more: Any, **options: Any) -> Any:
+        return super().create_timer(timer_period_sec, self.guarded(callback, "timer"), *more, **options)
+
+    def create_service(self, srv_type: Any, srv_name: str, callback: Any, *more: Any, **options: Any) -> Any:
+        guarded = self.guarded(callback, srv_name)
+
+        def answer(request: Any, response: Any) -> Any:
+            return guarded(request, response) or response  # as it is: for most types, no success
+
+        return super().create_service(srv_type, srv_name, answer, *more, **options)
+
+    def subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile,
+                  claims: Claims = whole_topic) -> None:  # fmt: skip
+        """Subscribe to an input that must have one publisher, or one for each of its parts (see SoleSource).
+
+        A message that `callback` refuses with an exception is dropped, and makes nobody the publisher to listen to.
+        """
+        source = SoleSource(self, self.report, topic, kind, claims)
         self.sources.append(source)
 
-        def guarded(message: Any, info: MessageInfo) -> None:
-            if not self.active or not source.accepts(info):
+        def take(message: Any, info: MessageInfo) -> None:
+            if not self.active or not source.accepts(message, info):
                 return
             try:
                 callback(message)
             except ValueError as error:
                 self.report.event(f"{topic}: {error}; message dropped")
+            else:
+                source.valid(message, info)
 
-        self.create_subscription(kind, topic, guarded, qos)
+        self.create_subscription(kind, topic, take, qos)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             self.worker.call(self.load, self.context.ok)
         except Exception as error:
-            return self._fail("configure", error)
-        self.report.problem("configure", None)
+            return self._fail("configure", NOT_CONFIGURED, error)
+        self.report.stands("configure", None)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -135,8 +176,8 @@ class ManagedNode(LifecycleNode):
         except Exception as error:
             self.active = False
             super().on_deactivate(state)
-            return self._fail("activate", error)
-        self.report.problem("activate", None)
+            return self._fail("activate", NOT_ACTIVATED, error)
+        self.report.stands("activate", None)
         self.get_logger().info(f"active with {self.settings}")
         self.deliver(self.report.publish)  # once the transition is over
         return SUCCESS
@@ -169,8 +210,8 @@ class ManagedNode(LifecycleNode):
             self.end()
             self.active = False
 
-    def _fail(self, transition: str, error: Exception) -> TransitionCallbackReturn:
-        self.report.problem(transition, f"{transition} failed: {error or type(error).__name__}")
+    def _fail(self, transition: str, state: State, error: Exception) -> TransitionCallbackReturn:
+        self.report.stands(transition, state, f"{transition} failed: {error or type(error).__name__}")
         return FAILURE
 
     def _start(self) -> None:
