@@ -47,8 +47,10 @@ setup(
         "sim": ["mujoco", "gymnasium", "numba", "scipy", "easydict", "termcolor", "cloudpickle", "future", "networkx"],
         "ros": [
             "ros-rclpy[fastrtps]",
+            "ros-builtin-interfaces",
             "ros-diagnostic-msgs",
             "ros-geometry-msgs",
+            "ros-rcl-interfaces",
             "ros-rosgraph-msgs",
             "ros-sensor-msgs",
             "ros-std-msgs",
@@ -58,7 +60,7 @@ setup(
         "arms": ["pin", "example-robot-data"],
         "bags": ["rosbags", "mcap"],
         "terminal": ["rich"],
-        "test": ["pytest", "hypothesis", "ruckig", "ruff", "mypy"],
+        "test": ["pytest", "hypothesis", "ruckig", "ruff", "mypy", "catkin-pkg"],
     },
     zip_safe=False,
     entry_points={

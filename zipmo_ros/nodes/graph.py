@@ -45,7 +45,7 @@ class NodeEntry:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes and arguments. `namespace` is an argument of every graph.
+    """Nodes and arguments, those of ANY_GRAPH among them.
 
     without: values -> names of the nodes that these leave out.
     """
@@ -80,6 +80,15 @@ class Graph:
         }
 
 
+def remappings(values: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(from, to) for every node of a graph with these argument values.
+
+    ROS itself names these topics without regard to namespaces. In a namespace they are the namespace's own, so that two
+    graphs of one domain don't hear each other; /diagnostics stays shared, where names say whose they are.
+    """
+    return [(name, name.removeprefix("/")) for name in ("/clock", "/tf", "/tf_static")] if values["namespace"] else []
+
+
 def parameters_path(node: NodeEntry) -> Path:
     """The node's parameter file. Raises FileNotFoundError where it is not installed."""
     return share_path(f"config/ros/{node.parameters_file}")
@@ -97,6 +106,14 @@ _SWITCH = ("true", "false")
 def _everywhere(parameter: str, nodes: tuple[str, ...] = _ALL) -> tuple[tuple[str, str], ...]:
     return tuple((node, parameter) for node in nodes)
 
+
+# Arguments that every graph has.
+ANY_GRAPH = (
+    Argument("namespace", "", "namespace of all nodes and topics, the clock's too"),
+    Argument("on_death", "end", "what one node's death means: the whole graph ends, or that node is started again", (),
+             ("end", "respawn")),
+    Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
+)  # fmt: skip
 
 GRAPHS = {
     "sim": Graph(
@@ -141,8 +158,7 @@ GRAPHS = {
             Argument("bags", "", "folder for bags", (("recorder", "out"),)),
             Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
                      _everywhere("autostart", (*_ALL, RECORDER.name)), _SWITCH),
-            Argument("namespace", "", "namespace of all nodes and topics"),
-            Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
+            *ANY_GRAPH,
         ),
         without=lambda values: (
             *((PLANNER.name,) if values["planner"] == NO_PLANNER else ()),
@@ -157,8 +173,7 @@ GRAPHS = {
             Argument("memory_mb", "", "MiB of messages that may wait for the disk", (("recorder", "memory_mb"),)),
             Argument("autostart", "true", "it configures and activates itself; false: a lifecycle manager does",
                      _everywhere("autostart", (RECORDER.name,)), _SWITCH),
-            Argument("namespace", "", "namespace of the graph"),
-            Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
+            *ANY_GRAPH,
         ),
     ),
 }  # fmt: skip
