@@ -31,6 +31,9 @@ class Outcome:
     failure: str | None = None  # a category of failures.py, for failed episodes of suites that tell them apart
     done_tasks: tuple[str, ...] = ()  # tasks of the scene that got done, where that is known
     action_error: float | None = None  # of agents that know the right action: mean L1, in units of action
+    jerk: float | None = None  # of where the hand is told to go: root of the mean square, m/s^3
+    jump: float | None = None  # mean over new chunks of how far they are from the one before, in units of action
+    held_steps: int | None = None  # at which no chunk said what to do
 
     @classmethod
     def of(cls, episode: Episode, **result) -> Outcome:
