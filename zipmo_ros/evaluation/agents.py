@@ -12,7 +12,7 @@ from zipmo_ros.runtime.agent import RecedingHorizonAgent
 from zipmo_ros.runtime.delay import Delay
 from zipmo_ros.runtime.ensembling import NewestChunk, TemporalEnsemble
 from zipmo_ros.runtime.horizon import Ensemble, Horizon
-from zipmo_ros.runtime.strategies import ReactingAgent, SynchronousAgent
+from zipmo_ros.runtime.strategies import AnchoredAgent, ReactingAgent, SynchronousAgent
 
 if TYPE_CHECKING:
     from zipmo_ros.evaluation.rollout import Agent, MakeAgent
@@ -42,6 +42,8 @@ EXECUTIONS = {
     "ensemble": Strategy(
         "chunks blended by their age", RecedingHorizonAgent, lambda settings: TemporalEnsemble(settings.ensemble)
     ),
+    "anchored": Strategy("goals", AnchoredAgent, lambda settings: TemporalEnsemble(settings.ensemble)),
+    "anchored_newest": Strategy("goals", AnchoredAgent, lambda settings: NewestChunk()),
     "newest": Strategy("the newest chunk alone", RecedingHorizonAgent, lambda _: NewestChunk()),
     "synchronous": Strategy("the arm holds while it plans", SynchronousAgent, lambda _: NewestChunk()),
     "reacting": Strategy("the policy acts anew at every step on the newest plan", ReactingAgent, lambda _: NewestChunk()),

@@ -11,6 +11,7 @@ from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan
+from zipmo_ros.contract.pose import offset_between
 from zipmo_ros.contract.protocols import Planner, Policy
 from zipmo_ros.contract.stamps import nearest_step
 from zipmo_ros.runtime.commands import to_action
@@ -19,11 +20,16 @@ from zipmo_ros.runtime.horizon import Horizon
 
 
 class Chunk(NamedTuple):
-    """Actions [length, 7] for the steps from the observation at stamp_ns on, and the plan that they were made of."""
+    """Actions [length, 7] for the steps from the observation at stamp_ns on, and the plan that they were made of.
+
+    hand: its pose [7] at the observation. moving: the offset [6] that it had moved by in the step before.
+    """
 
     stamp_ns: int
     plan: MotionPlan | None
     actions: np.ndarray
+    hand: np.ndarray
+    moving: np.ndarray
 
 
 class RecedingHorizonAgent:
@@ -53,10 +59,12 @@ class RecedingHorizonAgent:
         stamp_ns, hand = observation.stamp_ns, observation.hand
         if hand is None:
             raise ValueError("an arm is told where to go from where its hand is, and no pose of it was measured")
+        self._before = hand if self._before is None else self._before
         self._receive(stamp_ns)
         if self._coming is None and self._due(stamp_ns):
             plan = None if self.planner is None else self.planner.plan(observation, goal, self.seed)
-            chunk = Chunk(stamp_ns, plan, self.policy.act(observation, goal, plan))
+            actions = self.policy.act(observation, goal, plan)
+            chunk = Chunk(stamp_ns, plan, actions, hand, offset_between(self._before, hand))
             self._coming = stamp_ns + self.delay.of(stamp_ns), chunk
             self._receive(stamp_ns)
         elif self.planner is not None and observation.images:
@@ -65,6 +73,7 @@ class RecedingHorizonAgent:
             command = self._command(observation, goal, hand)
         except LookupError:  # nothing has come yet that says what to do
             command = self._wait(observation, hand)
+        self._before = hand
         return to_action(command, hand, self.horizon.robot)
 
     @property
@@ -79,6 +88,7 @@ class RecedingHorizonAgent:
     def _forget(self) -> None:
         self._coming: tuple[int, Chunk] | None = None  # what is under way, and from when on it can be used (ns)
         self._newest: Chunk | None = None
+        self._before: np.ndarray | None = None  # where the hand was a step ago
         self._start: np.ndarray | None = None  # where the hand is kept until there is something to do
         self._ages: list[int] = []  # of the newest plan at each step that it was used at, ns
         self._jumps: list[float] = []

@@ -37,7 +37,7 @@ class Brake:
         Raises LookupError where no action has been executed: who never moved has nothing to go on from.
         """
         if self._executed is None:
-            raise LookupError("no action has been executed yet")
+            raise LookupError("no plan has come in time yet to be executed")
         since, action = self._executed
         speed = float(np.abs(action[:6]).max())
         left = max(0.0, speed - (step - since) * self._robot.period_s / SLOWING_S)
