@@ -14,6 +14,7 @@ from zipmo_ros.motion.flow import plan_noise
 from zipmo_sim.task import Task
 
 ROBOT = load_robot()
+HOME = np.array([0, -0.8, 0, -2.4, 0, 2.2, 0.8, 0.02, -0.02])  # proprioception far from all limits
 LATENT = (2, 2, 2, 4)
 SPEC = PlanSpec("latents", LATENT, 16, ROBOT.period_ns)
 
@@ -78,7 +79,7 @@ class StubPolicy:
         z = plan.tracks[0] if plan.spec.kind == "tracks" else plan.embedding
         seen = observation.stacked(ROBOT.views).mean() / 255 if plan.spec.kind == "tracks" else 0.0
         phase = np.arange(16)[:, None] * 0.2 + np.arange(7)[None, :]
-        return np.tanh(np.sin(phase * (1 + z.mean()) + z.reshape(-1)[:7] + seen) + observation.proprio[:7])
+        return 0.3 * np.tanh(np.sin(phase * (1 + z.mean()) + z.reshape(-1)[:7] + seen) + observation.proprio[:7])
 
 
 class LookingPolicy(StubPolicy):
@@ -92,18 +93,18 @@ class LookingPolicy(StubPolicy):
             raise ValueError(f"the stub follows a sentence, got {goal}")
         seen = observation.stacked(ROBOT.views).mean() / 255 + len(goal.text) / 100 + observation.step / 50
         phase = np.arange(16)[:, None] * 0.2 + np.arange(7)[None, :]
-        return np.tanh(np.sin(phase + seen) + observation.proprio[:7])
+        return 0.3 * np.tanh(np.sin(phase + seen) + observation.proprio[:7])
 
 
 class PushingPolicy(StubPolicy):
-    """Always moves forward, so that standing still shows."""
+    """Always moves, to and fro, so that standing still shows."""
 
     spec = PolicySpec("pushing", 16, SPEC, proprio=9)
 
     def act(self, observation, goal, plan):
         self.check(observation, plan)
         chunk = np.zeros((16, 7))
-        chunk[:, 0], chunk[:, 6] = 0.5, 1.0
+        chunk[:, 0], chunk[:, 6] = (0.5 if observation.proprio[0] < 0.03 else -0.5), 1.0
         return chunk
 
 
@@ -166,10 +167,13 @@ class StubEnv:
         self._images = {"agentview": image, "eye_in_hand": image[::-1].copy()}
 
     def _observation(self):
-        return {**self._images, "proprio": self._position.astype(np.float32), "hand": self._hand()}
+        return {**self._images, "proprio": self._proprio(), "hand": self._hand()}
+
+    def _proprio(self):
+        return (HOME + 0.1 * self._position).astype(np.float32)
 
     def _hand(self):
-        return np.append(self._position[:3], [0, 0, 0, 1.0])
+        return np.append(self._position[:3] + [0.4, 0, 0.5], [0, 0, 0, 1.0])
 
     def _info(self):
         done = {"rest"} if self._step >= 10 else set()

@@ -110,10 +110,10 @@ def test_parameters_refuse_with_a_reason(graph):
     assert refusal("replan_every", 0)
     assert refusal("plan_timeout", 100.0)
     assert "read-only" in refusal("checkpoint", "other")
-    assert policy.settings.mode == "lockstep"
-    assert policy.set_parameters([Parameter("mode", value="realtime")])[0].successful
+    assert policy.settings.mode == "realtime"
+    assert policy.set_parameters([Parameter("mode", value="lockstep")])[0].successful
     assert policy.set_parameters([Parameter("replan_every", value=8)])[0].successful
-    assert (policy.settings.mode, policy._horizon.replan_every) == ("realtime", 8)
+    assert (policy.settings.mode, policy._chunks.horizon.replan_every) == ("lockstep", 8)
     descriptor = policy.describe_parameter("plan_timeout")
     assert "arm stops" in descriptor.description
     assert descriptor.floating_point_range[0].to_value == 10.0

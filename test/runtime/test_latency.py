@@ -5,14 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.pose import moved, offset_between
+from zipmo_ros.contract.pose import moved
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
-from zipmo_ros.runtime.brake import SLOWING_S, Brake
-from zipmo_ros.runtime.commands import to_action
 from zipmo_ros.runtime.delay import Delay
 from zipmo_ros.runtime.ensembling import NewestChunk, TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
@@ -22,8 +19,26 @@ ROBOT = load_robot()
 PERIOD_NS, PERIOD_MS = ROBOT.period_ns, 1e3 * ROBOT.period_s
 LENGTH = 16
 HOME = np.array([0.4, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0])
-OPEN = np.append(np.zeros(len(ROBOT.joints)), [ROBOT.gripper_open_m / 2, -ROBOT.gripper_open_m / 2])
+OPEN = np.append(np.mean(ROBOT.joint_limits, axis=1), [ROBOT.gripper_open_m / 2, -ROBOT.gripper_open_m / 2])
 GO = Sentence("go")
+
+
+class Body:
+    """A hand that follows its actions as the robot's response says."""
+
+    def __init__(self, pose=HOME):
+        self.pose, self.moving = pose, np.zeros(6)
+
+    def follow(self, action):
+        self.moving = ROBOT.response.step(self.moving, action[:6] * ROBOT.offset_scale, ROBOT.period_s)
+        self.pose = moved(self.pose, self.moving)
+
+
+class Statue(Body):
+    """A hand that stays, whatever it is told."""
+
+    def follow(self, action):
+        pass
 
 
 class Loop:
@@ -57,10 +72,14 @@ class Loop:
         chunk[:, 6] = 1.0
         return chunk
 
-    def run(self, steps, hand=lambda step: HOME):
+    def run(self, steps, body=None):
         """Actions [steps, 7] of an episode."""
+        body, actions = body or Statue(), []
         self.agent.reset()
-        return np.stack([self.agent.act(Observation(k * PERIOD_NS, k, {"a": 0}, OPEN, hand(k)), GO) for k in range(steps)])
+        for k in range(steps):
+            actions.append(self.agent.act(Observation(k * PERIOD_NS, k, {"a": 0}, OPEN, body.pose), GO))
+            body.follow(actions[-1])
+        return np.stack(actions)
 
 
 def steps_late(steps, jitter=0.0, seed=0):
@@ -158,7 +177,7 @@ def test_plans_that_are_over_when_they_come_move_nothing(late, blend):
 def test_goals_keep_their_distance_from_a_hand_that_moves():
     """No saw-tooth: an offset is from the hand now, not from where it was when the plan was made."""
     loop = Loop(delay=steps_late(4), meant=lambda k, i: 0.5)
-    actions = loop.run(60, hand=lambda step: moved(HOME, [0.01 * step, 0, 0, 0, 0, 0.02 * step]))
+    actions = loop.run(40, Body())
     assert actions[4:, 0] == pytest.approx(0.5)
     assert actions[4:, 1:6] == pytest.approx(0.0, abs=1e-9)
 
@@ -178,42 +197,17 @@ def test_chunks_cover_every_step_as_long_as_delay_and_execution_fit_in_them(late
 # -- coming to rest ----------------------------------------------------------------------------------------------------
 
 
-@given(
-    action=st.lists(st.floats(-1, 1), min_size=6, max_size=6), closed=st.booleans(),
-    gaps=st.lists(st.integers(1, 3), min_size=1, max_size=20),
-)  # fmt: skip
-@settings(max_examples=100, deadline=None)
-def test_the_brake_slows_within_its_bound_keeps_the_direction_and_then_the_place(action, closed, gaps):
-    brake, step, before = Brake(ROBOT), 7, np.array(action)
-    brake.follow(step, np.append(before, 1.0 if closed else -1.0))
-    bound = ROBOT.period_s / SLOWING_S
-    for gap in gaps:
-        step += gap
-        command = brake.command(step, HOME)
-        offset = offset_between(HOME, command.pose) / ROBOT.offset_scale
-        assert np.abs(offset - before).max() <= gap * bound + 1e-9
-        assert np.abs(offset).max() <= np.abs(before).max() + 1e-9
-        assert np.abs(np.outer(offset, action) - np.outer(action, offset)).max() < 1e-6, "another direction"
-        assert command.gripper == (0.0 if closed else ROBOT.gripper_open_m)
-        before = offset
-    rest = brake.command(step + 100, HOME)
-    elsewhere = moved(HOME, [0.02, 0, 0, 0, 0, 0])
-    assert brake.command(step + 101, elsewhere).pose == pytest.approx(rest.pose), "it would drift with the hand"
-
-
-def test_the_arm_slows_down_where_chunks_end_and_goes_on_with_the_next():
-    horizon = Horizon(NewestChunk(), 4, ROBOT)
-    with pytest.raises(LookupError):
-        horizon.command(0, HOME)
-    horizon.add(0, np.full((LENGTH, 7), 1.0))
-    speeds = [to_action(horizon.command(k * PERIOD_NS, HOME), HOME, ROBOT)[0] for k in range(LENGTH + 6)]
-    slowing = np.maximum(0, 1 - np.arange(1, 7) * ROBOT.period_s / SLOWING_S)
-    assert speeds == pytest.approx([1.0] * LENGTH + list(slowing))
-    horizon.add((LENGTH + 5) * PERIOD_NS, np.full((LENGTH, 7), 0.5))
-    assert to_action(horizon.command((LENGTH + 6) * PERIOD_NS, HOME), HOME, ROBOT)[0] == pytest.approx(0.5)
-    horizon.reset()
-    with pytest.raises(LookupError):
-        horizon.braked(0, HOME)
+def test_the_arm_slows_down_where_chunks_end_holds_and_goes_on_with_the_next():
+    gap = 16
+    loop, body = Loop(replan_every=LENGTH + gap, meant=lambda k, i: 1.0), Body()
+    actions = loop.run(LENGTH + gap + 2, body)
+    limits, gain = ROBOT.limits.translation, ROBOT.response.gain
+    speeds = gain * actions[:, 0] * ROBOT.translation_m
+    assert actions[:LENGTH, 0] == pytest.approx(1.0)
+    assert np.abs(np.diff(speeds)).max() <= limits.change(ROBOT.period_s) + 1e-9
+    assert actions[LENGTH + gap - 1, :6] == pytest.approx(0.0, abs=0.01)
+    assert (actions[:, 6] == 1.0).all(), "what is held falls"
+    assert actions[LENGTH + gap :, 0] == pytest.approx(1.0)
 
 
 # -- strategies --------------------------------------------------------------------------------------------------------
@@ -236,3 +230,38 @@ def test_reacting_asks_the_policy_at_every_step_with_the_newest_plan_that_has_co
     assert [row for row in loop.acted if row not in [(0, 0), (4, 4), (8, 8)]] == [
         (4, 0), (5, 0), (6, 0), (7, 0), (8, 4), (9, 4),
     ]  # fmt: skip
+
+
+def test_anchored_goals_make_up_for_what_older_chunks_did_instead():
+    """Every chunk means to be 0.1 m on along x, soon: the steps that a late one misses are those that matter."""
+    ends = {}
+    for make in (RecedingHorizonAgent, AnchoredAgent):
+        body = Body()
+
+        class Reaching(Loop):
+            def act(self, observation, goal, plan):
+                actions, at, moving = np.zeros((LENGTH, 7)), observation.hand[0], np.zeros(6)
+                for action in actions:
+                    action[0] = np.clip((HOME[0] + 0.1 - at) / ROBOT.translation_m, -1, 1)
+                    moving = ROBOT.response.step(moving, action[:6] * ROBOT.offset_scale, ROBOT.period_s)
+                    at += moving[0]
+                return actions
+
+        Reaching(make, delay=steps_late(8)).run(80, body)
+        ends[make] = body.pose[0] - HOME[0]
+    assert ends[AnchoredAgent] == pytest.approx(0.1, abs=0.005)
+    assert abs(ends[RecedingHorizonAgent] - 0.1) > 0.02
+
+
+def test_anchored_goals_without_delay_are_what_the_chunk_says_now():
+    for blend in (NewestChunk, TemporalEnsemble):
+        actions = Loop(AnchoredAgent, blend, replan_every=1, meant=lambda k, i: 0.3).run(30, Body())
+        assert actions[:, 0] == pytest.approx(0.3, abs=1e-6)
+
+
+def test_an_anchored_goal_is_never_farther_than_an_action_can_mean():
+    """The safety layer would take it for a jump."""
+    loop = Loop(AnchoredAgent, delay=steps_late(8), meant=lambda k, i: 1.0)
+    actions = loop.run(60)  # the hand is stuck, and falls behind
+    assert loop.agent.safety.armed
+    assert actions[8:, 0] == pytest.approx(1.0)

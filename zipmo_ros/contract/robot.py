@@ -11,6 +11,8 @@ import numpy as np
 import yaml
 
 from zipmo_ros.contract.camera import CameraSpec
+from zipmo_ros.contract.limits import Limits, read_limits
+from zipmo_ros.contract.response import Response
 from zipmo_ros.contract.share import share_path
 
 DEFAULT = "panda"
@@ -36,6 +38,8 @@ class RobotSpec:
     gripper_open_m: float
     base_frame: str
     hand_frame: str
+    response: Response
+    limits: Limits
     cameras: tuple[CameraSpec, ...]
 
     def __post_init__(self) -> None:
@@ -55,6 +59,10 @@ class RobotSpec:
     def proprio_names(self) -> tuple[str, ...]:
         """Names of what makes up the proprioception, in order."""
         return self.joints + self.fingers
+
+    def opening(self, proprio: np.ndarray) -> float:
+        """Metres between the fingers, of proprioception [n]."""
+        return float(np.abs(proprio[len(self.joints) :]).sum())
 
     @property
     def offset_scale(self) -> np.ndarray:
@@ -112,5 +120,7 @@ def _read(plain: dict[str, Any]) -> RobotSpec:
         gripper_open_m=float(plain["gripper"]["open_m"]),
         base_frame=plain["frames"]["base"],
         hand_frame=plain["frames"]["hand"],
+        response=Response(**plain["response"]),
+        limits=read_limits(plain["limits"]),
         cameras=tuple(cameras),
     )

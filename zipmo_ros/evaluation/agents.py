@@ -42,8 +42,9 @@ EXECUTIONS = {
     "ensemble": Strategy(
         "chunks blended by their age", RecedingHorizonAgent, lambda settings: TemporalEnsemble(settings.ensemble)
     ),
-    "anchored": Strategy("goals", AnchoredAgent, lambda settings: TemporalEnsemble(settings.ensemble)),
-    "anchored_newest": Strategy("goals", AnchoredAgent, lambda settings: NewestChunk()),
+    "anchored": Strategy(
+        "goals stay where the chunk meant them", AnchoredAgent, lambda settings: TemporalEnsemble(settings.ensemble)
+    ),
     "newest": Strategy("the newest chunk alone", RecedingHorizonAgent, lambda _: NewestChunk()),
     "synchronous": Strategy("the arm holds while it plans", SynchronousAgent, lambda _: NewestChunk()),
     "reacting": Strategy("the policy acts anew at every step on the newest plan", ReactingAgent, lambda _: NewestChunk()),

@@ -117,6 +117,9 @@ GRAPHS = {
                      _everywhere("seed", ("sim", "planner"))),
             Argument("mode", "lockstep", "lockstep: the simulator waits for each command; realtime: 20 Hz",
                      _everywhere("mode", ("sim", "policy")), ("lockstep", "realtime")),
+            Argument("resume_automatically", "backward stamp", "causes of a stop, comma-separated, after which motion "
+                     "goes on by itself (realtime); simulated episodes put the clock back",
+                     _everywhere("resume_automatically", ("sim", "policy"))),
             Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
                      (("sim", "image_every"), *_everywhere("replan_every", ("planner", "policy")))),
             Argument("image_every", "", "control steps between two pairs of images, where not those between plans",

@@ -38,7 +38,20 @@ class PlannerParameters(ModelParameters):
 
 
 @dataclass(frozen=True)
-class PolicyParameters(ModelParameters):
+class SafetyParameters:
+    """What every node has that commands an arm or is one."""
+
+    resume_automatically: str = setting(read_only=True)
+    deadman_timeout: float = setting(minimum=0.0, maximum=10.0, read_only=True)
+
+    @property
+    def automatic(self) -> tuple[str, ...]:
+        """The causes of resume_automatically."""
+        return tuple(filter(None, map(str.strip, self.resume_automatically.split(","))))
+
+
+@dataclass(frozen=True)
+class PolicyParameters(ModelParameters, SafetyParameters):
     policy: str = setting(read_only=True)
     mode: str = setting(choices=_MODES)
     ensemble: str = setting(choices=("intended", "official"), read_only=True)
@@ -47,7 +60,7 @@ class PolicyParameters(ModelParameters):
 
 
 @dataclass(frozen=True)
-class SimParameters:
+class SimParameters(SafetyParameters):
     suite: str = setting()
     task: str = setting()
     goal: str = setting()

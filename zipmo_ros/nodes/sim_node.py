@@ -20,14 +20,16 @@ from trajectory_msgs.msg import JointTrajectory
 from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.nodes.diagnostics import ERROR, WARN, Rate
+from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import SIM
+from zipmo_ros.nodes.guard import Guard
 from zipmo_ros.nodes.managed import ManagedNode, run
 from zipmo_ros.nodes.settings import SimParameters
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.commands import to_action
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.pairing import Pairing
+from zipmo_ros.runtime.safety import Safety
 from zipmo_ros.runtime.watchdog import Watchdog
 from zipmo_sim.simulator import Moment, Setup, Simulator, Suites
 
@@ -55,11 +57,12 @@ class SimNode(ManagedNode):
         self._messages: dict[str, Any] = {}  # newest observation, by topic
         self._halves = Pairing((topics.POSE, topics.GRIPPER))  # of commands
         self._command: Command | None = None
-        self._held: Command | None = None  # while commands fail to come
-        self._gripper = self._robot.gripper_open_m
         self._asked_at = 0.0
-        self._step_time, self._rate, self._overruns, self._repeats = LatencyWindow(), Rate(), 0, 0
+        self._step_time, self._rate, self._repeats = LatencyWindow(), Rate(), 0
+        self._ticks = self._overruns = self._told_ticks = self._told_overruns = 0
         super().__init__(**options)
+        self.safety = Safety(self._robot, automatic=self.settings.automatic)
+        self._guard = Guard(self, self.safety, lambda: None, self.settings.deadman_timeout)
         self._watchdog = Watchdog(f"{topics.POSE} and {topics.GRIPPER}", self.settings.command_timeout)
         self._time = self.create_publisher(Clock, topics.CLOCK, topics.SENSOR)
         self._sensors = {
@@ -99,11 +102,21 @@ class SimNode(ManagedNode):
 
     def begin(self) -> None:
         self._announced = None
+        self._progress.publish(String(data=json.dumps({"state": "idle", "waits": self._waits})))
         if self.settings.autoreset:
             self._start_episode(self._describe())
 
     def end(self) -> None:
         self._finish("error", "the simulator was deactivated")
+
+    @property
+    def _waits(self) -> bool:
+        return self.settings.mode == "lockstep"
+
+    def _arm(self) -> None:
+        """Somebody starts an episode: a new beginning for the arm, whatever stopped it before."""
+        self.safety.reset()
+        self._guard.report()
 
     def _describe(self, init_state: int | None = None) -> Setup:
         """The episode of the parameters, or the same from another initial state, under that one's usual number."""
@@ -121,6 +134,7 @@ class SimNode(ManagedNode):
             response.success, response.message = False, str(error)
             return response
         self._finish("error", "another episode was started")
+        self._arm()
         self._start_episode(episode)
         response.success, response.message = True, json.dumps(asdict(episode))
         return response
@@ -133,8 +147,9 @@ class SimNode(ManagedNode):
 
     def _start_episode(self, episode: Setup) -> None:
         self._episode, self._moment = episode, None
-        self._messages, self._gripper = {}, self._robot.gripper_open_m
-        self._command = self._held = None
+        self._messages, self._command = {}, None
+        if self.safety.armed:
+            self.safety.reset()  # the hand is elsewhere now
         self._halves.reset()
         self._watchdog.reset()
         self._watchdog.timeout = self.settings.command_timeout
@@ -191,6 +206,7 @@ class SimNode(ManagedNode):
             **asdict(episode),
             "step": self._step_number(),
             "state": state,
+            "waits": self._waits,
             "reason": reason,
             "done_tasks": moment.done_tasks if moment else (),
             "failure": moment and moment.failure,
@@ -232,34 +248,59 @@ class SimNode(ManagedNode):
         newest = self._moment.observation.stamp_ns
         if not self.simulator.stamp_ns(self._episode, 0) <= stamp_ns <= newest:
             return  # of another episode
-        self._command, self._held = Command(halves[topics.POSE], halves[topics.GRIPPER]), None
+        age = (newest - stamp_ns) / 1e9
+        if not self._waits and age > self.settings.command_timeout:
+            raise ValueError(f"a command of {age:.2f} s ago (limit {self.settings.command_timeout:.2f} s)")
+        self._command = Command(halves[topics.POSE], halves[topics.GRIPPER])
         self._watchdog.feed()
-        if self.settings.mode == "lockstep" and stamp_ns == newest and not self._stepping:
+        if self._waits and stamp_ns == newest and not self._stepping:
             self.report.problem("command", None)
             self._step(self._episode, self._moment.observation, self._command)
 
     def _step(self, episode: Setup, observation: Observation, command: Command) -> None:
-        action = to_action(command, observation.hand, self._robot)
-        self._gripper = command.gripper
+        assert observation.hand is not None  # a simulator measures it
+        opening = self._robot.opening(observation.proprio)
+        action = to_action(command, observation.hand, self._robot, opening)
         self._work(episode, lambda: self.simulator.step(episode, action))
 
     def _tick(self) -> None:
         """Every control period of wall clock."""
         if self._episode is None or self._moment is None or not self.active:
             return
-        if self.settings.mode == "lockstep":
+        if self._waits:
             if not self._stepping and time.monotonic() - self._asked_at > self.settings.patience:
                 self._ask_again(self._episode, self._moment.observation)
-        elif self._stepping:
+            return
+        self._ticks += 1
+        if self._stepping:
             self._overruns += 1
         else:
-            problem = self._watchdog.problem()
-            text = problem and f"arm stopped: {problem}"
-            self.report.problem("command", text, WARN if self._command is None else ERROR)
-            observation = self._moment.observation
-            if problem is not None or self._command is None:
-                self._held = self._held or Command(observation.hand, self._gripper)  # where it was then, from then on
-            self._step(self._episode, observation, self._held or self._command)
+            self._step(self._episode, self._moment.observation, self._commanded(self._moment.observation))
+
+    def _commanded(self, observation: Observation) -> Command:
+        """The newest command while it is fresh and nothing else stops the arm; else it is held where it is."""
+        assert observation.hand is not None
+        self._guard.check()
+        self.safety.gripper_seen(self._robot.opening(observation.proprio))
+        problem = self._watchdog.problem()
+        begun = self._command is not None
+        self.report.problem("command", None if begun else f"it is held: {problem}", WARN)
+        if problem is None:
+            self.safety.over("stale command")
+        elif begun:
+            self.safety.trip("stale command", problem)
+        joints = observation.proprio[: len(self._robot.joints)]
+        allowed = self.safety.allow(self._command, observation.hand, joints, observation.stamp_ns)
+        self._guard.report()
+        assert allowed is not None  # hand and gripper are known
+        return allowed
+
+    def check(self) -> None:
+        """Steps that came too late since the last look."""
+        ticks, missed = self._ticks - self._told_ticks, self._overruns - self._told_overruns
+        self._told_ticks, self._told_overruns = self._ticks, self._overruns
+        text = f"{missed} of the last {ticks} control steps came too late: the simulator is too slow for realtime here"
+        self.report.problem("overruns", text if missed else None, WARN)
 
     def _ask_again(self, episode: Setup, observation: Observation) -> None:
         """The observation or its command may have been lost, or nobody may be there yet."""

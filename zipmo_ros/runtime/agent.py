@@ -17,6 +17,7 @@ from zipmo_ros.contract.stamps import nearest_step
 from zipmo_ros.runtime.commands import to_action
 from zipmo_ros.runtime.delay import NO_DELAY, Delay
 from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.safety import Safety
 
 
 class Chunk(NamedTuple):
@@ -37,18 +38,22 @@ class RecedingHorizonAgent:
 
     planner: None where the policy needs no plan. seed: of the plans' noise, which the stamp keys besides, so that a
     repeated episode repeats its plans, here as over ROS. delay: of the plans. While one is under way no other is begun,
-    and then one of the newest observation: nothing queues. Until the first can be used the arm holds.
+    and then one of the newest observation: nothing queues. Where nothing says what to do the arm slows down and holds.
+    Commands pass the safety layer, which begins every episode armed: an arm that it stops stands still until the
+    episode ends.
     """
 
     def __init__(
         self, planner: Planner | None, policy: Policy, horizon: Horizon, seed: int, delay: Delay = NO_DELAY
     ):  # fmt: skip
         self.planner, self.policy, self.horizon, self.seed, self.delay = planner, policy, horizon, seed, delay
+        self.safety = Safety(horizon.robot)
         self._forget()
 
     def reset(self) -> None:
         """Begin an episode."""
         self._forget()
+        self.safety.reset()
         self.horizon.reset()
         self.policy.reset()
         if self.planner is not None:
@@ -56,25 +61,18 @@ class RecedingHorizonAgent:
 
     def act(self, observation: Observation, goal: Goal) -> np.ndarray:
         """Action float64 [7] in [-1, 1] for the observation. Raises ValueError without a measured pose of the hand."""
-        stamp_ns, hand = observation.stamp_ns, observation.hand
+        stamp_ns, hand, robot = observation.stamp_ns, observation.hand, self.horizon.robot
         if hand is None:
             raise ValueError("an arm is told where to go from where its hand is, and no pose of it was measured")
-        self._before = hand if self._before is None else self._before
         self._receive(stamp_ns)
         if self._coming is None and self._due(stamp_ns):
-            plan = None if self.planner is None else self.planner.plan(observation, goal, self.seed)
-            actions = self.policy.act(observation, goal, plan)
-            chunk = Chunk(stamp_ns, plan, actions, hand, offset_between(self._before, hand))
-            self._coming = stamp_ns + self.delay.of(stamp_ns), chunk
+            self._coming = stamp_ns + self.delay.of(stamp_ns), self._plan(observation, goal, hand)
             self._receive(stamp_ns)
         elif self.planner is not None and observation.images:
             self.planner.observe(observation)
-        try:
-            command = self._command(observation, goal, hand)
-        except LookupError:  # nothing has come yet that says what to do
-            command = self._wait(observation, hand)
+        command = self._allowed(self._command(observation, goal, hand), observation)
         self._before = hand
-        return to_action(command, hand, self.horizon.robot)
+        return to_action(command, hand, robot, robot.opening(observation.proprio))
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -89,47 +87,56 @@ class RecedingHorizonAgent:
         self._coming: tuple[int, Chunk] | None = None  # what is under way, and from when on it can be used (ns)
         self._newest: Chunk | None = None
         self._before: np.ndarray | None = None  # where the hand was a step ago
-        self._start: np.ndarray | None = None  # where the hand is kept until there is something to do
         self._ages: list[int] = []  # of the newest plan at each step that it was used at, ns
         self._jumps: list[float] = []
         self._held_steps = 0
 
+    def _plan(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Chunk:
+        plan = None if self.planner is None else self.planner.plan(observation, goal, self.seed)
+        moving = offset_between(hand if self._before is None else self._before, hand)
+        return Chunk(observation.stamp_ns, plan, self.policy.act(observation, goal, plan), hand, moving)
+
     def _receive(self, stamp_ns: int) -> None:
-        if self._coming is not None and self._coming[0] <= stamp_ns:
-            chunk, self._coming = self._coming[1], None
-            self._take(chunk, stamp_ns)
-            self._newest = chunk
+        """Take the chunk that was under way, if it has come by now."""
+        if self._coming is None or self._coming[0] > stamp_ns:
+            return
+        chunk, self._coming = self._coming[1], None
+        if (problem := self.safety.check_chunk(chunk.actions)) is not None:
+            self.safety.trip("chunk", problem)
+            return
+        self._note_jump(chunk, stamp_ns)
+        self._take(chunk, stamp_ns)
+        self._newest = chunk
+
+    def _note_jump(self, chunk: Chunk, stamp_ns: int) -> None:
+        """How far what the chunk means for now is from what the one before meant."""
+        held = [] if self._newest is None else [self._newest]
+        ages = [nearest_step(stamp_ns - one.stamp_ns, self.horizon.robot.period_ns) for one in (*held, chunk)]
+        if held and max(ages) < len(chunk.actions):
+            meant = [one.actions[age, :6] for one, age in zip((*held, chunk), ages, strict=True)]
+            self._jumps.append(float(np.abs(meant[1] - meant[0]).max()))
 
     def _due(self, stamp_ns: int) -> bool:
-        """Whether a plan is to be begun."""
+        """Whether a plan is to be begun, when none is under way."""
         return self.horizon.due(stamp_ns)
 
     def _take(self, chunk: Chunk, stamp_ns: int) -> None:
-        """Use the chunk from now on."""
-        if self._newest is not None:
-            before, after = self._meant(self._newest, stamp_ns), self._meant(chunk, stamp_ns)
-            if before is not None and after is not None:
-                self._jumps.append(float(np.abs(after - before).max()))
+        """Use the chunk, which has come just now."""
         self.horizon.add(chunk.stamp_ns, chunk.actions)
 
-    def _meant(self, chunk: Chunk, stamp_ns: int) -> np.ndarray | None:
-        """The offset [6] that a chunk means for the step at `stamp_ns`; None past its end."""
-        age = nearest_step(stamp_ns - chunk.stamp_ns, self.horizon.robot.period_ns)
-        return chunk.actions[age, :6] if age < len(chunk.actions) else None
-
-    def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command:
-        """What the strategy executes. Raises LookupError where there never was anything to execute."""
-        stamp_ns = observation.stamp_ns
-        command = self.horizon.command(stamp_ns, hand)
-        if self._newest is not None and self.horizon.covers(stamp_ns):
-            self._ages.append(stamp_ns - self._newest.stamp_ns)
-        else:
+    def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command | None:
+        """What is wanted; None: nothing says."""
+        command = self.horizon.command(observation.stamp_ns, hand)
+        if command is None or self._newest is None:
             self._held_steps += 1
+        else:
+            self._ages.append(observation.stamp_ns - self._newest.stamp_ns)
         return command
 
-    def _wait(self, observation: Observation, hand: np.ndarray) -> Command:
-        """Keep the hand where it is at first, and the gripper as it is seen to be."""
-        self._held_steps += 1
-        self._start = hand if self._start is None else self._start
-        fingers = observation.proprio[len(self.horizon.robot.joints) :]
-        return Command(self._start, float(np.abs(fingers).sum()))
+    def _allowed(self, command: Command | None, observation: Observation) -> Command:
+        robot = self.horizon.robot
+        self.safety.gripper_seen(robot.opening(observation.proprio))
+        joints = observation.proprio[: len(robot.joints)]
+        allowed = self.safety.allow(command, observation.hand, joints, observation.stamp_ns)
+        assert allowed is not None  # hand and gripper are known
+        return allowed

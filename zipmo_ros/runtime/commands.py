@@ -28,15 +28,23 @@ def to_command(action: np.ndarray, hand: np.ndarray, robot: RobotSpec) -> Comman
     return Command(moved(hand, action[:6] * robot.offset_scale), float(gripper))
 
 
-def to_action(command: Command, hand: np.ndarray, robot: RobotSpec) -> np.ndarray:
+GRIPPER_TOLERANCE = 0.002  # m; a half-open gripper that is so near to where it shall be, is there
+
+
+def to_action(command: Command, hand: np.ndarray, robot: RobotSpec, opening: float | None = None) -> np.ndarray:
     """Action float64 [7] that sends a hand at the pose `hand` [7] to the command's, clipped to [-1, 1].
 
+    opening: of the gripper, in m, where it is known. The simulated gripper moves by the sign of its action alone: one
+    that is told to stay where it is, half open, gets 0, and keeps what it holds.
     Raises ValueError for a number that is not finite.
     """
     if not (np.isfinite(command.pose).all() and np.isfinite(command.gripper)):
         raise ValueError(f"a command needs finite numbers, got pose {command.pose}, gripper {command.gripper}")
     gripper = 1.0 - command.gripper / (robot.gripper_open_m / 2.0)
     action = np.append(offset_between(hand, command.pose) / robot.offset_scale, gripper)
+    if opening is not None and 0 < command.gripper < robot.gripper_open_m:
+        missing = command.gripper - opening
+        action[6] = 0.0 if abs(missing) < GRIPPER_TOLERANCE else -np.sign(missing)
     return np.clip(action, -1.0, 1.0)
 
 

@@ -20,11 +20,11 @@ class SynchronousAgent(RecedingHorizonAgent):
     def _take(self, chunk: Chunk, stamp_ns: int) -> None:
         self.horizon.add(stamp_ns, chunk.actions)
 
-    def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command:
+    def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command | None:
         if self._coming is None:
             return super()._command(observation, goal, hand)
         self._held_steps += 1
-        return self.horizon.braked(observation.stamp_ns, hand)
+        return None
 
 
 class ReactingAgent(RecedingHorizonAgent):
@@ -38,47 +38,42 @@ class ReactingAgent(RecedingHorizonAgent):
         return self._newest is None or stamp_ns - self._newest.stamp_ns >= horizon.replan_every * horizon.robot.period_ns
 
     def _take(self, chunk: Chunk, stamp_ns: int) -> None:
-        """The chunk is made anew at every step."""
+        """It is made anew at every step."""
 
-    def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command:
-        if self._newest is None:
-            raise LookupError("no plan has come yet")
-        self.horizon.add(observation.stamp_ns, self.policy.act(observation, goal, self._newest.plan))
+    def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command | None:
+        if self._newest is not None:
+            actions = self.policy.act(observation, goal, self._newest.plan)
+            self.horizon.add(observation.stamp_ns, actions)
         return super()._command(observation, goal, hand)
 
 
 class AnchoredAgent(RecedingHorizonAgent):
-    """Goals of the hand stay where the chunk meant them, from the hand at its observation on, not from the hand now.
+    """Goals of the hand stay where the chunk meant them: from the hand at its observation on, not from the hand now.
 
-    What a late chunk would have put right in the steps that it missed is so put right afterwards. Where the hand would
-    have come to by each step is foretold by the response of the arm that the actions were made for.
+    Entries of a late chunk take for granted that those before them were executed, but those of an older chunk were. The
+    difference is so put right. Where the hand would have come to by each entry is foretold by the response of the arm
+    that the actions were made for.
     """
 
     def _forget(self) -> None:
         super()._forget()
-        self._last: Command | None = None
-        self._reference: np.ndarray | None = None
+        self._reference: np.ndarray | None = None  # what goals are kept as offsets from, so that they can be blended
 
     def _take(self, chunk: Chunk, stamp_ns: int) -> None:
         robot = self.horizon.robot
-        self._reference = chunk.hand if self._reference is None else self._reference
-        decay = float(np.exp(-robot.period_s / LAG_S))
-        hand, step, rows = chunk.hand, chunk.moving, []
+        reference = self._reference = chunk.hand if self._reference is None else self._reference
+        hand, moving, goals = chunk.hand, chunk.moving, []
         for action in chunk.actions:
             offset = action[:6] * robot.offset_scale
-            rows.append(np.append(offset_between(self._reference, moved(hand, offset)) / robot.offset_scale, action[6]))
-            step = decay * step + (1 - decay) * GAIN * robot.period_s * offset
-            hand = moved(hand, step)
-        self.horizon.add(chunk.stamp_ns, np.stack(rows))
+            goals.append(np.append(offset_between(reference, moved(hand, offset)) / robot.offset_scale, action[6]))
+            moving = robot.response.step(moving, offset, robot.period_s)
+            hand = moved(hand, moving)
+        self.horizon.add(chunk.stamp_ns, np.stack(goals))
 
-    def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command:
-        if self.horizon.covers(observation.stamp_ns):
-            self._last = super()._command(observation, goal, self._reference)
-        elif self._last is None:
-            raise LookupError("nothing yet")
-        else:
-            self._held_steps += 1
-        return self._last
-
-
-GAIN, LAG_S = 4.9, 0.07
+    def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command | None:
+        command = super()._command(observation, goal, hand if self._reference is None else self._reference)
+        if command is None:
+            return None
+        scale = self.horizon.robot.offset_scale
+        offset = np.clip(offset_between(hand, command.pose), -scale, scale)  # as far off as an action can mean
+        return Command(moved(hand, offset), command.gripper)
