@@ -47,7 +47,9 @@ EXECUTIONS = {
     ),
     "newest": Strategy("the newest chunk alone", RecedingHorizonAgent, lambda _: NewestChunk()),
     "synchronous": Strategy("the arm holds while it plans", SynchronousAgent, lambda _: NewestChunk()),
-    "reacting": Strategy("the policy acts anew at every step on the newest plan", ReactingAgent, lambda _: NewestChunk()),
+    "reacting": Strategy(
+        "the policy acts anew at every step on the newest plan", ReactingAgent, lambda _: NewestChunk()
+    ),
 }
 
 

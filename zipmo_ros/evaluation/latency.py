@@ -88,9 +88,7 @@ def sweep(
         return [_report(cell, [outcomes[cell][episode.number] for episode in episodes]) for cell in conditions]
 
 
-def _serve(
-    task: str, jobs: Iterator[tuple[Cell, Episode]], answer: Callable[[Outcome], None], base: Settings
-) -> None:
+def _serve(task: str, jobs: Iterator[tuple[Cell, Episode]], answer: Callable[[Outcome], None], base: Settings) -> None:
     """All cells of a task in one environment; an agent a cell."""
     select_backend()  # before anything imports mujoco
     simulator, agent, current = Simulator(suites, environment_options(base)), None, None

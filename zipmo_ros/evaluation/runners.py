@@ -28,7 +28,7 @@ class Settings:
     oracle: str = "none"  # of agents.AGENTS; only without ROS
     max_steps: int | None = None  # control steps of an episode; None: the suite's own limit
     execution: str = "ensemble"  # of agents.EXECUTIONS: how plans are executed; others than this only without ROS
-    latency_ms: float = 0.0  # how much later than its observation a plan can be used, in simulated time; only without ROS
+    latency_ms: float = 0.0  # simulated time by which plans come later than their observation; only without ROS
     latency_jitter: float = 0.0  # each plan's latency lies between 1 - this and 1 + this times as much
 
     @property

@@ -11,8 +11,8 @@ import numpy as np
 class Delay:
     """In virtual time: the simulated clock goes on while the plan is under way, whatever computing it really takes.
 
-    milliseconds: the mean. jitter: each plan's delay is drawn uniformly from the mean times [1 - jitter, 1 + jitter], by
-    the seed and the observation's stamp, so that a repeated episode repeats its delays.
+    milliseconds: the mean. jitter: each plan's delay is drawn uniformly from the mean times 1 - jitter to 1 + jitter,
+    by the seed and the observation's stamp, so that a repeated episode repeats its delays.
     Raises ValueError for a negative mean or a jitter outside [0, 1].
     """
 
@@ -22,7 +22,9 @@ class Delay:
 
     def __post_init__(self) -> None:
         if not 0 <= self.milliseconds < float("inf") or not 0 <= self.jitter <= 1:
-            raise ValueError(f"latency is at least 0 ms, got {self.milliseconds}; jitter lies in [0, 1], got {self.jitter}")
+            raise ValueError(
+                f"latency is at least 0 ms and jitter in [0, 1], got {self.milliseconds} and {self.jitter}"
+            )
 
     def of(self, stamp_ns: int) -> int:
         """Nanoseconds that the plan of the observation at `stamp_ns` takes."""

@@ -34,8 +34,8 @@ class ReactingAgent(RecedingHorizonAgent):
     """
 
     def _due(self, stamp_ns: int) -> bool:
-        horizon = self.horizon
-        return self._newest is None or stamp_ns - self._newest.stamp_ns >= horizon.replan_every * horizon.robot.period_ns
+        period_ns = self.horizon.replan_every * self.horizon.robot.period_ns
+        return self._newest is None or stamp_ns - self._newest.stamp_ns >= period_ns
 
     def _take(self, chunk: Chunk, stamp_ns: int) -> None:
         """It is made anew at every step."""
