@@ -276,7 +276,9 @@ class PolicyNode(ManagedNode):
             self._check_plan_age(newest)
             if before and not self.safety.armed:
                 self._hold()
-        found = dict(filter(None, map(self._problem_of, self._felt.values())))
+        found: dict[str, str] = {}
+        for cause, text in filter(None, map(self._problem_of, self._felt.values())):
+            found[cause] = f"{found[cause]}; {text}" if cause in found else text
         for cause in ("stale observation", "future stamp"):
             if cause not in found:
                 self.safety.over(cause)
