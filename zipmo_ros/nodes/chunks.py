@@ -80,9 +80,10 @@ class Chunks:
         self.horizon.reset()
         self.goal = None
 
-    def problem(self) -> str | None:
-        """Which camera is missing, where some are needed."""
-        return None if self._cameras is None else self._cameras.problem()
+    def check(self) -> None:
+        """Report the states of the cameras, where some are needed."""
+        if self._cameras is not None:
+            self._cameras.check()
 
     def heed_instruction(self) -> None:
         """Drop the chunks that were made for another sentence than the one in use."""

@@ -41,8 +41,9 @@ class ManagedNode(LifecycleNode):
     """A lifecycle node that keeps all its state in the executor's thread.
 
     What goes wrong in a callback of a message, a timer, a service or a finished job is reported, and dropped with it:
-    no input ends the node. Sub-classes give `entry` and `schema`, and override load, unload, begin, end and values. `load` and `unload` run in
-    the worker; an exception of `load` or `begin` makes the transition fail with its text as the reason.
+    no input ends the node. Sub-classes give `entry` and `schema`, and override load, unload, begin, end and values.
+    `load` and `unload` run in the worker; an exception of `load` or `begin` makes the transition fail with its text as
+    the reason.
     """
 
     entry: NodeEntry

@@ -276,7 +276,7 @@ class PolicyNode(ManagedNode):
 
     def check(self) -> None:
         """What waits in silence: say what for."""
-        self.report.problem("cameras", self._chunks.problem())
+        self._chunks.check()
         self.report.problem("waiting", self._waiting(), WARN)
 
     def _waiting(self) -> str | None:
