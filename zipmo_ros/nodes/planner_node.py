@@ -147,8 +147,9 @@ class PlannerNode(ManagedNode):
                                    lambda done: self._on_plan(request, asked, *done), self._on_failure)  # fmt: skip
 
     def _plan(self, request: Request, seed: int, seen: deque[Observation]) -> tuple[MotionPlan, float]:
-        """In the worker. A request may be replaced before it gets here, so the planner's history is settled here: `seen`
-        is of the request's episode.
+        """In the worker. A request may be replaced before it gets here, so the planner's history is settled here.
+
+        seen: what was seen and not planned for in the request's episode.
         """
         began = time.perf_counter()
         if seen is not self._planning:  # another episode
