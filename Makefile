@@ -9,7 +9,7 @@ VENV := .venv
 STAMP := $(VENV)/.ready
 # libOSMesa renders without a display or a GPU; the venv module is a package of its own on Debian.
 DEBIAN_PACKAGES := python3-venv libosmesa6 libgl1
-EXTRAS := encoders,apps,sim,arms,ros,test
+EXTRAS := encoders,apps,sim,arms,bags,terminal,ros,test
 
 export OMP_NUM_THREADS ?= 1
 

@@ -47,8 +47,10 @@ setup(
         "sim": ["mujoco", "gymnasium", "numba", "scipy", "easydict", "termcolor", "cloudpickle", "future", "networkx"],
         "ros": [
             "ros-rclpy[fastrtps]",
+            "ros-builtin-interfaces",
             "ros-diagnostic-msgs",
             "ros-geometry-msgs",
+            "ros-rcl-interfaces",
             "ros-rosgraph-msgs",
             "ros-sensor-msgs",
             "ros-std-msgs",
@@ -56,7 +58,9 @@ setup(
             "ros-trajectory-msgs",
         ],
         "arms": ["pin", "example-robot-data"],
-        "test": ["pytest", "hypothesis", "ruckig", "ruff", "mypy"],
+        "bags": ["rosbags", "mcap"],
+        "terminal": ["rich"],
+        "test": ["pytest", "hypothesis", "ruckig", "ruff", "mypy", "catkin-pkg"],
     },
     zip_safe=False,
     entry_points={
@@ -66,6 +70,7 @@ setup(
             "policy_node = zipmo_ros.nodes.policy_node:main",
             "arm_node = zipmo_ros.nodes.arm_node:main",
             "sim_node = zipmo_ros.nodes.sim_node:main",
+            "recorder_node = zipmo_ros.nodes.recorder_node:main",
         ],
     },
 )

@@ -28,6 +28,7 @@ ALLOWED = {
         "zipmo_ros.contract",
         "zipmo_ros.runtime",
         "zipmo_ros.arms",
+        "zipmo_ros.data.bag_writer",
         "zipmo_ros.models",
         "zipmo_sim.suites",
         "zipmo_sim.simulator",
@@ -72,7 +73,7 @@ LAZY = {
 BEHIND = {
     "zipmo_ros.models": ("zipmo_sim.rendering", "zipmo_sim.task"),
     "zipmo_ros.nodes": ("zipmo_sim.rendering", "zipmo_sim.task"),
-    "zipmo_ros.evaluation": ("zipmo_ros.nodes.graph", "zipmo_ros.nodes.processes"),
+    "zipmo_ros.evaluation": ("zipmo_ros.nodes.graph", "zipmo_ros.nodes.processes", "zipmo_ros.nodes.transport"),
 }
 
 

@@ -20,7 +20,8 @@ from zipmo_ros.nodes.controllers import Controllers, make_controllers
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import ARM
 from zipmo_ros.nodes.guard import Guard
-from zipmo_ros.nodes.managed import ManagedNode, run
+from zipmo_ros.nodes.managed import ManagedNode
+from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import ArmParameters
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.history import History

@@ -45,7 +45,7 @@ class NodeEntry:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes and arguments. `namespace` is an argument of every graph.
+    """Nodes and arguments, those of ANY_GRAPH among them.
 
     without: values -> names of the nodes that these leave out.
     """
@@ -80,6 +80,15 @@ class Graph:
         }
 
 
+def remappings(values: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(from, to) for every node of a graph with these argument values.
+
+    ROS itself names these topics without regard to namespaces. In a namespace they are the namespace's own, so that two
+    graphs of one domain don't hear each other; /diagnostics stays shared, where names say whose they are.
+    """
+    return [(name, name.removeprefix("/")) for name in ("/clock", "/tf", "/tf_static")] if values["namespace"] else []
+
+
 def parameters_path(node: NodeEntry) -> Path:
     """The node's parameter file. Raises FileNotFoundError where it is not installed."""
     return share_path(f"config/ros/{node.parameters_file}")
@@ -89,6 +98,7 @@ PLANNER = NodeEntry("planner", "planner_node", "zipmo_ros.nodes.planner_node", "
 POLICY = NodeEntry("policy", "policy_node", "zipmo_ros.nodes.policy_node", "policy.yaml")
 SIM = NodeEntry("sim", "sim_node", "zipmo_ros.nodes.sim_node", "sim.yaml")
 ARM = NodeEntry("arm", "arm_node", "zipmo_ros.nodes.arm_node", "arm.yaml")
+RECORDER = NodeEntry("recorder", "recorder_node", "zipmo_ros.nodes.recorder_node", "recorder.yaml")
 _ALL = (PLANNER.name, POLICY.name, SIM.name)
 _SWITCH = ("true", "false")
 
@@ -97,10 +107,18 @@ def _everywhere(parameter: str, nodes: tuple[str, ...] = _ALL) -> tuple[tuple[st
     return tuple((node, parameter) for node in nodes)
 
 
+# Arguments that every graph has.
+ANY_GRAPH = (
+    Argument("namespace", "", "namespace of all nodes and topics, the clock's too"),
+    Argument("on_death", "end", "what one node's death means: the whole graph ends, or that node is started again", (),
+             ("end", "respawn")),
+    Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
+)  # fmt: skip
+
 GRAPHS = {
     "sim": Graph(
         "Planner, policy and a simulated arm",
-        (PLANNER, POLICY, SIM),
+        (PLANNER, POLICY, SIM, RECORDER),
         (
             Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: by suite",
                      _everywhere("checkpoint", ("planner", "policy")),
@@ -136,12 +154,27 @@ GRAPHS = {
             Argument("announce_instruction", "", "publish a task's sentence when its first episode starts",
                      (("sim", "announce_instruction"),), ("", *_SWITCH)),
             Argument("libero_assets", "", "folder with LIBERO's assets", (("sim", "libero_assets"),)),
+            Argument("record", "false", "write every topic to a bag", (), _SWITCH),
+            Argument("bags", "", "folder for bags", (("recorder", "out"),)),
             Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
-                     _everywhere("autostart"), _SWITCH),
-            Argument("namespace", "", "namespace of all nodes and topics"),
-            Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
+                     _everywhere("autostart", (*_ALL, RECORDER.name)), _SWITCH),
+            *ANY_GRAPH,
         ),
-        without=lambda values: (PLANNER.name,) if values["planner"] == NO_PLANNER else (),
+        without=lambda values: (
+            *((PLANNER.name,) if values["planner"] == NO_PLANNER else ()),
+            *((RECORDER.name,) if values["record"] == "false" else ()),
+        ),
+    ),
+    "record": Graph(
+        "A recorder beside a graph that runs",
+        (RECORDER,),
+        (
+            Argument("bags", "", "folder for bags", (("recorder", "out"),)),
+            Argument("memory_mb", "", "MiB of messages that may wait for the disk", (("recorder", "memory_mb"),)),
+            Argument("autostart", "true", "it configures and activates itself; false: a lifecycle manager does",
+                     _everywhere("autostart", (RECORDER.name,)), _SWITCH),
+            *ANY_GRAPH,
+        ),
     ),
 }  # fmt: skip
 
@@ -151,7 +184,7 @@ _OTHERS_HERE = ("checkpoint", "robot", "autostart")
 _ARM = ARM.name
 GRAPHS["arm"] = Graph(
     "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",
-    (PLANNER, POLICY, ARM),
+    (PLANNER, POLICY, ARM, RECORDER),
     (
         Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: nano-mini",
                  _everywhere("checkpoint", ("planner", "policy"))),

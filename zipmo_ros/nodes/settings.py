@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.stamps import LAST_EPISODE, STATES_A_TASK
+from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.nodes.parameters import setting
-from zipmo_ros.nodes.wire.topics import TRANSPORTS
 
 _MODES = ("lockstep", "realtime")
 _MOST_STEPS = 1000  # control steps; what a plan spans is less, and checked once it is known
@@ -27,6 +27,7 @@ class ModelParameters:
     device: str = setting(read_only=True)
     threads: int = setting(minimum=1, maximum=256, read_only=True)
     replan_every: int = setting(minimum=1, maximum=_MOST_STEPS)
+    camera_skew: float = setting(minimum=0.0, maximum=1.0, read_only=True)
     autostart: bool = setting(read_only=True)
 
 
@@ -36,6 +37,7 @@ class PlannerParameters(ModelParameters):
     seed: int = setting(minimum=0, maximum=2**31 - 1)
     nfe: int = setting(minimum=0, maximum=1000, read_only=True)
     overlay_points: int = setting(minimum=1, maximum=64)
+    plan_budget: float = setting(minimum=0.0, maximum=60.0)
 
 
 @dataclass(frozen=True)
@@ -92,4 +94,11 @@ class ArmParameters(SafetyParameters):
     joint_timeout: float = setting(minimum=0.02, maximum=10.0)
     begin_armed: bool = setting(read_only=True)
     shadow: bool = setting(read_only=True)
+    autostart: bool = setting(read_only=True)
+
+
+@dataclass(frozen=True)
+class RecorderParameters:
+    out: str = setting(read_only=True)
+    memory_mb: int = setting(minimum=1, maximum=65536, read_only=True)
     autostart: bool = setting(read_only=True)
