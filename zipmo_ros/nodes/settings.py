@@ -64,6 +64,7 @@ class PolicyParameters(ModelParameters, SafetyParameters):
 
 @dataclass(frozen=True)
 class SimParameters(SafetyParameters):
+    command_interface: str = setting(choices=("", "pose", "twist"), read_only=True)
     suite: str = setting()
     task: str = setting()
     goal: str = setting()
