@@ -22,6 +22,7 @@ COMMANDS = {
     "collect": Subcommand("collect", "demonstrations by scripted experts, with exact point tracks"),
     "train": Subcommand("train", "train one stage: vae, grounding, planner, policy or bc"),
     "motion": Subcommand("motion", "errors of planner and autoencoder alone, on held-out demonstrations"),
+    "latency": Subcommand("latency", "success against how late plans come, by how they are executed"),
     "bench": Subcommand("bench", "latency of planning, as ratios measured in one run"),
     "report": Subcommand("report", "docs/results.md and its plots, from the result files of eval, motion and bench"),
     "interop": Subcommand("interop", "verify against golden cases; load released checkpoints"),
