@@ -173,7 +173,7 @@ class StubEnv:
         return (HOME + 0.1 * self._position).astype(np.float32)
 
     def _hand(self):
-        return np.append(self._position[:3] + [0.4, 0, 0.5], [0, 0, 0, 1.0])
+        return np.append(self._position[:3] + np.array([0.4, 0, 0.5]), [0, 0, 0, 1.0])
 
     def _info(self):
         done = {"rest"} if self._step >= 10 else set()

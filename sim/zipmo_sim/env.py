@@ -64,8 +64,9 @@ class ManipulationEnv(gymnasium.Env):
     """One task of one suite.
 
     Observation: {view: uint8 [size, size, 3] upright RGB, ..., "proprio": float32 [9] = 7 joint
-    angles (rad) ++ 2 finger positions (m), "hand": float64 [7] = pose of the hand in the robot's base frame}. Action: [7] in [-1, 1] = xyz (x 0.05 m), axis-angle (x 0.5 rad), both in
-    the world frame, gripper (-1 open, +1 close). Reward 1 and termination on success, truncation at task.max_steps.
+    angles (rad) ++ 2 finger positions (m), "hand": float64 [7] = pose of the hand in the robot's base frame}.
+    Action: [7] in [-1, 1] = xyz (x 0.05 m), axis-angle (x 0.5 rad), both in the world frame, gripper (-1 open,
+    +1 close). Reward 1 and termination on success, truncation at task.max_steps.
 
     reset(options={"init_state": i}) starts from initial state i; without it, the seed draws one of the first 50.
     Two runs of the same actions from the same initial state are bit-equal in state and images.

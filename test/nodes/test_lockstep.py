@@ -61,7 +61,9 @@ class Bench:
         self.onlooker = onlooker
         common = {"checkpoint": "stub", "autostart": False}
         self.planner = graph.start(PlannerNode(graph_stubs.load_planner, **graph.options(planner=planner, **common)))
-        self.policy = graph.start(PolicyNode(graph_stubs.load_policy, **graph.options(policy=policy, mode="lockstep", **common)))
+        self.policy = graph.start(
+            PolicyNode(graph_stubs.load_policy, **graph.options(policy=policy, mode="lockstep", **common))
+        )
         parameters = {"suite": "stub", "autostart": False, "autoreset": False, "announce_instruction": False, **sim}
         self.sim = graph.start(
             SimNode(

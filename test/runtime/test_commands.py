@@ -16,7 +16,7 @@ HAND = np.array([0.4, 0.1, 0.3, 0.5, 0.5, -0.5, 0.5])
 
 def test_units():
     command = to_command(np.array([1.0, 0, -0.5, 0, 1.0, 0, -1.0]), HAND, ROBOT)
-    np.testing.assert_allclose(command.pose[:3], HAND[:3] + [0.05, 0, -0.025])
+    np.testing.assert_allclose(command.pose[:3], HAND[:3] + np.array([0.05, 0, -0.025]))
     assert abs(command.pose[3:] @ HAND[3:]) == pytest.approx(np.cos(0.25))  # half of 0.5 rad
     assert command.gripper == 0.08
     assert to_command(np.array([0, 0, 0, 0, 0, 0, 1.0]), HAND, ROBOT).gripper == 0.0
@@ -31,7 +31,7 @@ def test_round_trip(action):
 
 
 def test_an_arm_that_is_nearer_has_less_to_go():
-    nearer = HAND + [0.02, 0, 0, 0, 0, 0, 0]
+    nearer = HAND + np.array([0.02, 0, 0, 0, 0, 0, 0])
     action = to_action(to_command(np.array([1.0, 0, 0, 0, 0, 0, 1.0]), HAND, ROBOT), nearer, ROBOT)
     np.testing.assert_allclose(action, [0.6, 0, 0, 0, 0, 0, 1], atol=1e-14)
 

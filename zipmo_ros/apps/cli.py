@@ -16,6 +16,8 @@ COMMANDS = {
     "demo": Subcommand("demo", "run the closed loop over ROS 2 and leave videos and a table in outputs/demo"),
     "up": Subcommand("up", "start the graph: planner, policy and simulator nodes (`zipmo up sim suite=mini`)"),
     "say": Subcommand("say", "publish an instruction to a running graph"),
+    "record": Subcommand("record", "every topic of a running graph to a bag, with what is needed to replay it"),
+    "replay": Subcommand("replay", "planner and policy once more on a bag, beside what they said then"),
     "eval": Subcommand("evaluate", "success rates with intervals, through ROS or directly"),
     "collect": Subcommand("collect", "demonstrations by scripted experts, with exact point tracks"),
     "train": Subcommand("train", "train one stage: vae, grounding, planner, policy or bc"),

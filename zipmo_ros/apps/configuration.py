@@ -49,7 +49,7 @@ def load(name, overrides, request=None):
 
     folder = share_path("config/hydra").resolve()
     if {"-h", "--help"} & set(overrides):
-        print(f"usage: zipmo {name} [key=value ...]\n\n{(folder / f'{name}.yaml').read_text()}")
+        print(f"usage: zipmo {name.replace('_', ' ')} [key=value ...]\n\n{(folder / f'{name}.yaml').read_text()}")
         raise SystemExit(0)
     overrides = _as_overrides(overrides)
     strange = [text for text in overrides if "=" not in text and not text.startswith("~")]

@@ -17,8 +17,8 @@ class MotionLimits:
     jerk: float
 
     def __post_init__(self) -> None:
-        if not min(self.velocity, self.acceleration, self.jerk) > 0:
-            raise ValueError(f"limits of motion must be positive, got {self}")
+        if not all(0 < limit < np.inf for limit in (self.velocity, self.acceleration, self.jerk)):
+            raise ValueError(f"limits of motion must be positive and finite, got {self}")
 
     def change(self, seconds: float) -> float:
         """How far the velocity can get from a steady one to another steady one within `seconds`."""
@@ -39,7 +39,7 @@ class Workspace:
     def __post_init__(self) -> None:
         if not all(low < high for low, high in zip(self.lower, self.upper, strict=True)) or len(self.lower) != 3:
             raise ValueError("a workspace needs three lower bounds, each below its upper one")
-        if any(len(plane) != 4 or abs(np.linalg.norm(plane[:3]) - 1) > 1e-3 for plane in self.planes):
+        if not all(len(plane) == 4 and abs(np.linalg.norm(plane[:3]) - 1) < 1e-3 for plane in self.planes):
             raise ValueError("a plane is [a, b, c, d] with (a, b, c) of length 1")
 
     def inside(self, position: np.ndarray) -> np.ndarray:
@@ -63,7 +63,8 @@ class Limits:
     action_jump: float
 
     def __post_init__(self) -> None:
-        if not min(self.jump_m, self.jump_rad, self.action_size, self.action_jump) > 0 or self.joint_margin_rad < 0:
+        positive = (self.jump_m, self.jump_rad, self.action_size, self.action_jump)
+        if not all(limit > 0 for limit in positive) or not self.joint_margin_rad >= 0:
             raise ValueError("jumps and the size of an action must be positive, the joints' margin not negative")
         if self.gripper_rate_m_s is not None and not self.gripper_rate_m_s > 0:
             raise ValueError("the gripper's rate must be positive, or null for any")

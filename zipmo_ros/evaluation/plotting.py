@@ -149,6 +149,25 @@ def plot_steps(runs: list[tuple[int, list[dict], float | None]], path: Path, tit
     _save(figure, path)
 
 
+def plot_replay(report: dict, path: Path) -> None:
+    """A panel a topic: how far each message is from what was recorded, in order; `report` as zipmo replay writes it."""
+    topics = report["topics"]
+    figure = _figure(9, 2.2 * len(topics))
+    for axes, (topic, row) in zip(figure.subplots(len(topics), 1, squeeze=False)[:, 0], topics.items(), strict=True):
+        gaps = row["differences"]
+        axes.plot(gaps, marker=".", linestyle="none", markersize=3)
+        if least := min((gap for gap in gaps if gap > 0), default=0.0):
+            axes.set_yscale("symlog", linthresh=least)
+        axes.set_ylim(bottom=0)
+        axes.set_title(f"{topic}: {row['identical']} of {row['count']} identical", fontsize=8)
+        axes.set_ylabel("largest difference", fontsize=7)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+    axes.set_xlabel("message of the recording", fontsize=7)
+    figure.suptitle(f"{report['bag']}, {'as recorded' if report['same'] else ', '.join(report['changed'])}", fontsize=8)
+    _save(figure, path)
+
+
 def plot_latency(report: dict, path: Path) -> None:
     """A line a strategy by latency: success with its interval, time and jerk of those that succeeded; dashed: jittered.
 

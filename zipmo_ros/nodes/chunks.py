@@ -14,7 +14,7 @@ from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan
 from zipmo_ros.contract.protocols import Policy
 from zipmo_ros.contract.robot import RobotSpec
-from zipmo_ros.contract.stamps import nearest_step
+from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, nearest_step
 from zipmo_ros.nodes.cameras import Cameras
 from zipmo_ros.nodes.diagnostics import WARN
 from zipmo_ros.nodes.instruction import Instruction
@@ -32,7 +32,8 @@ class Chunks:
     """Has the policy act on every plan that is due, and gives the chunk to the horizon.
 
     A chunk of a policy that needs no plan is made of images. joints: past joint states, proprioception by stamp.
-    check: whether a chunk [length, 7] may be executed. on_new: called once one was added. What belongs to another sentence than the one in use is not acted on.
+    check: whether a chunk [length, 7] may be executed. on_new: called once one was added.
+    What belongs to another sentence than the one in use is not acted on.
     """
 
     def __init__(self, node: ManagedNode, robot: RobotSpec, transport: str, joints: History[np.ndarray],
@@ -140,8 +141,11 @@ class Chunks:
         if newest is None or stamp_ns != newest:  # the same again says nothing new
             self.watchdog.feed()
         if newest is not None and stamp_ns < newest:
+            afresh = newest - stamp_ns > EPISODE_BREAK_NS
             self._node.report.event(f"{topic}: stamps went back from {newest / 1e9:.2f} s to {stamp_ns / 1e9:.2f} s; "
-                                    "starting afresh")  # fmt: skip
+                                    f"{'starting afresh' if afresh else 'the older one is dropped'}")  # fmt: skip
+            if not afresh:
+                return
             self.reset()
         if not self.horizon.due(stamp_ns):
             self.drops += stamp_ns != self.horizon.stamp_ns  # the same again is an answer to a question repeated

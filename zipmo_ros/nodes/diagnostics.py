@@ -2,61 +2,79 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from zipmo_ros.nodes.wire.topics import DIAGNOSTICS
+from zipmo_ros.contract.topics import DIAGNOSTICS
+from zipmo_ros.nodes.states import ERROR, OK, WARN, State
 
-OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-_REPEAT_AFTER = 5.0  # s until the same event is logged again
+__all__ = ["ERROR", "OK", "WARN", "Rate", "StatusReport"]
+
+_REPEAT_AFTER = 5.0  # s until an event of the same kind is logged again
+_NUMBER = re.compile(r"[-+]?\d[\d.,:]*(e[-+]?\d+)?", re.IGNORECASE)
 
 
 class StatusReport:
     """Standing problems (set and cleared by key), events (counted, the last one kept) and numbers of a node.
 
-    values: () -> dict of what to publish besides; None is published as "-".
+    values: () -> dict of what to publish besides; None is published as "-". clock: seconds that never go back.
     """
 
-    def __init__(self, node: Node, values: Callable[[], dict]):
+    def __init__(self, node: Node, values: Callable[[], dict], clock: Callable[[], float] = time.monotonic):
         self._node = node
         self._values = values
+        self._clock = clock
         self._publisher = node.create_publisher(DiagnosticArray, DIAGNOSTICS, 10)
-        self._problems: dict[str, tuple[bytes, str]] = {}
+        self._problems: dict[str, tuple[State, str]] = {}
         self._logged: dict[str, float] = {}
         self.events = 0
         self.last_error: str | None = None
 
-    def problem(self, key: str, text: str | None, level: bytes = ERROR) -> None:
-        """Set what stands in the way of `key`, or clear it with None. A change is logged and published at once."""
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of what stands in the way now."""
+        return tuple(state.name for state, _ in self._problems.values())
+
+    def stands(self, key: str, state: State | None, seen: str = "") -> None:
+        """Set the state that `key` is in and what was seen of it, or clear it with None.
+
+        A change of state is logged and published at once; what was seen may hold a number that counts up.
+        """
         known = self._problems.get(key)
-        if text is None:
+        if state is None:
             if known is None:
                 return
             del self._problems[key]
             self._node.get_logger().info(f"{key}: ok again")
         else:
-            self._problems[key] = (level, text)
-            if level == ERROR:
+            text = state.said(seen)
+            self._problems[key] = (state, text)
+            if state.level == ERROR:
                 self.last_error = text
-            if known is not None and known[0] == level:  # the text may hold a number that counts up
+            if known is not None and known[0] == state:
                 return
             log = self._node.get_logger()
-            if level == ERROR:
+            if state.level == ERROR:
                 log.error(text)
             else:
                 log.warning(text)
         self.publish()
 
+    def problem(self, key: str, text: str | None, level: bytes = ERROR) -> None:
+        """As `stands`, for what is in the way of `key` and has no name of its own."""
+        self.stands(key, None if text is None else State(key, level), text or "")
+
     def event(self, text: str) -> None:
-        """Something was refused or went wrong once."""
+        """Something was refused or went wrong once. Of events that differ in numbers alone, one in a while is logged."""
         self.events += 1
         self.last_error = text
-        now = time.monotonic()
-        if now - self._logged.get(text, -_REPEAT_AFTER) >= _REPEAT_AFTER:
-            self._logged = {t: at for t, at in self._logged.items() if now - at < _REPEAT_AFTER} | {text: now}
+        now, kind = self._clock(), _NUMBER.sub("#", text)
+        if now - self._logged.get(kind, -_REPEAT_AFTER) >= _REPEAT_AFTER:
+            self._logged = {k: at for k, at in self._logged.items() if now - at < _REPEAT_AFTER} | {kind: now}
             self._node.get_logger().warning(text)
             self.publish()
 
@@ -65,9 +83,10 @@ class StatusReport:
         if not self._node.context.ok():
             return
         status = DiagnosticStatus(name=self._node.get_fully_qualified_name().lstrip("/"))
-        status.level = max((level for level, _ in self._problems.values()), default=OK)
+        status.level = max((state.level for state, _ in self._problems.values()), default=OK)
         status.message = "; ".join(text for _, text in self._problems.values()) or "ok"
-        values = {**self._values(), "events": self.events, "last_error": self.last_error}
+        states = ", ".join(self.states) or None
+        values = {**self._values(), "states": states, "events": self.events, "last_error": self.last_error}
         status.hardware_id = str(values.get("device") or "")
         status.values = [KeyValue(key=key, value=_text(value)) for key, value in values.items()]
         message = DiagnosticArray(status=[status])

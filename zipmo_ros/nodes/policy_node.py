@@ -22,8 +22,9 @@ from zipmo_ros.nodes.chunks import Chunks
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import POLICY
 from zipmo_ros.nodes.guard import Guard
-from zipmo_ros.nodes.managed import ManagedNode, run
+from zipmo_ros.nodes.managed import ManagedNode
 from zipmo_ros.nodes.models import make_policy
+from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import PolicyParameters
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.ensembling import TemporalEnsemble
@@ -260,8 +261,14 @@ class PolicyNode(ManagedNode):
         if not self.active:
             return
         self._guard.check()
-        if not self._realtime or self._joints.newest is None:
+        newest = self._joints.newest_ns
+        if not self._realtime or newest is None:
             return
+        if self._chunks.horizon.stamp_ns is not None:
+            before = self.safety.armed
+            self._check_plan_age(newest)
+            if before and not self.safety.armed:
+                self._hold()
         problems = [text for dog in (self._joints_watchdog, self._hand_watchdog) if (text := dog.problem())]
         if not problems:
             self.safety.over("stale observation")
@@ -277,7 +284,7 @@ class PolicyNode(ManagedNode):
         if self._joints.newest_ns is None:
             return f"nothing heard on {self.resolve_topic_name(topics.JOINT_STATES)} yet"
         if self._hands.newest is None:
-            return f"nothing heard on {self.resolve_topic_name(topics.CURRENT_POSE)} yet: where the hand is, is not known"
+            return f"nothing heard on {self.resolve_topic_name(topics.CURRENT_POSE)} yet: the hand's pose is not known"
         if self._due is None or time.monotonic() - self._due_since < WAITING_IS_LONG:
             return None
         at = f"the observation at {self._due / 1e9:.2f} s"

@@ -23,7 +23,8 @@ from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.nodes.guard import Guard
-from zipmo_ros.nodes.managed import ManagedNode, run
+from zipmo_ros.nodes.managed import ManagedNode
+from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import SimParameters
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.commands import to_action
@@ -179,6 +180,7 @@ class SimNode(ManagedNode):
         self._stepping, self._moment = False, moment
         observation = moment.observation
         stamp_ns = observation.stamp_ns
+        assert observation.hand is not None  # a simulator measures it
         self._messages[topics.CURRENT_POSE] = messages.pose_message(observation.hand, stamp_ns, self._robot)
         self._messages[topics.JOINT_STATES] = messages.joint_state_message(observation.proprio, stamp_ns, self._robot)
         for view, image in observation.images.items():

@@ -3,50 +3,69 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from rclpy.node import Node
 
 from zipmo_ros.nodes.diagnostics import StatusReport
+from zipmo_ros.nodes.states import SEVERAL_SOURCES, WRONG_TYPE
 
 if TYPE_CHECKING:  # rclpy has it from Kilted on
     from rclpy.subscription import MessageInfo
 
+Claims = Callable[[Any], Iterable[str]]
+
+
+def whole_topic(message: Any) -> tuple[str, ...]:
+    """The claims of messages that nobody else may add to: one publisher has all of the topic."""
+    return ("",)
+
 
 class SoleSource:
-    """Keeps to the publisher of a topic that it heard first, and calls a second one an error.
+    """Keeps to the publisher of a topic that it first heard something valid from, and calls a second one an error.
 
-    A publisher that is gone, or has been silent for `PATIENCE` seconds, loses its place: a node that was killed and
-    started again is heard without waiting until the middleware has forgotten the dead one. A publisher of another
-    message type is never heard at all; check() names it.
+    claims: message -> the parts of the topic that it speaks of, as joint names; each part may have a publisher of its
+    own. A publisher that is gone, or has been silent for `PATIENCE` seconds, loses its place: a node that was killed
+    and started again is heard without waiting until the middleware has forgotten the dead one. A publisher of another
+    message type is never heard at all; check() names it. rclpy before Kilted does not say who published: there several
+    publishers are all refused, whatever they speak of.
     """
 
     PATIENCE = 2.0
 
-    def __init__(self, node: Node, report: StatusReport, topic: str, kind: type):
+    def __init__(self, node: Node, report: StatusReport, topic: str, kind: type, claims: Claims = whole_topic,
+                 clock: Callable[[], float] = time.monotonic):  # fmt: skip
         self._node = node
         self._report = report
         self._topic = topic
         self._type = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
-        self._heard: bytes | None = None
-        self._at = 0.0
+        self._claims = claims
+        self._clock = clock
+        self._heard: dict[str, tuple[bytes, float]] = {}  # of each part: who has it, and when it was heard last
         self._refused_at = -self.PATIENCE
 
-    def accepts(self, info: MessageInfo) -> bool:
-        """Whether a message with this info comes from the publisher to listen to."""
+    def accepts(self, message: Any, info: MessageInfo) -> bool:
+        """Whether a message comes from a publisher to listen to. Once it has turned out valid, tell `valid`."""
         gid = info.get("publisher_gid")
-        if gid is None:  # rclpy before Kilted does not say who published: refuse both
+        if gid is None:
             accepted = self._node.count_publishers(self._node.resolve_topic_name(self._topic)) <= 1
         else:
-            now = time.monotonic()
-            free = self._heard is None or now - self._at > self.PATIENCE
-            accepted = free or self._heard == gid["data"] or self._heard not in self._present()
-            if accepted:
-                self._heard, self._at = gid["data"], now
+            accepted = all(self._free(part, gid["data"]) for part in self._claims(message))
         if not accepted:
-            self._refused_at = time.monotonic()
+            self._refused_at = self._clock()
             self.check()
         return accepted
+
+    def valid(self, message: Any, info: MessageInfo) -> None:
+        """The message that was accepted is a valid one: its publisher has the place from now on."""
+        gid = info.get("publisher_gid")
+        if gid is not None:
+            self._heard |= dict.fromkeys(self._claims(message), (gid["data"], self._clock()))
+
+    def _free(self, part: str, gid: bytes) -> bool:
+        holder, at = self._heard.get(part, (gid, 0.0))
+        return holder == gid or self._clock() - at > self.PATIENCE or holder not in self._present()
 
     def _present(self) -> dict[bytes, str]:
         """The publishers that the middleware knows now: identity -> node."""
@@ -61,10 +80,14 @@ class SoleSource:
             for info in self._node.get_publishers_info_by_topic(topic)
             if info.topic_type != self._type
         ]
-        wrong = f"{topic} must carry {self._type}, but {', '.join(strangers)}" if strangers else None
-        self._report.problem(f"type of {self._topic}", wrong)
-        text = None
-        if time.monotonic() - self._refused_at < self.PATIENCE:
-            names = list(self._present().values())
-            text = f"{len(names)} publishers on {topic} ({', '.join(names)}); only the first one heard is listened to"
-        self._report.problem(f"publishers of {self._topic}", text)
+        wrong = f"{topic} must carry {self._type}, but {', '.join(strangers)}"
+        self._report.stands(f"type of {self._topic}", WRONG_TYPE if strangers else None, wrong)
+        rivals = self.rivals()
+        self._report.stands(f"publishers of {self._topic}", SEVERAL_SOURCES if rivals else None, rivals or "")
+
+    def rivals(self) -> str | None:
+        """Who publishes, where somebody has been refused of late."""
+        if self._clock() - self._refused_at >= self.PATIENCE:
+            return None
+        names, topic = list(self._present().values()), self._node.resolve_topic_name(self._topic)
+        return f"{len(names)} publishers on {topic} ({', '.join(names)}); only the first one heard is listened to"

@@ -13,12 +13,14 @@ class Worker:
     """Runs jobs one at a time in one thread, the same for all of them.
 
     The mailbox holds a single job: a new one replaces one that has not begun (latest wins), so that slow inference
-    never works off a queue of the past.
+    never works off a queue of the past. What nobody waits for has a mailbox beside it, which is looked into when the
+    first is empty: there a job waits for its turn, and only its like replaces it.
     """
 
     def __init__(self, name: str):
         self._changed = threading.Condition()
         self._job: Job | None = None
+        self._idle_job: Job | None = None
         self._closing = False
         # A daemon: native code that doesn't return must not keep the process alive (see ManagedNode.close).
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -27,8 +29,14 @@ class Worker:
     def post(self, job: Job) -> bool:
         """Run `job` next; returns whether it replaced one that had not begun. The job handles its own exceptions."""
         with self._changed:
-            replaced = self._job is not None
-            self._job = job
+            replaced, self._job = self._job is not None, job
+            self._changed.notify()
+        return replaced
+
+    def post_idle(self, job: Job) -> bool:
+        """As `post`, for a job that comes after all others."""
+        with self._changed:
+            replaced, self._idle_job = self._idle_job is not None, job
             self._changed.notify()
         return replaced
 
@@ -58,7 +66,7 @@ class Worker:
     def close(self, last: Job, timeout: float) -> bool:
         """Run `last` in the thread and end it; returns whether it ended in time. Waiting jobs are dropped."""
         with self._changed:
-            self._job, self._closing = last, True
+            self._job, self._idle_job, self._closing = last, None, True
             self._changed.notify()
         self._thread.join(timeout)
         return not self._thread.is_alive()
@@ -66,10 +74,13 @@ class Worker:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._job is not None)
-                job, self._job = self._job, None
-                assert job is not None  # that was waited for
+                self._changed.wait_for(lambda: self._job or self._idle_job)
                 closing = self._closing
+                if self._job is not None:
+                    job, self._job = self._job, None
+                else:
+                    job, self._idle_job = self._idle_job, None
+                assert job is not None  # that was waited for
             job()
             if closing:
                 return

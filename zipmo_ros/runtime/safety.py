@@ -19,8 +19,9 @@ from zipmo_ros.runtime.limiter import Limiter
 class Safety(Latch):
     """Begins armed and at rest, with nothing known of the hand. One thread; no call blocks.
 
-    While stopped the goal of the hand is the pose that it had at the stop, and the gripper neither opens nor lets go:
-    it stays at what it was told or at where it was seen, whichever is more closed.
+    Between stops no command breaks a limit of the robot. A stop itself is at once: the goal of the hand becomes the
+    pose that it has, and stays that, and the gripper neither opens nor lets go: it stays at what it was told or at
+    where it was seen, whichever is more closed. A hand that moves again starts from rest.
 
     automatic: causes after which motion may resume by itself. clock: seconds that never go back; it only tells how far
     a hand in motion has come since it was measured.
