@@ -122,7 +122,7 @@ class RecedingHorizonAgent:
 
     def _take(self, chunk: Chunk, stamp_ns: int) -> None:
         """Use the chunk, which has come just now."""
-        self.horizon.add(chunk.stamp_ns, chunk.actions)
+        self.horizon.add(chunk.stamp_ns, chunk.actions, chunk.hand, chunk.moving)
 
     def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command | None:
         """What is wanted; None: nothing says."""
