@@ -23,6 +23,7 @@ from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.nodes.guard import Guard
+from zipmo_ros.nodes.instruction import Announcement
 from zipmo_ros.nodes.managed import ManagedNode
 from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import SimParameters
@@ -75,7 +76,7 @@ class SimNode(ManagedNode):
             },
         }
         self._progress = self.create_lifecycle_publisher(String, topics.EPISODE, topics.LATCHED)
-        self._instruction = self.create_lifecycle_publisher(String, topics.INSTRUCTION, topics.LATCHED)
+        self._announcement = Announcement(self)
         self.subscribe(PoseStamped, topics.POSE, self._on_pose, topics.COMMAND)
         self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -157,7 +158,7 @@ class SimNode(ManagedNode):
         # Before the environment's own reset, which takes far longer than the sentence needs to arrive.
         if self.settings.announce_instruction and episode.language != self._announced:
             self._announced = episode.language
-            self._instruction.publish(String(data=episode.language))
+            self._announcement.give(episode.language)
         self._work(episode, lambda: self.simulator.begin(episode))
 
     def _work(self, episode: Setup, job: Callable[[], Moment]) -> None:
