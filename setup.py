@@ -66,6 +66,7 @@ setup(
             "planner_node = zipmo_ros.nodes.planner_node:main",
             "policy_node = zipmo_ros.nodes.policy_node:main",
             "sim_node = zipmo_ros.nodes.sim_node:main",
+            "instruct_node = zipmo_ros.nodes.instruct_node:main",
         ],
     },
 )

@@ -91,7 +91,7 @@ def test_a_job_s_continuation_that_breaks_does_not_end_the_node(graph, brittle):
         raise TypeError(f"about {error!r}")
 
     brittle.submit(lambda: 1 / 0, done.append, failed)
-    graph.until(lambda: "after a job: TypeError(\"about ZeroDivisionError" in brittle.report.last_error)
+    graph.until(lambda: 'after a job: TypeError("about ZeroDivisionError' in brittle.report.last_error)
 
 
 def test_a_service_that_breaks_is_no_success(graph, brittle, other):
