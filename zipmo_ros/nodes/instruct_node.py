@@ -29,7 +29,7 @@ class InstructNode(Node):
         super().__init__("instruct", **options)
         self._run = InstructedRun(self)
         self._goal: Any = None
-        self._over: Future | None = None
+        self._over: Any = None  # the future of an Ending, while a goal is under way
         self.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._server = ActionServer(
             self, ExecuteInstruction, "execute_instruction", self._execute,
@@ -52,8 +52,7 @@ class InstructNode(Node):
     async def _execute(self, goal: Any) -> Any:
         """Wait in the executor's own turns: nothing is blocked meanwhile."""
         self._goal = goal
-        assert self._over is not None
-        ending = await self._over
+        ending: Ending = await self._over
         self._goal = self._over = None
         if goal.is_cancel_requested:
             goal.canceled()
@@ -67,9 +66,8 @@ class InstructNode(Node):
         goal = self._goal
         if goal is None or self._over is None or self._over.done():
             return
-        ending: Ending | None
         if goal.is_cancel_requested:
-            ending = self._run.stop("cancelled")
+            ending: Ending | None = self._run.stop("cancelled")
         else:
             goal.publish_feedback(self._feedback())
             ending = self._run.ending()

@@ -93,7 +93,7 @@ class InstructedRun:
         """Have every node of this namespace that has a `~/stop` stop and latch. Moving again takes `zipmo arm`."""
         stopped = sorted(self._stoppable())
         for name in stopped:
-            client = self._node.create_client(Trigger, name)
+            client: Client = self._node.create_client(Trigger, name)
             self.asking.append(client)
             client.call_async(Trigger.Request()).add_done_callback(partial(self._on_stopped, client))
         done = f"asked to stop: {', '.join(stopped)}" if stopped else "nobody there can be asked to stop"
