@@ -13,7 +13,7 @@ JAZZY := .venv-jazzy
 INTERFACES := $(CURDIR)/build/zipmo_interfaces
 # libOSMesa renders without a display or a GPU; the venv module is a package of its own on Debian.
 DEBIAN_PACKAGES := python3-venv libosmesa6 libgl1
-EXTRAS := encoders,apps,sim,ros,test
+EXTRAS := encoders,apps,sim,arms,bags,terminal,ros,test
 
 export OMP_NUM_THREADS ?= 1
 
@@ -33,10 +33,10 @@ system-packages:
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
 
-$(STAMP): setup.py constraints.txt requirements/sim-nodeps.txt | system-packages
+$(STAMP): setup.py constraints.txt requirements/sim-nodeps.txt requirements/test-nodeps.txt | system-packages
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
-	$(VENV)/bin/python -m pip install --quiet --no-deps --requirement requirements/sim-nodeps.txt
+	$(VENV)/bin/python -m pip install --quiet --no-deps --requirement requirements/sim-nodeps.txt --requirement requirements/test-nodeps.txt
 	touch $@
 
 demo: setup

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from rclpy.node import Node
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
@@ -92,19 +92,22 @@ class Bench:
         self.images = {
             view: self.node.create_publisher(kind, topics.image_topic(view, transport), topics.SENSOR) for view in VIEWS
         }
+        self.joints = self.node.create_publisher(JointState, topics.JOINT_STATES, topics.SENSOR)
         self.instruction = self.node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
         self.instruction.publish(String(data=GO.text))
         self.node.create_subscription(Image, topics.MOTION_EMBEDDING, self.plans.append, 10)
         parameters = {"checkpoint": "stub", "robot": str(robot), "image_transport": transport, "autostart": False}
         self.planner = graph.start(PlannerNode(lambda _: (self.stub, "stub-hash"), **graph.options(**parameters)))
         graph.until(lambda: self.planner.values()["instruction"] == GO.text)
-        graph.until(lambda: all(publisher.get_subscription_count() for publisher in self.images.values()))
+        graph.until(lambda: all(publisher.get_subscription_count() for publisher in (self.joints, *self.images.values())))
         graph.until(lambda: self.node.count_publishers(topics.MOTION_EMBEDDING))
 
     def show(self, transport, pictures, until):
         """Send these images of one moment after another, at a camera's pace, until `until()`."""
         for _ in range(100):
             self.stamp_ns += 4 * PERIOD
+            posture = np.zeros(len(graph_stubs.ROBOT.proprio_names))  # the arm stands still, and so may its picture
+            self.joints.publish(messages.joint_state_message(posture, self.stamp_ns, graph_stubs.ROBOT))
             for view, picture in pictures.items():
                 self.images[view].publish(image_message(transport, picture, self.stamp_ns))
             self.graph.turn(0.1)

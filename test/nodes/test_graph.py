@@ -9,13 +9,25 @@ import yaml
 
 from zipmo_ros.apps import up
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.nodes.graph import GRAPHS, PLANNER, POLICY, SIM, parameters_path
+from zipmo_ros.nodes.graph import ARM, GRAPHS, PLANNER, POLICY, RECORDER, SIM, parameters_path
 from zipmo_ros.nodes.parameters import documented
 from zipmo_ros.nodes.processes import command_line, environment
-from zipmo_ros.nodes.settings import PlannerParameters, PolicyParameters, SimParameters
+from zipmo_ros.nodes.settings import (
+    ArmParameters,
+    PlannerParameters,
+    PolicyParameters,
+    RecorderParameters,
+    SimParameters,
+)
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = {PLANNER: PlannerParameters, POLICY: PolicyParameters, SIM: SimParameters}
+SCHEMAS = {
+    PLANNER: PlannerParameters,
+    POLICY: PolicyParameters,
+    SIM: SimParameters,
+    ARM: ArmParameters,
+    RECORDER: RecorderParameters,
+}
 GRAPH = GRAPHS["sim"]
 
 
@@ -47,7 +59,7 @@ def test_no_key_belongs_to_ros_and_to_the_checkpoint():
 
 def test_arguments_set_parameters_that_exist():
     names = {node.name: {field.name for field in dataclasses.fields(schema)} for node, schema in SCHEMAS.items()}
-    for argument in GRAPH.arguments:
+    for argument in (argument for graph in GRAPHS.values() for argument in graph.arguments):
         assert argument.description
         assert not argument.choices or argument.default in argument.choices
         for node, parameter in argument.parameters:
@@ -56,7 +68,7 @@ def test_arguments_set_parameters_that_exist():
 
 def test_executables_are_installed_under_the_names_of_the_table():
     setup = (ROOT / "setup.py").read_text()
-    for node in GRAPH.nodes:
+    for node in SCHEMAS:
         assert f'"{node.executable} = {node.module}:main"' in setup
 
 

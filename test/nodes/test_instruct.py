@@ -21,7 +21,7 @@ class Policy:
         self.node = graph.add(rclpy.create_node("policy", context=graph.context, namespace=namespace))
         self.in_use = self.node.create_publisher(String, f"~/{topics.INSTRUCTION_IN_USE}", topics.LATCHED)
         self.episode = self.node.create_publisher(String, topics.EPISODE, topics.LATCHED)
-        self.node.create_subscription(String, topics.INSTRUCTION, self.hear, topics.LATCHED)
+        self.node.create_subscription(String, topics.INSTRUCTION, self.hear, topics.COMMAND)
         self.node.create_service(Trigger, "~/stop", self.stop)
         self.heard, self.stops = [], 0
 
@@ -115,6 +115,22 @@ def test_what_nobody_takes_is_given_up(bench):
     assert bench.run.ending() is None
     bench.clock.now = TAKING + 0.1
     assert "not taken within 10 s" in bench.run.ending().reason
+
+
+def test_what_was_not_heard_is_said_again(bench):
+    bench.begin("wait")
+    bench.clock.now = 1.1
+    assert bench.run.ending() is None
+    bench.graph.until(lambda: bench.policy.heard == ["wait", "wait"])
+
+
+def test_what_was_given_up_is_not_followed_by_who_comes_late(graph, bench):
+    bench.begin("wait")
+    bench.run.stop("enough")
+    late = []
+    bench.node.create_subscription(String, topics.INSTRUCTION, late.append, topics.LATCHED)
+    graph.turn(0.5)
+    assert late == []
 
 
 def test_only_nodes_of_its_own_namespace_are_stopped(graph):

@@ -25,6 +25,8 @@ class Range(NamedTuple):
 Count = Annotated[int, Range(1)]
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 EulerSteps = Annotated[int, Range(1, 1000)]
+Milliseconds = Annotated[float, Range(0, 1e6)]
+Share = Annotated[float, Range(0, 1)]
 Names = Literal["all"] | tuple[str, ...]  # also given as a,b
 _TOLD = {
     bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path", type(None): "null",

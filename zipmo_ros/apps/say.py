@@ -18,7 +18,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--time-limit", type=float, metavar="S", help="wait for the episode's end, at most S seconds "
                         "(0: without end), then stop the arm")  # fmt: skip
     options = parser.parse_args(argv)
-    from zipmo_ros.nodes.say import carry_out, say  # only now: --help needs no ROS
+    from zipmo_ros.nodes.instructed_run import carry_out  # only now: --help needs no ROS
+    from zipmo_ros.nodes.say import say
 
     sentence = " ".join(options.sentence)
     try:

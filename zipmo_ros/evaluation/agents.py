@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zipmo_ros.contract.protocols import Execution, Planner, Policy
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.models import load_planner, load_policy
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
-from zipmo_ros.runtime.ensembling import TemporalEnsemble
-from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.delay import Delay
+from zipmo_ros.runtime.ensembling import NewestChunk, TemporalEnsemble
+from zipmo_ros.runtime.horizon import Ensemble, Horizon
+from zipmo_ros.runtime.strategies import AnchoredAgent, ReactingAgent, SynchronousAgent
 
 if TYPE_CHECKING:
     from zipmo_ros.evaluation.rollout import Agent, MakeAgent
@@ -27,9 +29,35 @@ def _policy(settings: Settings) -> Policy:
     return load_policy(settings.policy, settings.checkpoint, load_robot(), Execution())
 
 
+class Strategy(NamedTuple):
+    """How plans are executed. blend: settings -> what makes one action of the chunks that are held."""
+
+    what: str
+    agent: type[RecedingHorizonAgent]
+    blend: Callable[[Settings], Ensemble]
+
+
+# By execution=...
+EXECUTIONS = {
+    "ensemble": Strategy(
+        "chunks blended by their age", RecedingHorizonAgent, lambda settings: TemporalEnsemble(settings.ensemble)
+    ),
+    "anchored": Strategy(
+        "goals stay where the chunk meant them", AnchoredAgent, lambda settings: TemporalEnsemble(settings.ensemble)
+    ),
+    "newest": Strategy("the newest chunk alone", RecedingHorizonAgent, lambda _: NewestChunk()),
+    "synchronous": Strategy("the arm holds while it plans", SynchronousAgent, lambda _: NewestChunk()),
+    "reacting": Strategy(
+        "the policy acts anew at every step on the newest plan", ReactingAgent, lambda _: NewestChunk()
+    ),
+}
+
+
 def _receding(settings: Settings, planner: Planner | None, policy: Policy) -> Agent:
-    horizon = Horizon(TemporalEnsemble(mode=settings.ensemble), settings.replan_every, load_robot())
-    return RecedingHorizonAgent(planner, policy, horizon, settings.seed)
+    strategy = EXECUTIONS[settings.execution]
+    horizon = Horizon(strategy.blend(settings), settings.replan_every, load_robot())
+    delay = Delay(settings.latency_ms, settings.latency_jitter, settings.seed)
+    return strategy.agent(planner, policy, horizon, settings.seed, delay)
 
 
 def _whole(settings: Settings) -> MakeAgent:

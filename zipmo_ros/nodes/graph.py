@@ -9,9 +9,10 @@ It imports neither ROS nor the nodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.models import NO_PLANNER, shipped_for
 from zipmo_sim.suites import DEFAULT, SUITES
@@ -96,6 +97,8 @@ def parameters_path(node: NodeEntry) -> Path:
 PLANNER = NodeEntry("planner", "planner_node", "zipmo_ros.nodes.planner_node", "planner.yaml")
 POLICY = NodeEntry("policy", "policy_node", "zipmo_ros.nodes.policy_node", "policy.yaml")
 SIM = NodeEntry("sim", "sim_node", "zipmo_ros.nodes.sim_node", "sim.yaml")
+ARM = NodeEntry("arm", "arm_node", "zipmo_ros.nodes.arm_node", "arm.yaml")
+RECORDER = NodeEntry("recorder", "recorder_node", "zipmo_ros.nodes.recorder_node", "recorder.yaml")
 _ALL = (PLANNER.name, POLICY.name, SIM.name)
 _SWITCH = ("true", "false")
 
@@ -115,7 +118,7 @@ ANY_GRAPH = (
 GRAPHS = {
     "sim": Graph(
         "Planner, policy and a simulated arm",
-        (PLANNER, POLICY, SIM),
+        (PLANNER, POLICY, SIM, RECORDER),
         (
             Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: by suite",
                      _everywhere("checkpoint", ("planner", "policy")),
@@ -151,10 +154,57 @@ GRAPHS = {
             Argument("announce_instruction", "", "publish a task's sentence when its first episode starts",
                      (("sim", "announce_instruction"),), ("", *_SWITCH)),
             Argument("libero_assets", "", "folder with LIBERO's assets", (("sim", "libero_assets"),)),
+            Argument("record", "false", "write every topic to a bag", (), _SWITCH),
+            Argument("bags", "", "folder for bags", (("recorder", "out"),)),
             Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
-                     _everywhere("autostart"), _SWITCH),
+                     _everywhere("autostart", (*_ALL, RECORDER.name)), _SWITCH),
             *ANY_GRAPH,
         ),
-        without=lambda values: (PLANNER.name,) if values["planner"] == NO_PLANNER else (),
+        without=lambda values: (
+            *((PLANNER.name,) if values["planner"] == NO_PLANNER else ()),
+            *((RECORDER.name,) if values["record"] == "false" else ()),
+        ),
+    ),
+    "record": Graph(
+        "A recorder beside a graph that runs",
+        (RECORDER,),
+        (
+            Argument("bags", "", "folder for bags", (("recorder", "out"),)),
+            Argument("memory_mb", "", "MiB of messages that may wait for the disk", (("recorder", "memory_mb"),)),
+            Argument("autostart", "true", "it configures and activates itself; false: a lifecycle manager does",
+                     _everywhere("autostart", (RECORDER.name,)), _SWITCH),
+            *ANY_GRAPH,
+        ),
     ),
 }  # fmt: skip
+
+_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "max_steps", "autoreset", "announce_instruction",
+                     "libero_assets", "mode", "resume_automatically")  # fmt: skip
+_OTHERS_HERE = ("checkpoint", "robot", "autostart")
+_ARM = ARM.name
+GRAPHS["arm"] = Graph(
+    "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",
+    (PLANNER, POLICY, ARM, RECORDER),
+    (
+        Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: nano-mini",
+                 _everywhere("checkpoint", ("planner", "policy"))),
+        Argument("robot", "", "of config/robots, or a YAML file", _everywhere("robot", ("planner", "policy", _ARM))),
+        Argument("command_interface", "", "kind of the arm's controller; empty: the robot's usual one",
+                 ((_ARM, "command_interface"),), ("", *COMMAND_KINDS)),
+        Argument("gripper_interface", "", "kind of the gripper's controller; empty: the robot's usual one",
+                 ((_ARM, "gripper_interface"),), ("", *GRIPPER_KINDS)),
+        Argument("hand_pose", "", "where the pose of the hand comes from", ((_ARM, "hand_pose"),),
+                 ("", "current_pose", "kinematics")),
+        Argument("shadow", "", "compute and check everything, move nothing", ((_ARM, "shadow"),), ("", *_SWITCH)),
+        Argument("deadman_timeout", "", "silence of the topic deadman (s) at which the arm stops; 0: none is asked for",
+                 _everywhere("deadman_timeout", ("policy", _ARM))),
+        Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
+                 _everywhere("autostart", ("planner", "policy", _ARM)), _SWITCH),
+        *(
+            replace(argument, parameters=tuple(pair for pair in argument.parameters if pair[0] != SIM.name))
+            for argument in GRAPHS["sim"].arguments
+            if argument.name not in (*_OF_THE_SIMULATOR, *_OTHERS_HERE)
+        ),
+    ),
+    without=GRAPHS["sim"].without,
+)  # fmt: skip

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import rclpy
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -20,6 +23,8 @@ from zipmo_ros.nodes.graph import PLANNER, POLICY
 from zipmo_ros.nodes.wire import topics
 
 TRIGGER = "std_srvs/srv/Trigger"
+ASKING = 1.0  # s for requests to stop to be sent and answered
+SAY_AGAIN = 1.0  # s until a sentence that was not taken is said again: to nodes that are only now discovered
 TAKING = 10.0  # s that the nodes which follow an instruction have to take it
 
 
@@ -49,7 +54,7 @@ class InstructedRun:
 
     def __init__(self, node: Node, clock: Callable[[], float] = time.monotonic):
         self._node, self._clock = node, clock
-        self._sentence, self._limit, self._since = "", 0.0, 0.0
+        self._sentence, self._limit, self._since, self._said = "", 0.0, 0.0, 0.0
         self._taken = False
         self._in_use: dict[str, str] = {}  # by topic
         self._running: dict[str, Any] | None = None  # newest report of an episode that runs
@@ -59,7 +64,8 @@ class InstructedRun:
         for topic in self._followers:
             node.create_subscription(String, topic, partial(self._on_in_use, topic), topics.LATCHED)
         node.create_subscription(String, topics.EPISODE, self._on_episode, topics.LATCHED)
-        self._instruction = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
+        # Not kept for those who come late: what was given up must not be followed then.
+        self._instruction = node.create_publisher(String, topics.INSTRUCTION, topics.COMMAND)
 
     def begin(self, sentence: str, limit: float = 0.0) -> None:
         """Say it. limit: s after which the arm is stopped; 0: none. Raises ValueError for what is no instruction."""
@@ -69,12 +75,14 @@ class InstructedRun:
         self._sentence, self._limit, self._since = sentence, limit, self._clock()
         self._taken, self._ended = False, None
         self._in_use.clear()
-        self._instruction.publish(String(data=sentence))
+        self._say()
 
     def ending(self) -> Ending | None:
         """Why it is over, or None while it is not. What is over by the clock has the arm stopped."""
         elapsed = self._clock() - self._since
         self._taken = self._taken or self._all_follow()
+        if not self._taken and self._clock() - self._said >= SAY_AGAIN:
+            self._say()
         if self._ended is not None:
             state, reason = self._ended["state"], self._ended["reason"]
             return Ending(state == "success", f"{state}: {reason}".removesuffix(": "))
@@ -98,6 +106,10 @@ class InstructedRun:
             client.call_async(Trigger.Request()).add_done_callback(partial(self._on_stopped, client))
         done = f"asked to stop: {', '.join(stopped)}" if stopped else "nobody there can be asked to stop"
         return Ending(False, f"{reason}; {done}")
+
+    def _say(self) -> None:
+        self._said = self._clock()
+        self._instruction.publish(String(data=self._sentence))
 
     def _on_stopped(self, client: Client, _: Future) -> None:
         self.asking.remove(client)
@@ -128,3 +140,28 @@ class InstructedRun:
             self._running = report
         elif self._running is not None:
             self._running, self._ended = None, report if self._taken else None
+
+
+def carry_out(sentence: str, namespace: str = "", limit: float = 0.0) -> Ending:
+    """Have the graph in a namespace do it; returns once its episode ends, or with the arm stopped.
+
+    limit: s after which it is stopped; 0: none. Ctrl-C stops it too. Raises ValueError for what is no instruction.
+    """
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # whose own would end the context first
+    node = rclpy.create_node("zipmo_say", namespace=namespace)
+    try:
+        run = InstructedRun(node)
+        run.begin(sentence, limit)
+        try:
+            while (ending := run.ending()) is None:
+                rclpy.spin_once(node, timeout_sec=0.1)
+        except KeyboardInterrupt:
+            ending = run.stop("interrupted")
+        deadline = time.monotonic() + ASKING
+        while run.asking and time.monotonic() < deadline:
+            rclpy.spin_once(node, timeout_sec=0.05)
+        return ending
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()

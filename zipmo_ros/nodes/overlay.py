@@ -1,6 +1,8 @@
-"""The plan as a picture."""
+"""The plan as tracks, and as a picture."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,24 +13,36 @@ from zipmo_ros.contract.protocols import Planner, Visible
 SCALE = 2  # output pixels for each pixel
 
 
-def draw_plan(planner: Planner, plan: MotionPlan, observation: Observation, points: int) -> np.ndarray:
-    """The views side by side, each with planned tracks drawn on the frame they start from, and rings around what the
-    planner takes the goal to be about.
+class ShownPlan(NamedTuple):
+    """images: uint8 [V, H, W, 3], where the tracks start. tracks: [V, Q, T, 2]. places: [V, K, 2], see Visible."""
 
-    A planner that shows its plans is asked for a grid of `points` an axis; else a plan of tracks is drawn as it is.
-    Returns uint8 [S H, S V W, 3], S = SCALE. Raises ValueError where there is nothing to draw.
+    images: np.ndarray
+    tracks: np.ndarray
+    places: np.ndarray
+
+
+def planned_tracks(planner: Planner, plan: MotionPlan, observation: Observation, points: int) -> ShownPlan:
+    """The planned tracks, and what the planner takes the goal to be about.
+
+    A planner that shows its plans is asked for a grid of `points` an axis; else a plan of tracks is shown as it is.
+    Raises ValueError where there is nothing to show.
     """
-    from zipmo_ros.nodes.drawing import draw_places, draw_tracks  # cv2, which a robot without a viewer need not have
-
     images = observation.stacked(planner.spec.views)
     if isinstance(planner, Visible):
         axis = (np.arange(points, dtype=np.float32) + 0.5) / points * 2 - 1
         grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-        tracks, places = planner.show(plan, observation, np.stack([grid] * len(images)))
-    else:
-        tracks, places = plan.tracks[0], np.empty((len(images), 0, 2))
+        return ShownPlan(images, *planner.show(plan, observation, np.stack([grid] * len(images))))
+    return ShownPlan(images, plan.tracks[0], np.empty((len(images), 0, 2)))
+
+
+def draw_plan(shown: ShownPlan) -> np.ndarray:
+    """The views side by side, uint8 [S H, S V W, 3], S = SCALE: tracks on the frame they start from, rings around the
+    places.
+    """
+    from zipmo_ros.nodes.drawing import draw_places, draw_tracks  # cv2, which a robot without a viewer need not have
+
     views = [
-        draw_places(draw_tracks(image, view, scale=SCALE, least_motion=1.0), rings)
-        for image, view, rings in zip(images, tracks, places, strict=True)
+        draw_places(draw_tracks(image, tracks, scale=SCALE, least_motion=1.0), places)
+        for image, tracks, places in zip(*shown, strict=True)
     ]
     return np.concatenate(views, axis=1)

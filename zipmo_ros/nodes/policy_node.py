@@ -22,8 +22,9 @@ from zipmo_ros.nodes.chunks import Chunks
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import POLICY
 from zipmo_ros.nodes.guard import Guard
-from zipmo_ros.nodes.managed import ManagedNode, run
+from zipmo_ros.nodes.managed import ManagedNode
 from zipmo_ros.nodes.models import make_policy
+from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import PolicyParameters
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.ensembling import TemporalEnsemble

@@ -1,4 +1,4 @@
-"""Gives a running graph its instruction, and waits until it is in use, or until it is carried out."""
+"""Gives a running graph its instruction, and waits until it is in use."""
 
 from __future__ import annotations
 
@@ -7,53 +7,71 @@ import time
 from collections.abc import Callable
 
 import rclpy
+from lifecycle_msgs.srv import GetState
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
-from rclpy.signals import SignalHandlerOptions
+from rclpy.node import Node
 from std_msgs.msg import String
 
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.nodes.graph import PLANNER, POLICY
-from zipmo_ros.nodes.instructed_run import Ending, InstructedRun
 from zipmo_ros.nodes.wire import topics
 
-ASKING = 1.0  # s for requests to stop to be sent and answered
+ASK_AGAIN = 1.0  # s until a node that does not say its state is asked again
+
+
+class Follower:
+    """A node that follows instructions, seen from outside."""
+
+    def __init__(self, node: Node, name: str):
+        self.name, self.state, self.in_use = name, "silent", ""
+        self._node = node
+        self._topic = f"{name}/{topics.INSTRUCTION_IN_USE}"
+        node.create_subscription(String, self._topic, self._on_in_use, topics.LATCHED)
+        self._client = node.create_client(GetState, f"{name}/get_state")
+        self._asked: float | None = None
+
+    @property
+    def there(self) -> bool:
+        """Whether there is such a node."""
+        return bool(self._node.count_publishers(self._topic))
+
+    def active(self) -> bool:
+        """Whether it is active; asks it."""
+        due = self._asked is None or time.monotonic() - self._asked > ASK_AGAIN
+        if self.state != "active" and due and self._client.service_is_ready():
+            self._asked = time.monotonic()
+            self._client.call_async(GetState.Request()).add_done_callback(self._on_state)
+        return self.state == "active"
+
+    def _on_state(self, answer: rclpy.Future) -> None:
+        self.state, self._asked = answer.result().current_state.label, None
+
+    def _on_in_use(self, message: String) -> None:
+        self.in_use = message.data
 
 
 def say(sentence: str, namespace: str = "", timeout: float = 10.0) -> None:
     """Publish the sentence to the graph in a namespace and return once the nodes that are there follow it.
 
-    Raises ValueError for what is no instruction, TimeoutError when after `timeout` seconds no planner listens, or it
-    did not take the sentence.
+    It is published once all of them are active, so that a sentence which is given up is not followed later. Raises
+    ValueError for what is no instruction, TimeoutError when after `timeout` seconds no planner listens, one of the
+    nodes is not active, or (which only happens to a node that hangs) one did not take the sentence.
     """
     Sentence(sentence)
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     rclpy.init(args=[])
     node = rclpy.create_node("zipmo_say", namespace=namespace)
+    deadline = time.monotonic() + timeout
+
+    def wait(condition: Callable[[], object], otherwise: Callable[[], str]) -> None:
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(otherwise())
+            rclpy.spin_once(node, timeout_sec=0.05)
+
     try:
-        in_use: dict[str, str] = {}  # by topic
-        followers = [f"{entry.name}/{topics.INSTRUCTION_IN_USE}" for entry in (PLANNER, POLICY)]
-        for topic in followers:
-            node.create_subscription(
-                String, topic, lambda message, topic=topic: in_use.update({topic: message.data}), topics.LATCHED
-            )
-        publisher = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
-        deadline = time.monotonic() + timeout
-
-        def wait(condition: Callable[[], object], otherwise: str) -> None:
-            while not condition():
-                if time.monotonic() > deadline:
-                    raise TimeoutError(otherwise)
-                rclpy.spin_once(node, timeout_sec=0.05)
-
-        where = f"{publisher.topic_name} in ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}"
-        wait(publisher.get_subscription_count, f"no planner listens to {where}; start one with `zipmo up sim`")
-        publisher.publish(String(data=sentence))
-        publisher.wait_for_all_acked(Duration(seconds=2))
-        # A graph whose policy needs no plan has no planner: those that are there have to follow.
-        wait(lambda: in_use and all(in_use.get(topic) == sentence for topic in followers
-                                    if node.count_publishers(topic)),
-             f"the planner did not take the sentence (is it active? see {topics.DIAGNOSTICS})")  # fmt: skip
+        _say(node, sentence, wait)
     except ExternalShutdownException:  # Ctrl-C, as rclpy tells it
         raise KeyboardInterrupt from None
     finally:
@@ -61,26 +79,25 @@ def say(sentence: str, namespace: str = "", timeout: float = 10.0) -> None:
         rclpy.try_shutdown()
 
 
-def carry_out(sentence: str, namespace: str = "", limit: float = 0.0) -> Ending:
-    """Have the graph in a namespace do it; returns once its episode ends, or with the arm stopped.
+def _say(node: Node, sentence: str, wait: Callable[[Callable[[], object], Callable[[], str]], None]) -> None:
+    followers = [Follower(node, entry.name) for entry in (PLANNER, POLICY)]
 
-    limit: s after which it is stopped; 0: none. Ctrl-C stops it too. Raises ValueError for what is no instruction.
-    """
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # whose own would end the context first
-    node = rclpy.create_node("zipmo_say", namespace=namespace)
-    try:
-        run = InstructedRun(node)
-        run.begin(sentence, limit)
-        try:
-            while (ending := run.ending()) is None:
-                rclpy.spin_once(node, timeout_sec=0.1)
-        except KeyboardInterrupt:
-            ending = run.stop("interrupted")
-        deadline = time.monotonic() + ASKING
-        while run.asking and time.monotonic() < deadline:
-            rclpy.spin_once(node, timeout_sec=0.05)
-        return ending
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    def those_there() -> list[Follower]:  # a graph whose policy needs no plan has no planner
+        return [follower for follower in followers if follower.there]
+
+    topic = node.resolve_topic_name(topics.INSTRUCTION)
+    where = f"{topic} in ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}"
+    wait(those_there, lambda: f"no planner listens to {where}; start one with `zipmo up sim`")
+
+    def waiting(what: str) -> str:
+        return "; ".join(f"{f.name} is {f.state}" for f in those_there()) + f"; {what} (see {topics.DIAGNOSTICS})"
+
+    wait(lambda: all([follower.active() for follower in those_there()]),
+         lambda: waiting("nothing was said, and nothing changes later"))  # fmt: skip
+    publisher = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
+    wait(lambda: publisher.get_subscription_count() >= len(those_there()),
+         lambda: waiting("nothing was said, and nothing changes later"))  # fmt: skip
+    publisher.publish(String(data=sentence))
+    publisher.wait_for_all_acked(Duration(seconds=2))
+    wait(lambda: all(follower.in_use == sentence for follower in those_there()),
+         lambda: waiting("the sentence was published and will be followed by who did not answer; say another"))  # fmt: skip

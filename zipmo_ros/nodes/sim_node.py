@@ -23,7 +23,8 @@ from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.nodes.guard import Guard
-from zipmo_ros.nodes.managed import ManagedNode, run
+from zipmo_ros.nodes.managed import ManagedNode
+from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import SimParameters
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.commands import to_action
