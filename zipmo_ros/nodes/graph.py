@@ -157,6 +157,10 @@ GRAPHS = {
                      (("sim", "image_every"), *_everywhere("replan_every", ("planner", "policy")))),
             Argument("image_every", "", "control steps between two pairs of images, where not those between plans",
                      (("sim", "image_every"),)),
+            Argument("image_phase", "", "control steps that the second camera is later by than the first",
+                     (("sim", "image_phase"),)),
+            Argument("camera_skew", "", "s that images of one moment may be apart; empty: half a control step",
+                     _everywhere("camera_skew", ("planner", "policy"))),
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
             Argument("nfe", "", "Euler steps of a plan; empty: as the checkpoint says", (("planner", "nfe"),)),
@@ -192,8 +196,8 @@ GRAPHS = {
     ),
 }  # fmt: skip
 
-_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "max_steps", "autoreset", "announce_instruction",
-                     "libero_assets", "mode", "resume_automatically")  # fmt: skip
+_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "max_steps", "autoreset",
+                     "announce_instruction", "libero_assets", "mode", "resume_automatically")  # fmt: skip
 _OTHERS_HERE = ("checkpoint", "robot", "command_interface", "gripper_interface", "lag_s", "autostart")
 GRAPHS["arm"] = Graph(
     "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",
