@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import rclpy
 from rclpy.clock import Clock, ClockType
@@ -242,8 +242,12 @@ def _ending() -> bool:
     return not rclpy.ok()
 
 
-def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
-    """Spin one node until it is interrupted; 0 then, 1 when it could not start."""
+def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> NoReturn:
+    """Spin one node until it is interrupted, and end the process: with 0 then, with 1 when it could not start.
+
+    It ends at once, and the system frees what it had: an interpreter with torch takes seconds over that (3 s on a busy
+    machine, where `ros2 launch` waits 5 s until it kills), and aborts while a worker sits in native code.
+    """
     rclpy.init(args=args)
     executor = SingleThreadedExecutor()
     node = None
@@ -260,13 +264,12 @@ def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
             status = 1
             if not isinstance(error, StartError):  # its reason is in the log already
                 rclpy.logging.get_logger("zipmo_ros").fatal(traceback.format_exc())
-    ended = node is None or node.close()
+    if node is not None:
+        node.close()
     executor.shutdown()
     if node is not None:
         node.destroy_node()
     rclpy.try_shutdown()
-    if not ended:  # the worker sits in native code, and the interpreter would abort over it
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    return status
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
