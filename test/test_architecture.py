@@ -18,6 +18,7 @@ ALLOWED = {
     "zipmo_ros.contract": (),
     "zipmo_ros.motion": ("zipmo_ros.contract",),
     "zipmo_ros.runtime": ("zipmo_ros.contract",),
+    "zipmo_ros.arms": ("zipmo_ros.contract",),
     "zipmo_ros.data": ("zipmo_ros.contract",),
     "zipmo_ros.training": ("zipmo_ros.contract", "zipmo_ros.motion", "zipmo_ros.data"),
     "zipmo_policy": ("zipmo_ros.contract", "zipmo_ros.motion", "zipmo_ros.training", "zipmo_ros.data"),
@@ -27,6 +28,7 @@ ALLOWED = {
         "zipmo_ros.contract",
         "zipmo_ros.runtime",
         "zipmo_ros.arms",
+        "zipmo_ros.data.bag_writer",
         "zipmo_ros.models",
         "zipmo_sim.suites",
         "zipmo_sim.simulator",
@@ -50,6 +52,7 @@ FORBIDDEN = {
     "zipmo_ros.contract": ("rclpy", "torch", "h5py", *CONFIGURATION, *SIMULATORS),
     "zipmo_ros.motion": ("rclpy", "cv2", "h5py", *CONFIGURATION, *SIMULATORS),
     "zipmo_ros.runtime": ("rclpy", "torch", "cv2", "h5py", *CONFIGURATION, *SIMULATORS),
+    "zipmo_ros.arms": ("rclpy", "torch", "cv2", "h5py", *CONFIGURATION, *SIMULATORS),
     "zipmo_ros.data": ("rclpy", *CONFIGURATION, *SIMULATORS),
     "zipmo_ros.training": ("rclpy", *CONFIGURATION, *SIMULATORS),
     "zipmo_policy": ("rclpy", *CONFIGURATION, *SIMULATORS),
@@ -62,6 +65,7 @@ FORBIDDEN = {
 # What a package may only import where it uses it, so that its modules load without.
 LAZY = {
     "zipmo_ros.contract": ("cv2",),
+    "zipmo_ros.arms": ("pinocchio",),
     "zipmo_sim": ("libero", "bddl"),
     "zipmo_ros.models": ("torch", "zipmo_ros.motion"),
 }
@@ -69,7 +73,7 @@ LAZY = {
 BEHIND = {
     "zipmo_ros.models": ("zipmo_sim.rendering", "zipmo_sim.task"),
     "zipmo_ros.nodes": ("zipmo_sim.rendering", "zipmo_sim.task"),
-    "zipmo_ros.evaluation": ("zipmo_ros.nodes.graph", "zipmo_ros.nodes.processes"),
+    "zipmo_ros.evaluation": ("zipmo_ros.nodes.graph", "zipmo_ros.nodes.processes", "zipmo_ros.nodes.transport"),
 }
 
 

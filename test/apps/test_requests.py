@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 import yaml
 
-from zipmo_ros.apps import bench, cli, collect, demo, evaluate, motion, report
+from zipmo_ros.apps import bench, bench_transport, cli, collect, demo, evaluate, latency, motion, report
 from zipmo_ros.apps.configuration import Count, Names, Range, load, plain, typed
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.evaluation.over_ros import graph_arguments
@@ -16,10 +16,12 @@ from zipmo_ros.nodes.graph import GRAPHS
 
 REQUESTS = {
     "eval": evaluate.EvaluationRequest,
+    "latency": latency.LatencyRequest,
     "demo": demo.DemoRequest,
     "collect": collect.CollectRequest,
     "motion": motion.MotionRequest,
     "bench": bench.BenchRequest,
+    "bench_transport": bench_transport.BenchTransportRequest,
     "report": report.ReportRequest,
 }
 # replan_every is also how often there have to be images.
@@ -40,7 +42,7 @@ def test_yaml_and_dataclass_have_the_same_keys_and_the_defaults_pass(name):
 @pytest.mark.parametrize("name", REQUESTS)
 def test_help_is_the_yaml_which_describes_every_key(name, capsys):
     with pytest.raises(SystemExit) as stop:
-        cli.main([name, "--help"])
+        cli.main([*name.split("_"), "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert share_path(f"config/hydra/{name}.yaml").read_text() in text

@@ -76,5 +76,5 @@ def test_what_are_none_are_refused(tmp_path, section, key, value):
     plain[section][key] = value
     file = tmp_path / "broken.yaml"
     file.write_text(yaml.safe_dump(plain))
-    with pytest.raises(ValueError, match="broken.yaml does not describe a robot"):
+    with pytest.raises(ValueError, match=r"broken.yaml does not describe a robot"):
         load_robot(file)

@@ -30,7 +30,7 @@ def act(hand):
 
 def end(message):
     episode = json.loads(message.data)
-    if episode["state"] != "running":
+    if episode["state"] in ("success", "failure", "error"):
         ends.append(episode)
 
 

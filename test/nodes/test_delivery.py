@@ -20,8 +20,8 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 rclpy.init()
 node = rclpy.create_node("viewer")
-qos = QoSProfile(depth=100)
-node.create_subscription(Image, {topics.OVERLAY!r}, lambda m: print(m.header.stamp.sec, flush=True), qos)
+node.create_subscription(Image, {topics.OVERLAY!r},
+                         lambda m: print(m.header.stamp.sec, flush=True), QoSProfile(depth=100))
 rclpy.spin(node)
 """
 

@@ -1,6 +1,5 @@
-"""One table of nodes and arguments behind `zipmo up`, the parameter files and the launch file."""
+"""One table of nodes and arguments behind `zipmo up`, the parameter files and the launch files."""
 
-import ast
 import dataclasses
 import typing
 from pathlib import Path
@@ -10,13 +9,25 @@ import yaml
 
 from zipmo_ros.apps import up
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.nodes.graph import GRAPHS, PLANNER, POLICY, SIM, parameters_path
+from zipmo_ros.nodes.graph import ARM, GRAPHS, PLANNER, POLICY, RECORDER, SIM, parameters_path
 from zipmo_ros.nodes.parameters import documented
 from zipmo_ros.nodes.processes import command_line, environment
-from zipmo_ros.nodes.settings import PlannerParameters, PolicyParameters, SimParameters
+from zipmo_ros.nodes.settings import (
+    ArmParameters,
+    PlannerParameters,
+    PolicyParameters,
+    RecorderParameters,
+    SimParameters,
+)
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = {PLANNER: PlannerParameters, POLICY: PolicyParameters, SIM: SimParameters}
+SCHEMAS = {
+    PLANNER: PlannerParameters,
+    POLICY: PolicyParameters,
+    SIM: SimParameters,
+    ARM: ArmParameters,
+    RECORDER: RecorderParameters,
+}
 GRAPH = GRAPHS["sim"]
 
 
@@ -48,7 +59,7 @@ def test_no_key_belongs_to_ros_and_to_the_checkpoint():
 
 def test_arguments_set_parameters_that_exist():
     names = {node.name: {field.name for field in dataclasses.fields(schema)} for node, schema in SCHEMAS.items()}
-    for argument in GRAPH.arguments:
+    for argument in (argument for graph in GRAPHS.values() for argument in graph.arguments):
         assert argument.description
         assert not argument.choices or argument.default in argument.choices
         for node, parameter in argument.parameters:
@@ -57,7 +68,7 @@ def test_arguments_set_parameters_that_exist():
 
 def test_executables_are_installed_under_the_names_of_the_table():
     setup = (ROOT / "setup.py").read_text()
-    for node in GRAPH.nodes:
+    for node in SCHEMAS:
         assert f'"{node.executable} = {node.module}:main"' in setup
 
 
@@ -66,7 +77,7 @@ def test_command_lines():
     lines = {node.name: command_line(graph, node, values) for node in graph.nodes}
     assert lines["planner"][1:3] == ["-m", "zipmo_ros.nodes.planner_node"]
     assert "checkpoint:=/a b" in lines["planner"]
-    assert {"mode:=realtime", "__ns:=/left"} <= set(lines["policy"])
+    assert {"mode:=realtime", "__ns:=/left", "/clock:=clock"} <= set(lines["policy"])
     assert {"mode:=realtime", "suite:=libero_goal"} <= set(lines["sim"])
     assert not any(word.startswith(("task:=", "seed:=")) for word in lines["sim"])  # the parameter file's stay
 
@@ -99,32 +110,6 @@ def test_help_shows_every_argument(capsys):
     for argument in GRAPH.arguments:
         assert f"  {argument.name} " in shown
         assert argument.description in shown
-
-
-def test_launch_file_is_built_from_the_table():
-    """Read, not run: `launch` is no package of a pip-only machine."""
-    tree = ast.parse((ROOT / "launch/sim.launch.py").read_text())
-    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    assert "generate_launch_description" in functions
-    imported = {f"{n.module}.{a.name}" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
-    assert {"zipmo_ros.nodes.graph.GRAPHS", "zipmo_ros.nodes.graph.parameters_path"} <= imported
-    literals = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    assert not literals & {argument.name for argument in GRAPH.arguments} - {"namespace", "log_level"}
-    assert not literals & {node.executable for node in GRAPH.nodes}
-
-
-def test_launch_file_declares_and_starts_the_table():
-    pytest.importorskip("launch_ros", reason="`launch` comes with a ROS installation, not from PyPI")
-    import importlib.util
-
-    from launch.actions import DeclareLaunchArgument
-
-    spec = importlib.util.spec_from_file_location("sim_launch", ROOT / "launch/sim.launch.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    entities = module.generate_launch_description().entities
-    declared = {entity.name for entity in entities if isinstance(entity, DeclareLaunchArgument)}
-    assert declared == {argument.name for argument in GRAPH.arguments} | {"rviz"}
 
 
 def test_rviz_shows_topics_that_exist():

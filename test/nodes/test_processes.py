@@ -132,7 +132,7 @@ def test_the_end_waits_for_nothing(stub_graph, fresh_domain):
     code = (
         "import atexit, time\n"
         "from graph_stubs import load_planner\n"
-        "from zipmo_ros.nodes.managed import run\n"
+        "from zipmo_ros.nodes.running import run\n"
         "from zipmo_ros.nodes.planner_node import PlannerNode\n"
         "class Hanging(PlannerNode):\n"
         "    def begin(self):\n"
@@ -150,6 +150,34 @@ def test_the_end_waits_for_nothing(stub_graph, fresh_domain):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_policy_that_is_ended_stops_the_arm_first(stub_graph, graph, number):
+    """The last command that leaves holds the hand where it must have come to by then."""
+    from test_realtime import PUSH, FedByHand
+
+    node = next(node for node in stub_graph.nodes if node.name == "policy")
+    values = stub_graph.values({"checkpoint": "pushing", "mode": "realtime"})
+    process = popen(command_line(stub_graph, node, values), graph.domain)
+    try:
+        fed = FedByHand(graph)
+        fed.send_plan(0)
+        step = 0
+        while not fed.goals or fed.offset() != PUSH:
+            step += 1
+            fed.send_state(step)
+            fed.send_plan(step)
+            graph.turn(0.05)
+            assert step < 400, fed.goals
+        process.send_signal(number)
+        graph.until(lambda: process.poll() is not None)
+        graph.turn(0.2)
+        assert process.returncode == 0
+        assert 0 <= fed.offset() < PUSH
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
 
 
 def test_up_starts_all_and_ends_all(stub_graph, fresh_domain):

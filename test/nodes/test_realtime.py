@@ -234,7 +234,7 @@ def test_stamps_that_stand_still_are_silence(graph):
     while alone.policy.safety.armed and time.monotonic() < deadline:
         alone.send_state(3)
         graph.turn(0.02)
-    assert "nothing heard on joint_states" in alone.policy.report.last_error
+    assert "nothing new on joint_states, whose stamp stands still" in alone.policy.report.last_error
 
 
 class Hand:
@@ -277,14 +277,11 @@ def test_commands_that_mean_nothing_do_not_move_it(graph):
     graph.until(lambda: send(goal) or arm.moved_at)
 
 
-class PolicyAlone:
-    """The policy in realtime, fed by hand: joint states and poses every call, and the goals that it answers."""
+class FedByHand:
+    """A policy in realtime, wherever it runs: joint states, poses and plans for it, and the goals that it answers."""
 
     def __init__(self, graph, pose=(0.4, 0.0, 0.3, 0.0, 0.0, 0.0, 1.0), fingers=(0.02, -0.02)):
         self.graph, self.measured, self.fingers = graph, np.array(pose), fingers
-        options = graph.options(checkpoint="pushing", autostart=False)
-        self.policy = graph.start(PolicyNode(graph_stubs.load_policy, **options))
-        self.policy._chunks.watchdog.timeout = 1000.0  # here stamps alone tell the time
         self.hand = Hand(graph)
         self.goals, self.openings = [], []
         self.hand.node.create_subscription(PoseStamped, topics.POSE, self.goals.append, 10)
@@ -298,20 +295,15 @@ class PolicyAlone:
             )
         )
 
-    def send_plan(self, z, stamp_ns, hand=None, spec=graph_stubs.SPEC, sentence="push"):
-        plan = MotionPlan(stamp_ns, Sentence(sentence), spec, np.zeros((1, *graph_stubs.LATENT), np.float32))
+    def send_plan(self, step, z=None, hand=None, spec=graph_stubs.SPEC, sentence="push"):
+        plan = MotionPlan(
+            step * ROBOT.period_ns, Sentence(sentence), spec, np.zeros((1, *graph_stubs.LATENT), np.float32)
+        )
         message = convert.embedding_message(plan, "agentview")
-        message.data = z.tobytes()
+        if z is not None:
+            message.data = z.tobytes()
         (hand or self.hand).info.publish(convert.plan_info(plan, "hand"))
         (hand or self.hand).plan.publish(message)
-
-    def run_to(self, step):
-        """Have it act up to a step, on a plan of step 0."""
-        self.answer(0)
-        self.send_plan(Z, 0)
-        self.graph.until(lambda: self.policy._chunks.horizon.stamp_ns == 0)
-        for each in range(1, step):
-            self.answer(each)
 
     def send_state(self, step):
         stamp_ns = step * ROBOT.period_ns
@@ -319,16 +311,37 @@ class PolicyAlone:
         self.hand.hand.publish(convert.pose_message(self.measured, stamp_ns, ROBOT))
         self.hand.joints.publish(convert.joint_state_message(proprio, stamp_ns, ROBOT))
 
+    def offset(self, step=None):
+        """How far along x the hand is to go from where it is measured: the newest goal, or that for a step."""
+        goals = [g for g in self.goals if step is None or convert.to_ns(g.header.stamp) == step * ROBOT.period_ns]
+        return round(goals[-1].pose.position.x - self.measured[0], 9) if goals else None
+
     def answer(self, step):
-        """How far along x the hand is to go from where it is measured, for step `step`."""
-        stamp_ns = step * ROBOT.period_ns
+        """The offset that is commanded for step `step`."""
         for _ in range(20):  # joint states are best effort
             self.send_state(step)
             self.graph.turn(0.03)
-            answers = [t for t in self.goals if convert.to_ns(t.header.stamp) == stamp_ns]
-            if answers:
-                return round(answers[-1].pose.position.x - self.measured[0], 9)
+            if (offset := self.offset(step)) is not None:
+                return offset
         raise AssertionError(f"no command for step {step}")
+
+
+class PolicyAlone(FedByHand):
+    """The policy in this process, whose plans are told by their stamps alone."""
+
+    def __init__(self, graph, **measured):
+        options = graph.options(checkpoint="pushing", autostart=False)
+        self.policy = graph.start(PolicyNode(graph_stubs.load_policy, **options))
+        self.policy._chunks.watchdog.timeout = 1000.0
+        super().__init__(graph, **measured)
+
+    def run_to(self, step):
+        """Have it act up to a step, on a plan of step 0."""
+        self.answer(0)
+        self.send_plan(0)
+        self.graph.until(lambda: self.policy._chunks.horizon.stamp_ns == 0)
+        for each in range(1, step):
+            self.answer(each)
 
 
 Z = np.zeros(graph_stubs.LATENT, np.float32)
@@ -339,18 +352,18 @@ def test_nan_in_an_embedding_is_dropped_and_the_arm_stops_if_nothing_follows(gra
     alone = PolicyAlone(graph)
     assert alone.answer(0) == 0  # no plan yet
     assert alone.policy.report.last_error is None
-    alone.send_plan(Z, 0)
+    alone.send_plan(0)
     graph.until(lambda: alone.policy._chunks.horizon.stamp_ns == 0)
     assert alone.answer(1) == PUSH
     bad = Z.copy()
     bad[1, 0, 1, 2] = np.nan
-    alone.send_plan(bad, 4 * ROBOT.period_ns)
+    alone.send_plan(4, bad)
     graph.until(lambda: "1 numbers that are not finite" in (alone.policy.report.last_error or ""))
     assert alone.policy._chunks.horizon.stamp_ns == 0
     assert alone.answer(8) == PUSH  # 0.4 s: still covered
     assert alone.answer(9) == 0
     assert "the newest plan is 0.45 s old (limit 0.40 s)" in alone.policy.report.last_error
-    alone.send_plan(Z, 8 * ROBOT.period_ns)
+    alone.send_plan(8)
     graph.until(lambda: alone.policy._chunks.horizon.stamp_ns == 8 * ROBOT.period_ns)
     assert alone.answer(10) == 0  # latched
     alone.policy.safety.arm()
@@ -362,7 +375,7 @@ def test_second_publisher_of_plans_is_refused(graph):
     alone.run_to(1)
     second = Hand(graph, "intruder")
     graph.until(second.plan.get_subscription_count)
-    alone.send_plan(Z, 4 * ROBOT.period_ns, second)
+    alone.send_plan(4, hand=second)
     graph.until(lambda: "2 publishers on /motion_embedding" in (alone.policy.report.last_error or ""))
     assert "/hand" in alone.policy.report.last_error
     assert "/intruder" in alone.policy.report.last_error
@@ -379,7 +392,7 @@ def test_plans_that_say_nothing_new_are_silence(graph):
         assert alone.policy.set_parameters([parameter])[0].successful
     deadline, step = time.monotonic() + 5, 2
     while alone.policy.safety.armed and time.monotonic() < deadline:
-        alone.send_plan(Z, 0)
+        alone.send_plan(0)
         alone.answer(min(step, 7))
         step += 1
     assert "nothing heard on motion_embedding for 0.4" in alone.policy.report.last_error
@@ -388,11 +401,11 @@ def test_plans_that_say_nothing_new_are_silence(graph):
 def test_plans_for_another_horizon_are_refused(graph):
     alone = PolicyAlone(graph)
     alone.answer(0)
-    alone.send_plan(Z, 0, spec=dataclasses.replace(graph_stubs.SPEC, horizon=8))
+    alone.send_plan(0, spec=dataclasses.replace(graph_stubs.SPEC, horizon=8))
     graph.until(lambda: "plans span 8 steps of 50 ms, not 16 steps of 50 ms" in (alone.policy.report.last_error or ""))
     assert alone.answer(1) == 0
     # Two topics: an embedding may overtake the info that changed with it, and is then refused by the old one.
-    graph.until(lambda: alone.send_plan(Z, 0) or alone.policy._chunks.horizon.stamp_ns == 0)
+    graph.until(lambda: alone.send_plan(0) or alone.policy._chunks.horizon.stamp_ns == 0)
     assert alone.answer(2) == PUSH
     assert "plan" not in alone.policy.report._problems
 
@@ -409,7 +422,7 @@ def test_plans_in_the_wrong_order_within_one_inference(graph):
     alone.run_to(1)
     assert alone.policy.set_parameters([Parameter("joint_timeout", value=10.0)])[0].successful
     for step in (6, 4):  # both are taken before the worker has begun
-        alone.send_plan(Z, step * ROBOT.period_ns)
+        alone.send_plan(step)
         graph.turn(0.2)
     graph.until(lambda: "0.30 s to 0.20 s; the older one is dropped" in (alone.policy.report.last_error or ""))
     assert alone.answer(6) == PUSH
@@ -427,10 +440,10 @@ def test_a_new_sentence_ends_the_chunks_of_the_old_one(graph):
     graph.until(lambda: alone.policy._chunks.instruction.sentence == Sentence("pull"))
     assert alone.answer(4) == 0  # at once
     assert alone.policy.safety.armed  # and no fault
-    alone.send_plan(Z, 4 * ROBOT.period_ns)  # was under way
+    alone.send_plan(4)  # was under way
     graph.turn(0.3)
     assert alone.answer(5) == 0
-    alone.send_plan(Z, 5 * ROBOT.period_ns, sentence="pull")
+    alone.send_plan(5, sentence="pull")
     graph.until(lambda: alone.policy._chunks.horizon.stamp_ns == 5 * ROBOT.period_ns)
     assert alone.answer(6) == PUSH
 
@@ -438,7 +451,7 @@ def test_a_new_sentence_ends_the_chunks_of_the_old_one(graph):
 def test_lockstep_needs_a_source_that_waits(graph):
     alone = PolicyAlone(graph)
     assert alone.policy.set_parameters([Parameter("mode", value="lockstep")])[0].successful
-    alone.send_plan(Z, 0)
+    alone.send_plan(0)
     for step in range(8):
         alone.send_state(step)
         graph.turn(0.05)

@@ -62,8 +62,7 @@ def test_never_a_past_step_and_nothing_past_the_end(stamp, late):
     if late < LENGTH:
         assert executed(horizon, stamp + late) == late / 100
     else:
-        with pytest.raises(LookupError, match="no plan covers"):
-            executed(horizon, stamp + late)
+        assert horizon.command((stamp + late) * PERIOD_NS, HAND) is None
 
 
 @given(st.integers(1, 16), st.integers(0, 40))
@@ -84,11 +83,10 @@ def test_an_older_plan_is_refused_until_reset():
         horizon.add(4 * PERIOD_NS, ramp())
     horizon.reset()
     assert horizon.age_ns(0) is None
-    with pytest.raises(LookupError):
-        executed(horizon, 8)
+    assert horizon.command(8 * PERIOD_NS, HAND) is None
     horizon.add(4 * PERIOD_NS, ramp())
     assert horizon.age_ns(6 * PERIOD_NS) == 2 * PERIOD_NS
-    with pytest.raises(LookupError):  # time before the plan
+    with pytest.raises(LookupError, match="none is for"):
         executed(horizon, 3)
 
 

@@ -84,7 +84,7 @@ def test_what_is_too_fast_is_slower(arm):
         ("jump", "the goal is 0.200 m and 0.00 rad away", {"command": goal(0.2)}),
         ("jump", "and 1.30 rad away", {"command": goal(0, 0, 0, 0, 0, 1.3)}),
         ("jump", "the hand was measured 0.300 m", {"hand": moved(HAND, [0.3, 0, 0, 0, 0, 0]), "command": None}),
-        ("workspace", "m above z", {"hand": HAND + [0, 0, 0.79, 0, 0, 0, 0], "command": goal(0, 0, 0.85)}),
+        ("workspace", "m above z", {"hand": moved(HAND, [0, 0, 0.79, 0, 0, 0]), "command": goal(0, 0, 0.85)}),
         ("joint margin", "joint1 at -2.897 rad is 0.000 rad inside", {"joints": np.array(ROBOT.joint_limits)[:, 0]}),
         ("no measured pose", "the hand was not measured", {"hand": None}),
         ("no measured pose", "of the hand, the pose is not finite", {"hand": np.full(7, np.inf)}),
@@ -149,6 +149,30 @@ def test_what_a_person_asked_for_outlasts_an_episode(arm, cause):
     arm.safety.trip("stale plan", "no plans")
     arm.safety.reset()
     assert arm.safety.reason == "asked for"
+
+
+def test_an_emergency_stop_has_to_be_released_in_the_next_episode_too(arm):
+    arm.safety.trip("e-stop", "pressed")
+    arm.safety.reset()
+    with pytest.raises(SafetyError, match="pressed"):
+        arm.safety.arm()
+    arm.safety.over("e-stop")
+    arm.safety.arm()
+
+
+def test_after_a_stop_the_hand_starts_from_rest(arm):
+    first = arm.allow(goal(0.14))
+    arm.allow(goal(0.14))
+    arm.safety.trip("stop request", "~/stop was called")
+    arm.safety.arm()
+    np.testing.assert_array_equal(arm.allow(goal(0.14)).pose, first.pose)
+
+
+def test_a_stop_at_rest_holds_the_pose_of_the_stop(arm):
+    arm.allow(None)
+    pushed = moved(HAND, [0.02, 0, 0, 0, 0, 0])
+    arm.safety.trip("e-stop", "pressed")
+    np.testing.assert_array_equal(arm.allow(None, pushed).pose, pushed)
 
 
 def test_causes_are_known():
@@ -252,7 +276,7 @@ def test_between_observations_the_hand_is_held_where_it_has_come_to(arm):
     assert held.pose[0] - HAND[0] == pytest.approx(0.05 * (1 - np.exp(-0.2 * ROBOT.response.gain)))
     arm.now += 1.0
     assert arm.safety.hold() is held
-    assert arm.allow(goal(0.05), HAND + [0.03, 0, 0, 0, 0, 0, 0]) is held
+    assert arm.allow(goal(0.05), moved(HAND, [0.03, 0, 0, 0, 0, 0])) is held
 
 
 def test_the_gripper_moves_as_fast_as_it_may():

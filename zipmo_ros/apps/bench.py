@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from zipmo_ros.evaluation.bench import PRESETS, bench, differing
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_bench
 from zipmo_ros.evaluation.results import write_json
+
+OTHERS = {"transport": "bench_transport"}  # what else is measured, each by a module of its own
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,14 @@ def table(report: dict) -> str:
 def main(argv: list[str]) -> int:
     """0; 1 if variants plan differently, so that their times cannot be compared; 2 for a wrong request."""
     what, *overrides = argv or [""]
+    if what in OTHERS:
+        return importlib.import_module(f"zipmo_ros.apps.{OTHERS[what]}").main(overrides)
     try:
         if what in ("-h", "--help"):
             load("bench", [what])
         if what != "plan":
-            raise ValueError(f"say what to measure: zipmo bench plan [key=value ...]; got '{what}'")
+            kinds = "|".join(("plan", *OTHERS))
+            raise ValueError(f"say what to measure: zipmo bench {kinds} [key=value ...]; got '{what}'")
         request = load("bench", overrides, BenchRequest)
         known = {"nano": (request.nfe, request.repetitions), "base": (request.base_nfe, request.base_repetitions)}
         figures = bench({size: known[size] for size in request.sizes}, request.checkpoint, device=request.device,

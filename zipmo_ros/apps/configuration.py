@@ -25,6 +25,8 @@ class Range(NamedTuple):
 Count = Annotated[int, Range(1)]
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 EulerSteps = Annotated[int, Range(1, 1000)]
+Milliseconds = Annotated[float, Range(0, 1e6)]
+Share = Annotated[float, Range(0, 1)]
 Names = Literal["all"] | tuple[str, ...]  # also given as a,b
 _TOLD = {
     bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path", type(None): "null",
@@ -47,7 +49,7 @@ def load(name, overrides, request=None):
 
     folder = share_path("config/hydra").resolve()
     if {"-h", "--help"} & set(overrides):
-        print(f"usage: zipmo {name} [key=value ...]\n\n{(folder / f'{name}.yaml').read_text()}")
+        print(f"usage: zipmo {name.replace('_', ' ')} [key=value ...]\n\n{(folder / f'{name}.yaml').read_text()}")
         raise SystemExit(0)
     overrides = _as_overrides(overrides)
     strange = [text for text in overrides if "=" not in text and not text.startswith("~")]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from zipmo_ros.apps.configuration import Count, EulerSteps, Names, Seed, load, plain
+from zipmo_ros.apps.configuration import Count, EulerSteps, Milliseconds, Names, Seed, Share, load, plain
 from zipmo_ros.contract.splits import BY_NAME
-from zipmo_ros.evaluation.agents import AGENTS
+from zipmo_ros.evaluation.agents import AGENTS, EXECUTIONS
 from zipmo_ros.evaluation.evaluate import TELL, choose_episodes, evaluate, identity, resolve
 from zipmo_ros.evaluation.journal import Journal, run_identity
 from zipmo_ros.evaluation.origin import request as asked
@@ -57,6 +57,10 @@ class EvaluationRequest(LoopRequest):
     via: Literal[tuple(RUNNERS)]
     instruction: Literal[tuple(TELL)]
     oracle: Literal[tuple(AGENTS)]
+    mode: Literal["lockstep", "realtime"]
+    execution: Literal[tuple(EXECUTIONS)]
+    latency_ms: Milliseconds
+    latency_jitter: Share
     workers: Count
     max_steps: Count | None
     fresh: bool
@@ -66,7 +70,10 @@ def main(argv: list[str]) -> int:
     """0 when every episode ran to its end, successful or not; 1 when some crashed; 2 for a wrong request."""
     try:
         request = load("eval", argv, EvaluationRequest)
-        settings = request.settings(request.via, oracle=request.oracle, max_steps=request.max_steps)
+        settings = request.settings(
+            request.via, oracle=request.oracle, max_steps=request.max_steps, mode=request.mode,
+            execution=request.execution, latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
+        )  # fmt: skip
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)
         facts = identity(settings)  # assets that are missing are missed now, not after the episodes
     except (ValueError, FileNotFoundError, LiberoNotInstalledError) as error:

@@ -8,6 +8,7 @@ import threading
 
 from zipmo_ros.nodes.graph import GRAPHS, Graph
 from zipmo_ros.nodes.processes import GraphProcesses
+from zipmo_ros.nodes.respawn import Respawn
 
 
 def usage(name: str, graph: Graph) -> str:
@@ -35,24 +36,40 @@ def parse(argv: list[str]) -> tuple[Graph, dict[str, str]]:
 
 
 def run(graph: Graph, values: dict[str, str]) -> int:
-    """Run until interrupted (0) or until a node ends by itself (its status, at least 1)."""
+    """Run until interrupted (0) or, with on_death=end, until a node ends by itself (its status, at least 1)."""
     interrupted = threading.Event()
     before = {number: signal.signal(number, lambda *_: interrupted.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     processes = GraphProcesses(graph, values, on_line=lambda name, line: print(f"[{name}] {line}", flush=True))
     try:
         processes.start()
-        while not (interrupted.wait(0.2) or processes.ended()):
-            pass
+        ended = watch(processes, interrupted, values["on_death"] == "respawn")
     finally:
-        ended = processes.ended()
         processes.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
-    if interrupted.is_set():
+    if ended is None:
         return 0
-    name, code = next(iter(ended.items()))
+    name, code = ended
     print(f"zipmo up: node '{name}' ended with status {code}; the others were stopped", file=sys.stderr)
     return max(1, abs(code))
+
+
+def watch(processes: GraphProcesses, interrupted: threading.Event, respawn: bool) -> tuple[str, int] | None:
+    """Wait until interrupted (None) or until a node ends (its name and status). respawn: start that again instead."""
+    lives = {name: Respawn() for name in processes.processes}
+    told: dict[str, int] = {}  # status of the nodes that wait for their next life
+    while not interrupted.wait(0.2):
+        for name, code in processes.ended().items():
+            if not respawn:
+                return name, code
+            if lives[name].due():
+                del told[name]
+                processes.restart(name)
+            elif name not in told:
+                told[name] = code
+                again = f"started again in {lives[name].wait:g} s"
+                print(f"zipmo up: node '{name}' ended with status {code}; {again}", file=sys.stderr, flush=True)
+    return None
 
 
 def main(argv: list[str]) -> int:

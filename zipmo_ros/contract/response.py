@@ -20,6 +20,13 @@ class Response:
         if not self.gain > 0 or not self.lag_s >= 0:
             raise ValueError(f"the gain of a response must be positive and its lag not negative, got {self}")
 
+    def step(self, moving: np.ndarray, offset: np.ndarray, seconds: float) -> np.ndarray:
+        """The offset [6] that a hand moves by in the next control step of so many seconds, when in the last one it
+        moved by `moving` [6] and its goal is now kept `offset` [6] ahead of it.
+        """
+        kept = float(np.exp(-seconds / self.lag_s)) if self.lag_s else 0.0
+        return kept * moving + (1 - kept) * self.gain * seconds * offset
+
     def share(self, seconds: float) -> float:
         """Of the way to a goal that stays, how much a hand in motion has gone after so long."""
         return float(-np.expm1(-self.gain * max(0.0, seconds)))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from zipmo_ros.contract.arm import ArmSpec, read_arm
 from zipmo_ros.contract.camera import CameraSpec
 from zipmo_ros.contract.limits import Limits, read_limits
 from zipmo_ros.contract.response import Response
@@ -24,7 +25,7 @@ class RobotSpec:
 
     proprioception: positions of `joints` (rad), then of `fingers` (m). An action is [7] in [-1, 1]: translation,
     rotation (axis-angle) and gripper (-1 open, +1 closed); of 1 it moves the goal of the hand by
-    translation_m, rotation_rad. Poses are of the frame hand_frame, in base_frame.
+    translation_m, rotation_rad. Poses are of the frame hand_frame, in base_frame. arm: its controllers; None: not said.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RobotSpec:
     response: Response
     limits: Limits
     cameras: tuple[CameraSpec, ...]
+    arm: ArmSpec | None
 
     def __post_init__(self) -> None:
         if len(self.joint_limits) != len(self.joints):
@@ -49,6 +51,8 @@ class RobotSpec:
             raise ValueError("a joint's lower limit must be below its upper one")
         if min(self.rate_hz, self.translation_m, self.rotation_rad, self.gripper_open_m) <= 0:
             raise ValueError("rate, action scales and the gripper's opening must be positive")
+        if self.arm is not None:
+            self.arm.check(self.joints, self.joint_limits)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -123,4 +127,5 @@ def _read(plain: dict[str, Any]) -> RobotSpec:
         response=Response(**plain["response"]),
         limits=read_limits(plain["limits"]),
         cameras=tuple(cameras),
+        arm=read_arm(plain["arm"]) if plain.get("arm") else None,
     )

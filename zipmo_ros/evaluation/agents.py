@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zipmo_ros.contract.protocols import Execution, Planner, Policy
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.models import load_planner, load_policy
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
-from zipmo_ros.runtime.ensembling import TemporalEnsemble
-from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.anchored import AnchoredHorizon
+from zipmo_ros.runtime.delay import Delay
+from zipmo_ros.runtime.ensembling import NewestChunk, TemporalEnsemble
+from zipmo_ros.runtime.horizon import Ensemble, Horizon
+from zipmo_ros.runtime.strategies import ReactingAgent, SynchronousAgent
 
 if TYPE_CHECKING:
     from zipmo_ros.evaluation.rollout import Agent, MakeAgent
@@ -27,9 +30,41 @@ def _policy(settings: Settings) -> Policy:
     return load_policy(settings.policy, settings.checkpoint, load_robot(), Execution())
 
 
+class Strategy(NamedTuple):
+    """How plans are executed. blend: settings -> what makes one action of the chunks that are held."""
+
+    what: str
+    blend: Callable[[Settings], Ensemble]
+    agent: type[RecedingHorizonAgent] = RecedingHorizonAgent
+    horizon: type[Horizon] = Horizon
+
+
+def _ensemble(settings: Settings) -> Ensemble:
+    return TemporalEnsemble(settings.ensemble)
+
+
+def _newest(_: Settings) -> Ensemble:
+    return NewestChunk()
+
+
+# By execution=...
+EXECUTIONS = {
+    "ensemble": Strategy("chunks blended by their age", _ensemble),
+    "newest": Strategy("the newest chunk alone", _newest),
+    "anchored": Strategy(
+        "as ensemble, with goals that stay where the chunk meant them, from the hand at its observation on",
+        _ensemble, horizon=AnchoredHorizon,
+    ),
+    "synchronous": Strategy("the arm holds while it plans", _newest, SynchronousAgent),
+    "reacting": Strategy("the policy acts anew at every step on the newest plan", _newest, ReactingAgent),
+}  # fmt: skip
+
+
 def _receding(settings: Settings, planner: Planner | None, policy: Policy) -> Agent:
-    horizon = Horizon(TemporalEnsemble(mode=settings.ensemble), settings.replan_every, load_robot())
-    return RecedingHorizonAgent(planner, policy, horizon, settings.seed)
+    strategy = EXECUTIONS[settings.execution]
+    horizon = strategy.horizon(strategy.blend(settings), settings.replan_every, load_robot())
+    delay = Delay(settings.latency_ms, settings.latency_jitter, settings.seed)
+    return strategy.agent(planner, policy, horizon, settings.seed, delay)
 
 
 def _whole(settings: Settings) -> MakeAgent:

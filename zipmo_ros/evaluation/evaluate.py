@@ -45,6 +45,10 @@ def identity(settings: Settings) -> dict:
         "ensemble": settings.ensemble,
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
+        "mode": settings.mode,
+        "execution": settings.execution,
+        "latency_ms": settings.latency_ms,
+        "latency_jitter": settings.latency_jitter,
         "hashes": {
             "checkpoint": content_hash(settings.checkpoint),
             "assets": asset_hash(settings.suite, settings.libero_assets),
@@ -74,6 +78,20 @@ def check_oracle(oracle: str, via: str, instruction: str) -> None:
         raise ValueError(f"oracle={oracle} needs via=direct: the graph runs planner and policy alone")
     if instruction == "swap":
         raise ValueError(f"oracle={oracle} can't be told another task: the expert only knows the scene's own")
+
+
+def check_execution(settings: Settings) -> None:
+    """Raises ValueError for late plans, or a way to execute plans, where the settings have no say in it."""
+    asked = f"execution={settings.execution}, latency_ms={settings.latency_ms:g}"
+    usual = settings.execution == "ensemble" and not settings.latency_ms
+    if settings.mode == "realtime" and settings.via != "ros":
+        raise ValueError("mode=realtime needs via=ros: without ROS nothing waits, and nothing is late")
+    if settings.via == "ros" and settings.execution != "ensemble":
+        raise ValueError(f"{asked} needs via=direct: over ROS chunks are blended")
+    if settings.via == "ros" and settings.mode == "lockstep" and not usual:
+        raise ValueError(f"{asked} needs via=direct, or mode=realtime: in lockstep the simulator waits")
+    if settings.oracle in ("expert", "plans") and not usual:
+        raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: the expert acts at once")
 
 
 def resolve(
@@ -125,6 +143,7 @@ def choose_episodes(
     """
     chosen = choose_tasks(settings.suite, names)
     check_oracle(settings.oracle, settings.via, instruction)
+    check_execution(settings)
     return draw_episodes(chosen, episodes, settings.seed, TELL[instruction](settings.suite), BY_NAME[states])
 
 

@@ -15,6 +15,7 @@ the rung the whole agent. Its figure is Outcome.action_error.
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,9 +103,9 @@ class Beside:
         return action
 
     @property
-    def action_error(self) -> float | None:
-        """Mean absolute difference of the two, over steps and the 7 dimensions, in units of action."""
-        return float(np.mean(self._errors)) if self._errors else None
+    def facts(self) -> dict[str, float | None]:
+        """action_error: mean absolute difference of the two, over steps and the 7 dimensions, in units of action."""
+        return {"action_error": float(np.mean(self._errors)) if self._errors else None}
 
 
 class Guided:
@@ -120,3 +121,7 @@ class Guided:
     def act(self, observation: Observation, goal: Goal) -> np.ndarray:
         self._expert.act(observation, goal)
         return self._agent.act(observation, goal)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return getattr(self._agent, "facts", {})

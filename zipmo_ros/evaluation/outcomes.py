@@ -31,6 +31,9 @@ class Outcome:
     failure: str | None = None  # a category of failures.py, for failed episodes of suites that tell them apart
     done_tasks: tuple[str, ...] = ()  # tasks of the scene that got done, where that is known
     action_error: float | None = None  # of agents that know the right action: mean L1, in units of action
+    jerk: float | None = None  # of where the hand is told to go: root of the mean square, m/s^3
+    jump: float | None = None  # mean over new chunks of how far they are from the one before, in units of action
+    held_steps: int | None = None  # at which no chunk said what to do
 
     @classmethod
     def of(cls, episode: Episode, **result) -> Outcome:
@@ -76,6 +79,10 @@ def summarise(
     instruction: str = "own",
     max_steps: int | None = None,
     states: str = "evaluation",
+    mode: str = "lockstep",
+    execution: str = "ensemble",
+    latency_ms: float = 0.0,
+    latency_jitter: float = 0.0,
     **identity,
 ) -> dict:
     """The result file's content. Rates are over finished episodes; crashes are counted apart."""
@@ -84,6 +91,10 @@ def summarise(
         by_task.setdefault(outcome.task, []).append(outcome)
     differing = [f"{max_steps}-steps"] if max_steps else []
     differing += [f"{states}-states"] if states != "evaluation" else []
+    differing += [mode] if mode != "lockstep" else []
+    differing += [execution] if execution != "ensemble" else []
+    differing += [f"{latency_ms:g}-ms-late"] if latency_ms else []
+    differing += [f"{latency_jitter:g}-jitter"] if latency_ms and latency_jitter else []
     report = {
         "protocol": "-".join([PROTOCOL.format(suite=suite), *differing]),
         "suite": suite,
@@ -92,6 +103,10 @@ def summarise(
         "seed": seed,
         "max_steps": max_steps,
         "states": states,
+        "mode": mode,
+        "execution": execution,
+        "latency_ms": latency_ms,
+        "latency_jitter": latency_jitter,
         **identity,
         **_figures(outcomes),
         "tasks": {

@@ -147,3 +147,57 @@ def plot_steps(runs: list[tuple[int, list[dict], float | None]], path: Path, tit
         axes.grid(alpha=0.3)
     figure.suptitle(title, fontsize=9)
     _save(figure, path)
+
+
+def plot_replay(report: dict, path: Path) -> None:
+    """A panel a topic: how far each message is from what was recorded, in order; `report` as zipmo replay writes it."""
+    topics = report["topics"]
+    figure = _figure(9, 2.2 * len(topics))
+    for axes, (topic, row) in zip(figure.subplots(len(topics), 1, squeeze=False)[:, 0], topics.items(), strict=True):
+        gaps = row["differences"]
+        axes.plot(gaps, marker=".", linestyle="none", markersize=3)
+        if least := min((gap for gap in gaps if gap > 0), default=0.0):
+            axes.set_yscale("symlog", linthresh=least)
+        axes.set_ylim(bottom=0)
+        axes.set_title(f"{topic}: {row['identical']} of {row['count']} identical", fontsize=8)
+        axes.set_ylabel("largest difference", fontsize=7)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+    axes.set_xlabel("message of the recording", fontsize=7)
+    figure.suptitle(f"{report['bag']}, {'as recorded' if report['same'] else ', '.join(report['changed'])}", fontsize=8)
+    _save(figure, path)
+
+
+def plot_latency(report: dict, path: Path) -> None:
+    """A line a strategy by latency: success with its interval, time and jerk of those that succeeded; dashed: jittered.
+
+    `report` as zipmo latency writes it.
+    """
+    cells = report["cells"]
+    places = {ms: place for place, ms in enumerate(sorted({cell["latency_ms"] for cell in cells}))}
+    colours = dict(zip(dict.fromkeys(cell["execution"] for cell in cells),
+                       ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple"), strict=False))  # fmt: skip
+    figure = _figure(12, 3.8)
+    success, seconds, jerk = figure.subplots(1, 3)
+    for number, (name, jitter) in enumerate(dict.fromkeys((c["execution"], c["latency_jitter"]) for c in cells)):
+        # Without latency there is no jitter: both lines begin there.
+        line = [c for c in cells if c["execution"] == name and (c["latency_jitter"] == jitter or not c["latency_ms"])]
+        line.sort(key=lambda cell: cell["latency_ms"])
+        style = {"color": colours[name], "linestyle": "--" if jitter else "-", "marker": "o", "markersize": 4}
+        label = f"{name}, +-{100 * jitter:.0f} %" if jitter else name
+        x = [places[cell["latency_ms"]] + 0.04 * (number - 2) for cell in line]
+        success.plot(x, [100 * (cell["success_rate"] or 0) for cell in line], label=label, **style)
+        for place, cell in zip(x, line, strict=True):
+            success.plot([place] * 2, [100 * edge for edge in cell["wilson95"]], color=colours[name], linewidth=1)
+        for axes, key, scale in ((seconds, "median_steps", report["period_s"]), (jerk, "jerk", 1)):
+            known = [(place, scale * cell[key]) for place, cell in zip(x, line, strict=True) if cell[key] is not None]
+            axes.plot(*zip(*known, strict=True), **style) if known else None
+    success.set(ylabel="success, % (95 % interval)", ylim=(-2, 103))
+    seconds.set(ylabel="median time to done, s", ylim=(0, None))
+    jerk.set(ylabel="jerk of the commanded hand, m/s^3", ylim=(0, None))
+    for axes in (success, seconds, jerk):
+        axes.set_xticks(list(places.values()), [f"{ms:g}" for ms in places])
+        axes.set(xlabel="latency of a plan, ms")
+        axes.grid(alpha=0.3)
+    success.legend(fontsize=7)
+    _save(figure, path)

@@ -11,12 +11,12 @@ from typing import Any
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.plan import HORIZON
-from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.motion_report import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows, report_views
 from zipmo_ros.evaluation.plotting import plot_bench, plot_endings, plot_motion, plot_steps
 from zipmo_ros.evaluation.results import (
     Result,
     count,
+    embedded,
     endings,
     finished,
     grouped,
@@ -24,6 +24,7 @@ from zipmo_ros.evaluation.results import (
     markdown,
     share,
     sources,
+    states_told,
     suite_title,
 )
 from zipmo_sim.suites import suite_entry
@@ -60,7 +61,9 @@ class Section:
 def _setting(result: Result) -> tuple:
     """What two evaluations must share to be compared in one table, besides what the table is about."""
     keys = ("suite", "states", "seed", "max_steps", "replan_every", "ensemble")
-    return (*(result[key] for key in keys), result["hashes"]["assets"])
+    late = (result.content.get(key) for key in ("execution", "latency_ms", "latency_jitter"))  # older files: as usual
+    return (*(result[key] for key in keys), *(value for value in late if value not in (None, "ensemble", 0)),
+            result["hashes"]["assets"])  # fmt: skip
 
 
 def _whole(results: list[Result]) -> list[Result]:
@@ -99,14 +102,6 @@ def _repeated(swap: Result, own: Result) -> int:
     return sum((episode["instructed_task"], episode["init_state"]) in known for episode in swap["episodes"])
 
 
-def _states(result: Result) -> str:
-    numbers = BY_NAME[result["states"]]
-    span = f"initial states {numbers[0]}-{numbers[-1]}"
-    if result["states"] == "evaluation":
-        return f"{span}, which no demonstration used"
-    return f"{span}, for choosing settings: held out of training, not the figures to quote"
-
-
 def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Section]:
     """Success by task: of each suite, protocol and checkpoint one evaluation.
 
@@ -125,7 +120,7 @@ def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Se
         how = "through the ROS graph in lockstep" if result["via"] == "ros" else "in lockstep without ROS"
         often = "step" if result["replan_every"] == 1 else f"{result['replan_every']} steps"
         about = (
-            f"Planner and policy, told each task's own sentence, {how}; {_states(result)}; at most {limit}. "
+            f"Planner and policy, told each task's own sentence, {how}; {states_told(result)}; at most {limit}. "
             f"{result['nfe']} Euler steps a plan, a new plan every {often}, "
             f"ensembling {result['ensemble']}, seed {result['seed']}."
         )
@@ -155,7 +150,7 @@ def words(results: list[Result], folder: Path) -> Iterator[Section]:
         rows.append(["95 % interval", *(interval(r["episodes"]) for r in said.values())])
         about = (
             f"The sentence is all that tells a task from its neighbours in the same scene. Done: what the sentence "
-            f"names; {_states(first)}."
+            f"names; {states_told(first)}."
         )
         if "paraphrase" in said:
             about += (
@@ -206,8 +201,8 @@ def _ladder(rungs: dict[str, Result], folder: Path) -> Section:
     plot_endings({name: r["episodes"] for name, r in rungs.items() if name != "plans"}, picture, title)
     about = (
         f"Parts replaced by what the simulator knows, each rung on the same {len(first['episodes'])} episodes; "
-        f"{_states(first)}. `plans` executes the expert's actions, so its figure is no success rate but how far the "
-        "policy's action, on the planner's embedding, is from the expert's (mean L1, in units of action)."
+        f"{states_told(first)}. `plans` executes the expert's actions, so its figure is no success rate but how far "
+        "the policy's action, on the planner's embedding, is from the expert's (mean L1, in units of action)."
     )
     if "bc" in rungs:
         about += (
@@ -215,7 +210,7 @@ def _ladder(rungs: dict[str, Result], folder: Path) -> Section:
             "see the checkpoint's card), so the two rungs do not measure what the plan is worth."
         )
     columns = ["rung", "who acts", "done", "95 % interval", "failures", "action error"]
-    body = f"{about}\n\n{markdown(columns, rows)}\n\n{_image(picture, title)}\n\n{sources(*rungs.values())}"
+    body = f"{about}\n\n{markdown(columns, rows)}\n\n{embedded(picture, title)}\n\n{sources(*rungs.values())}"
     return Section(title, body, tuple(rungs.values()))
 
 
@@ -244,12 +239,12 @@ def euler_steps(results: list[Result], benches: list[Result], folder: Path) -> I
         benched = tuple({bench.name: bench for nfe, (_, bench) in measured.items() if nfe in runs}.values())
         about = (
             f"More steps follow the flow more exactly and take longer. The same {len(first['episodes'])} episodes for "
-            f"each; {_states(first)}. Latency: median time of a plan in the loop, with whatever else ran beside it, "
-            "and by itself (`zipmo bench plan`)."
+            f"each; {states_told(first)}. Latency: median time of a plan in the loop, with whatever else ran beside "
+            "it, and by itself (`zipmo bench plan`)."
         )
         columns = ["Euler steps", "done", "success", "95 % interval", "a plan in the loop, ms", "by itself, ms"]
         used = (*runs.values(), *benched)
-        body = f"{about}\n\n{markdown(columns, rows)}\n\n{_image(picture, title)}\n\n{sources(*used)}"
+        body = f"{about}\n\n{markdown(columns, rows)}\n\n{embedded(picture, title)}\n\n{sources(*used)}"
         yield Section(title, body, used)
 
 
@@ -280,7 +275,7 @@ def savings(benches: list[Result], folder: Path) -> Iterator[Section]:
         picture = folder / f"savings-{bench.name}.png"
         plot_bench(bench.content, picture)
         parts += [
-            _image(picture, "latency of a plan and the savings"),
+            embedded(picture, "latency of a plan and the savings"),
             f"{host['device']}, torch {host['torch']}, {host['threads']} threads, load average {host['load_average']}.",
             sources(bench),
         ]
@@ -308,14 +303,10 @@ def motions(results: list[Result], folder: Path) -> Iterator[Section]:
         picture = folder / f"motion-{result.name}.png"
         plot_motion(report, picture)
         parts += [
-            _image(picture, "errors by control steps ahead"),
+            embedded(picture, "errors by control steps ahead"),
             f"The autoencoder: {report['points']['encoded']} tracks a view in; error (mean distance) at those points "
             "and at others.",
             markdown(AUTOENCODER_COLUMNS, autoencoder_rows(report)),
             sources(result),
         ]
         yield Section(f"Planner and autoencoder alone: {', '.join(report['suites'])}", "\n\n".join(parts), (result,))
-
-
-def _image(path: Path, title: str) -> str:
-    return f"![{title}]({path.parent.name}/{path.name})"

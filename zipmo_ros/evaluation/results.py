@@ -1,4 +1,4 @@
-"""Result files of `zipmo eval`, `motion` and `bench plan`, and how they are told in Markdown."""
+"""Result files of `zipmo eval`, `latency`, `motion` and `bench plan`, and how they are told in Markdown."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.origin import visuals
 from zipmo_ros.evaluation.outcomes import wilson_interval
 from zipmo_ros.motion.checkpoint import write_atomically
@@ -20,6 +21,7 @@ NEEDED = {
              "replan_every", "ensemble", "hashes", "tasks", "episodes"),
     "motion": (*_EVERY, "protocol", "hashes", "predictions", "growth", "autoencoder", "held_out"),
     "bench plan": (*_EVERY, "sizes"),
+    "latency": (*_EVERY, "suite", "states", "seed", "hashes", "period_s", "cells"),
 }  # fmt: skip
 
 WORDS = ("who acts", "failures", "points")  # columns of tables
@@ -140,3 +142,17 @@ def endings(episodes: list[dict]) -> str:
     counts = {name: names.count(name) for name in sorted(set(names))}
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in ordered)
+
+
+def states_told(result: Result) -> str:
+    """Which initial states, and what they are for."""
+    numbers = BY_NAME[result["states"]]
+    span = f"initial states {numbers[0]}-{numbers[-1]}"
+    if result["states"] == "evaluation":
+        return f"{span}, which no demonstration used"
+    return f"{span}, for choosing settings: held out of training, not the figures to quote"
+
+
+def embedded(path: Path, title: str) -> str:
+    """A picture that lies in a folder beside the page."""
+    return f"![{title}]({path.parent.name}/{path.name})"

@@ -11,8 +11,10 @@ import numpy as np
 
 from zipmo_ros.contract.goal import Goal, Sentence
 from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.pose import moved
 from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.outcomes import Outcome
+from zipmo_ros.evaluation.smoothness import jerk
 from zipmo_sim import suites
 from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.simulator import Simulator
@@ -25,7 +27,8 @@ Observer = Callable[[Episode, Observation, np.ndarray], None]  # episode, observ
 class Agent(Protocol):
     """Anything that acts: a planner with a policy (RecedingHorizonAgent), an expert, behaviour cloning.
 
-    One that also knows what it should have done says so in `action_error`, a float, when the episode has ended.
+    One that knows more of the episode, such as what it should have done, says so when it has ended, in `facts`: fields
+    of Outcome.
     """
 
     def reset(self) -> None:
@@ -45,6 +48,7 @@ def run_episode(
 ) -> Outcome:
     """Run until the instructed task is done or the step limit is reached. A crash becomes Outcome.error."""
     done: tuple[str, ...] = ()
+    told: list[np.ndarray] = []  # where the hand was to go
     step, error, failure, success = 0, None, None, False
     try:
         setup = simulator.describe(
@@ -57,6 +61,8 @@ def run_episode(
             action = agent.act(moment.observation, goal)
             if observer is not None:
                 observer(episode, moment.observation, action)
+            if moment.observation.hand is not None:
+                told.append(moved(moment.observation.hand, action[:6] * simulator.robot.offset_scale)[:3])
             moment = simulator.step(setup, action)
             step, done, failure = moment.observation.step, moment.done_tasks, moment.failure
         success = setup.achieved(done)
@@ -71,7 +77,8 @@ def run_episode(
         error=error,
         done_tasks=done,
         failure=failure,
-        action_error=getattr(agent, "action_error", None),
+        jerk=jerk(told, simulator.robot.period_s),
+        **getattr(agent, "facts", {}),
     )
 
 

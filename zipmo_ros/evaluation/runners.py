@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.outcomes import Outcome
@@ -26,6 +27,21 @@ class Settings:
     policy: str | None = None  # see models.load_policy; None: the bundle's
     oracle: str = "none"  # of agents.AGENTS; only without ROS
     max_steps: int | None = None  # control steps of an episode; None: the suite's own limit
+    mode: str = "lockstep"  # over ROS: lockstep, or realtime, where what computing takes counts
+    execution: str = "ensemble"  # of agents.EXECUTIONS: how plans are executed; others than this only without ROS
+    latency_ms: float = 0.0  # by which plans come later than their observation; without ROS in simulated time
+    latency_jitter: float = 0.0  # each plan's latency lies between 1 - this and 1 + this times as much
+
+    @property
+    def image_every(self) -> int:
+        """Control steps between two pairs of images. Late plans may end at any step, and the next one wants to look."""
+        return 1 if self.latency_ms else self.replan_every
+
+
+def environment_options(settings: Settings) -> dict[str, Any]:
+    """What the environments of an evaluation are made with."""
+    assets = {} if settings.libero_assets is None else {"assets": settings.libero_assets}
+    return {"max_steps": settings.max_steps, **assets}
 
 
 def run_direct(settings: Settings, episodes: Iterable[Episode]) -> Iterator[Outcome]:
@@ -35,11 +51,9 @@ def run_direct(settings: Settings, episodes: Iterable[Episode]) -> Iterator[Outc
     from zipmo_sim.rendering import select_backend
 
     select_backend()  # before an oracle imports mujoco
-    options = {"max_steps": settings.max_steps}
-    if settings.libero_assets is not None:
-        options["assets"] = settings.libero_assets
+    options = environment_options(settings)
     yield from run_episodes(
-        settings.suite, episodes, build_agent(settings), image_every=settings.replan_every, **options
+        settings.suite, episodes, build_agent(settings), image_every=settings.image_every, **options
     )
 
 

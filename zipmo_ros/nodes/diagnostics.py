@@ -9,8 +9,8 @@ from collections.abc import Callable
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from zipmo_ros.contract.topics import DIAGNOSTICS
 from zipmo_ros.nodes.states import ERROR, OK, WARN, State
-from zipmo_ros.nodes.wire.topics import DIAGNOSTICS
 
 __all__ = ["ERROR", "OK", "WARN", "Rate", "StatusReport"]
 

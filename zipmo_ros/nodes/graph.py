@@ -9,9 +9,10 @@ It imports neither ROS nor the nodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.models import NO_PLANNER, shipped_for
 from zipmo_sim.suites import DEFAULT, SUITES
@@ -44,7 +45,7 @@ class NodeEntry:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes and arguments. `namespace` is an argument of every graph.
+    """Nodes and arguments, those of ANY_GRAPH among them.
 
     without: values -> names of the nodes that these leave out.
     """
@@ -79,6 +80,15 @@ class Graph:
         }
 
 
+def remappings(values: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(from, to) for every node of a graph with these argument values.
+
+    ROS itself names these topics without regard to namespaces. In a namespace they are the namespace's own, so that two
+    graphs of one domain don't hear each other; /diagnostics stays shared, where names say whose they are.
+    """
+    return [(name, name.removeprefix("/")) for name in ("/clock", "/tf", "/tf_static")] if values["namespace"] else []
+
+
 def parameters_path(node: NodeEntry) -> Path:
     """The node's parameter file. Raises FileNotFoundError where it is not installed."""
     return share_path(f"config/ros/{node.parameters_file}")
@@ -87,6 +97,8 @@ def parameters_path(node: NodeEntry) -> Path:
 PLANNER = NodeEntry("planner", "planner_node", "zipmo_ros.nodes.planner_node", "planner.yaml")
 POLICY = NodeEntry("policy", "policy_node", "zipmo_ros.nodes.policy_node", "policy.yaml")
 SIM = NodeEntry("sim", "sim_node", "zipmo_ros.nodes.sim_node", "sim.yaml")
+ARM = NodeEntry("arm", "arm_node", "zipmo_ros.nodes.arm_node", "arm.yaml")
+RECORDER = NodeEntry("recorder", "recorder_node", "zipmo_ros.nodes.recorder_node", "recorder.yaml")
 _ALL = (PLANNER.name, POLICY.name, SIM.name)
 _SWITCH = ("true", "false")
 
@@ -95,10 +107,23 @@ def _everywhere(parameter: str, nodes: tuple[str, ...] = _ALL) -> tuple[tuple[st
     return tuple((node, parameter) for node in nodes)
 
 
+def _left_out(values: Mapping[str, str]) -> tuple[str, ...]:
+    planner = (PLANNER.name,) if values["planner"] == NO_PLANNER else ()
+    return planner + ((RECORDER.name,) if values["record"] == "false" else ())
+
+
+# Arguments that every graph has.
+ANY_GRAPH = (
+    Argument("namespace", "", "namespace of all nodes and topics, the clock's too"),
+    Argument("on_death", "end", "what one node's death means: the whole graph ends, or that node is started again", (),
+             ("end", "respawn")),
+    Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
+)  # fmt: skip
+
 GRAPHS = {
     "sim": Graph(
         "Planner, policy and a simulated arm",
-        (PLANNER, POLICY, SIM),
+        (PLANNER, POLICY, SIM, ARM, RECORDER),
         (
             Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: by suite",
                      _everywhere("checkpoint", ("planner", "policy")),
@@ -108,7 +133,8 @@ GRAPHS = {
                      otherwise=lambda values: NO_PLANNER if values["policy"] == "bc" else ""),
             Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name",
                      (("policy", "policy"),)),
-            Argument("robot", "", "of config/robots, or a YAML file", _everywhere("robot", ("planner", "policy"))),
+            Argument("robot", "", "of config/robots, or a YAML file",
+                     _everywhere("robot", ("planner", "policy", "arm"))),
             Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
             Argument("suite", DEFAULT, "suite of tasks", (("sim", "suite"),), tuple(SUITES)),
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
@@ -116,7 +142,14 @@ GRAPHS = {
             Argument("seed", "", "seed of the environment and of the plans' noise",
                      _everywhere("seed", ("sim", "planner"))),
             Argument("mode", "lockstep", "lockstep: the simulator waits for each command; realtime: 20 Hz",
-                     _everywhere("mode", ("sim", "policy")), ("lockstep", "realtime")),
+                     _everywhere("mode", ("sim", "policy", "arm")), ("lockstep", "realtime")),
+            Argument("command_interface", "", "have an arm's node drive the simulated arm, as this kind of controller "
+                     "(lockstep); empty: none", _everywhere("command_interface", ("sim", "arm")),
+                     ("", "pose", "twist")),
+            Argument("gripper_interface", "joint_trajectory", "kind of the gripper's controller, of an arm's node",
+                     (("arm", "gripper_interface"),)),
+            Argument("lag_s", "0.0", "time constant that an arm's node gives its twists; a simulated arm has its own",
+                     (("arm", "lag_s"),)),
             Argument("resume_automatically", "backward stamp", "causes of a stop, comma-separated, after which motion "
                      "goes on by itself (realtime); simulated episodes put the clock back",
                      _everywhere("resume_automatically", ("sim", "policy"))),
@@ -127,6 +160,10 @@ GRAPHS = {
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
             Argument("nfe", "", "Euler steps of a plan; empty: as the checkpoint says", (("planner", "nfe"),)),
+            Argument("latency_ms", "", "what a plan takes at least, to see what late plans cost; empty: what it takes",
+                     (("planner", "latency_ms"),)),
+            Argument("latency_jitter", "", "by what share that varies from plan to plan, up and down",
+                     (("planner", "latency_jitter"),)),
             Argument("ensemble", "", "how chunks that overlap are blended", (("policy", "ensemble"),),
                      ("", "intended", "official")),
             Argument("autoreset", "", "start an episode at once and after each end",
@@ -134,11 +171,54 @@ GRAPHS = {
             Argument("announce_instruction", "", "publish a task's sentence when its first episode starts",
                      (("sim", "announce_instruction"),), ("", *_SWITCH)),
             Argument("libero_assets", "", "folder with LIBERO's assets", (("sim", "libero_assets"),)),
+            Argument("record", "false", "write every topic to a bag", (), _SWITCH),
+            Argument("bags", "", "folder for bags", (("recorder", "out"),)),
             Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
-                     _everywhere("autostart"), _SWITCH),
-            Argument("namespace", "", "namespace of all nodes and topics"),
-            Argument("log_level", "info", "least severe messages shown", (), ("debug", "info", "warn", "error")),
+                     _everywhere("autostart", (*_ALL, ARM.name, RECORDER.name)), _SWITCH),
+            *ANY_GRAPH,
         ),
-        without=lambda values: (PLANNER.name,) if values["planner"] == NO_PLANNER else (),
+        without=lambda values: (*_left_out(values), *(() if values["command_interface"] else (ARM.name,))),
+    ),
+    "record": Graph(
+        "A recorder beside a graph that runs",
+        (RECORDER,),
+        (
+            Argument("bags", "", "folder for bags", (("recorder", "out"),)),
+            Argument("memory_mb", "", "MiB of messages that may wait for the disk", (("recorder", "memory_mb"),)),
+            Argument("autostart", "true", "it configures and activates itself; false: a lifecycle manager does",
+                     _everywhere("autostart", (RECORDER.name,)), _SWITCH),
+            *ANY_GRAPH,
+        ),
     ),
 }  # fmt: skip
+
+_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "max_steps", "autoreset", "announce_instruction",
+                     "libero_assets", "mode", "resume_automatically")  # fmt: skip
+_OTHERS_HERE = ("checkpoint", "robot", "command_interface", "gripper_interface", "lag_s", "autostart")
+GRAPHS["arm"] = Graph(
+    "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",
+    (PLANNER, POLICY, ARM, RECORDER),
+    (
+        Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: nano-mini",
+                 _everywhere("checkpoint", ("planner", "policy"))),
+        Argument("robot", "", "of config/robots, or a YAML file",
+                 _everywhere("robot", ("planner", "policy", ARM.name))),
+        Argument("command_interface", "", "kind of the arm's controller; empty: the robot's usual one",
+                 ((ARM.name, "command_interface"),), ("", *COMMAND_KINDS)),
+        Argument("gripper_interface", "", "kind of the gripper's controller; empty: the robot's usual one",
+                 ((ARM.name, "gripper_interface"),), ("", *GRIPPER_KINDS)),
+        Argument("hand_pose", "", "where the pose of the hand comes from", ((ARM.name, "hand_pose"),),
+                 ("", "current_pose", "kinematics")),
+        Argument("shadow", "", "compute and check everything, move nothing", ((ARM.name, "shadow"),), ("", *_SWITCH)),
+        Argument("deadman_timeout", "", "silence of the topic deadman (s) at which the arm stops; 0: none is asked for",
+                 _everywhere("deadman_timeout", ("policy", ARM.name))),
+        Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
+                 _everywhere("autostart", ("planner", "policy", ARM.name, RECORDER.name)), _SWITCH),
+        *(
+            replace(argument, parameters=tuple(pair for pair in argument.parameters if pair[0] != SIM.name))
+            for argument in GRAPHS["sim"].arguments
+            if argument.name not in (*_OF_THE_SIMULATOR, *_OTHERS_HERE)
+        ),
+    ),
+    without=_left_out,
+)  # fmt: skip

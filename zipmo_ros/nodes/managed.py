@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import os
-import sys
+import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile
 
@@ -30,7 +28,7 @@ if TYPE_CHECKING:  # rclpy has it from Kilted on
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 Result = TypeVar("Result")
 Callback = TypeVar("Callback", bound=Callable[..., Any])
-SIGNAL_GRACE = 0.5  # s
+LAST_WORDS = 0.3  # s for what is published last to arrive
 
 
 class StartError(RuntimeError):
@@ -52,6 +50,7 @@ class ManagedNode(LifecycleNode):
     def __init__(self, **options: Any):
         super().__init__(self.entry.name, **options)
         self.active = False
+        self.asked_to_end = threading.Event()
         self.settings = declare(self, self.schema, parameters_path(self.entry), self._take_settings)
         self.report = StatusReport(self, self._all_values)
         self.worker = Worker(self.entry.name)
@@ -163,7 +162,7 @@ class ManagedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
-            self.worker.call(self.load, self.context.ok)
+            self.worker.call(self.load, self._goes_on)
         except Exception as error:
             return self._fail("configure", NOT_CONFIGURED, error)
         self.report.stands("configure", None)
@@ -184,7 +183,7 @@ class ManagedNode(LifecycleNode):
         return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop_acting()
+        self.stop_acting()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -192,9 +191,21 @@ class ManagedNode(LifecycleNode):
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop_acting()
+        self.stop_acting()
         self._unload()
         return super().on_shutdown(state)
+
+    def leave(self) -> None:
+        """Stop acting, for the process ends: what is published on the way out still arrives."""
+        if not self.active or not self.context.ok():
+            return
+        try:
+            self.stop_acting()
+            deadline = time.monotonic() + LAST_WORDS
+            for publisher in self.publishers:
+                publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
+        except Exception as error:  # the process ends all the same
+            self.get_logger().error(f"stopping on the way out: {error!r}")
 
     def close(self, timeout: float = 1.5) -> bool:
         """Free everything and end the worker; returns whether it ended in time."""
@@ -202,11 +213,15 @@ class ManagedNode(LifecycleNode):
 
     def _unload(self) -> None:
         try:
-            self.worker.call(self.unload, self.context.ok)
+            self.worker.call(self.unload, self._goes_on)
         except Exception as error:  # it is gone all the same
             self.report.event(f"unloading: {error}")
 
-    def _stop_acting(self) -> None:
+    def _goes_on(self) -> bool:
+        return self.context.ok() and not self.asked_to_end.is_set()
+
+    def stop_acting(self) -> None:
+        """As before a deactivation; nothing to do for a node that is not active."""
         if self.active:
             self.end()
             self.active = False
@@ -232,44 +247,3 @@ class ManagedNode(LifecycleNode):
 
     def _all_values(self) -> dict:
         return {"state": self._state_machine.current_state[1], **self.values()}
-
-
-def _ending() -> bool:
-    """Whether the context has ended, or does within a moment: what breaks on a signal may be told before it."""
-    deadline = time.monotonic() + SIGNAL_GRACE
-    while rclpy.ok() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not rclpy.ok()
-
-
-def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> NoReturn:
-    """Spin one node until it is interrupted, and end the process: with 0 then, with 1 when it could not start.
-
-    It ends at once, and the system frees what it had: an interpreter with torch takes seconds over that (3 s on a busy
-    machine, where `ros2 launch` waits 5 s until it kills), and aborts while a worker sits in native code.
-    """
-    rclpy.init(args=args)
-    executor = SingleThreadedExecutor()
-    node = None
-    status = 0
-    try:
-        node = make()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception as error:
-        # A signal ends the context; whatever breaks on it then (a publisher, a wait, a start) is no failure.
-        if not _ending():
-            status = 1
-            if not isinstance(error, StartError):  # its reason is in the log already
-                rclpy.logging.get_logger("zipmo_ros").fatal(traceback.format_exc())
-    if node is not None:
-        node.close()
-    executor.shutdown()
-    if node is not None:
-        node.destroy_node()
-    rclpy.try_shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)

@@ -22,14 +22,16 @@ from zipmo_ros.nodes.cameras import Cameras
 from zipmo_ros.nodes.diagnostics import Rate
 from zipmo_ros.nodes.graph import PLANNER
 from zipmo_ros.nodes.instruction import Instruction
-from zipmo_ros.nodes.managed import ManagedNode, run
+from zipmo_ros.nodes.managed import ManagedNode
 from zipmo_ros.nodes.models import make_planner
 from zipmo_ros.nodes.overlay import ShownPlan, draw_plan, planned_tracks
+from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import PlannerParameters
 from zipmo_ros.nodes.states import PLANNING_FAILED, PLANNING_LATE
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.nodes.wire.tracks import tracks_message
 from zipmo_ros.runtime.deadlines import Deadlines
+from zipmo_ros.runtime.delay import Delay
 from zipmo_ros.runtime.latency import LatencyWindow
 
 Request = tuple[Observation, Goal]  # what a plan is made from
@@ -157,6 +159,8 @@ class PlannerNode(ManagedNode):
         while seen and seen[0].stamp_ns < request[0].stamp_ns:
             self.planner.observe(seen.popleft())
         plan = self.planner.plan(*request, seed)
+        delay = Delay(self.settings.latency_ms, self.settings.latency_jitter, seed).of(plan.stamp_ns)
+        time.sleep(max(0.0, delay / 1e9 - (time.perf_counter() - began)))
         return plan, 1e3 * (time.perf_counter() - began)
 
     def _on_plan(self, request: Request, asked: float, plan: MotionPlan, milliseconds: float) -> None:

@@ -13,17 +13,21 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import IO
 
-from zipmo_ros.nodes.graph import Graph, NodeEntry, parameters_path
+from zipmo_ros.nodes.graph import Graph, NodeEntry, parameters_path, remappings
+from zipmo_ros.nodes.transport import transport_variables
 
 KEPT_LINES = 30  # of each node's log, for error messages
+STOP_PATIENCE = 10.0  # s that a node has to end in: on a busy machine, one with a model loaded needs several
 _PR_SET_PDEATHSIG = 1
 
 
 def command_line(graph: Graph, node: NodeEntry, values: Mapping[str, str]) -> list[str]:
     """What starts one node with these argument values (graph.values)."""
     words = [sys.executable, "-m", node.module, "--ros-args", "-r", f"__node:={node.name}"]
-    if values.get("namespace"):
+    if values["namespace"]:
         words += ["-r", f"__ns:=/{values['namespace'].strip('/')}"]
+    for source, target in remappings(values):
+        words += ["-r", f"{source}:={target}"]
     words += ["--params-file", str(parameters_path(node)), "--log-level", values["log_level"]]
     for name, value in graph.parameters(node, values).items():
         words += ["-p", f"{name}:={value}"]
@@ -31,8 +35,9 @@ def command_line(graph: Graph, node: NodeEntry, values: Mapping[str, str]) -> li
 
 
 def environment(domain: int | None = None) -> dict[str, str]:
-    """Environment of the nodes: this machine only, unless the user has decided otherwise."""
-    variables = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", **os.environ, "PYTHONUNBUFFERED": "1"}
+    """Environment of the nodes: this machine only and room for images, unless the user has decided otherwise."""
+    ours = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", **transport_variables()}
+    variables = {**ours, **os.environ, "PYTHONUNBUFFERED": "1"}
     return variables if domain is None else {**variables, "ROS_DOMAIN_ID": str(domain)}
 
 
@@ -64,28 +69,36 @@ class GraphProcesses:
     def start(self) -> None:
         """Start every node."""
         for node in self._graph.started(self._values):
-            process = subprocess.Popen(
-                command_line(self._graph, node, self._values),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                env=self._environment,
-                start_new_session=True,
-                preexec_fn=_follow_parent(),
-            )
-            self.processes[node.name] = process
-            self.lines[node.name] = deque(maxlen=KEPT_LINES)
-            reader = threading.Thread(target=self._read, args=(node.name, process.stdout), daemon=True)
-            reader.start()
-            self._readers.append(reader)
+            self._start(node)
+
+    def restart(self, name: str) -> None:
+        """Start a node again that has ended."""
+        (node,) = [node for node in self._graph.nodes if node.name == name]
+        self._start(node)
+
+    def _start(self, node: NodeEntry) -> None:
+        process = subprocess.Popen(
+            command_line(self._graph, node, self._values),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=self._environment,
+            start_new_session=True,
+            preexec_fn=_follow_parent(),
+        )
+        self.processes[node.name] = process
+        self.lines[node.name] = deque(maxlen=KEPT_LINES)
+        reader = threading.Thread(target=self._read, args=(node.name, process.stdout), daemon=True)
+        reader.start()
+        self._readers.append(reader)
 
     def ended(self) -> dict[str, int]:
         """Exit status of the nodes that are no longer running."""
         return {name: code for name, process in self.processes.items() if (code := process.poll()) is not None}
 
-    def stop(self, patience: float = 4.0) -> dict[str, int]:
+    def stop(self, patience: float = STOP_PATIENCE) -> dict[str, int]:
         """Interrupt all nodes, kill those that don't end within `patience` seconds; the exit statuses."""
         for process in self.processes.values():
             if process.poll() is None:

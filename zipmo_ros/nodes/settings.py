@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.stamps import LAST_EPISODE, STATES_A_TASK
+from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.nodes.parameters import setting
-from zipmo_ros.nodes.wire.topics import TRANSPORTS
 
 _MODES = ("lockstep", "realtime")
 _MOST_STEPS = 1000  # control steps; what a plan spans is less, and checked once it is known
@@ -37,6 +38,8 @@ class PlannerParameters(ModelParameters):
     nfe: int = setting(minimum=0, maximum=1000, read_only=True)
     overlay_points: int = setting(minimum=1, maximum=64)
     plan_budget: float = setting(minimum=0.0, maximum=60.0)
+    latency_ms: float = setting(minimum=0.0, maximum=10_000.0)
+    latency_jitter: float = setting(minimum=0.0, maximum=1.0)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class PolicyParameters(ModelParameters, SafetyParameters):
 
 @dataclass(frozen=True)
 class SimParameters(SafetyParameters):
+    command_interface: str = setting(choices=("", "pose", "twist"), read_only=True)
     suite: str = setting()
     task: str = setting()
     goal: str = setting()
@@ -77,4 +81,27 @@ class SimParameters(SafetyParameters):
     patience: float = setting(minimum=0.1, maximum=60.0)
     command_timeout: float = setting(minimum=0.05, maximum=10.0)
     libero_assets: str = setting(read_only=True)
+    autostart: bool = setting(read_only=True)
+
+
+@dataclass(frozen=True)
+class ArmParameters(SafetyParameters):
+    robot: str = setting(read_only=True)
+    mode: str = setting(choices=_MODES, read_only=True)
+    command_interface: str = setting(choices=("", *COMMAND_KINDS), read_only=True)
+    gripper_interface: str = setting(choices=("", *GRIPPER_KINDS), read_only=True)
+    hand_pose: str = setting(choices=("current_pose", "kinematics"), read_only=True)
+    rate_hz: float = setting(minimum=1.0, maximum=1000.0, read_only=True)
+    lag_s: float = setting(minimum=-1.0, maximum=1.0, read_only=True)
+    command_timeout: float = setting(minimum=0.05, maximum=10.0)
+    joint_timeout: float = setting(minimum=0.02, maximum=10.0)
+    begin_armed: bool = setting(read_only=True)
+    shadow: bool = setting(read_only=True)
+    autostart: bool = setting(read_only=True)
+
+
+@dataclass(frozen=True)
+class RecorderParameters:
+    out: str = setting(read_only=True)
+    memory_mb: int = setting(minimum=1, maximum=65536, read_only=True)
     autostart: bool = setting(read_only=True)

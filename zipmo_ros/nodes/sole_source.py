@@ -82,7 +82,12 @@ class SoleSource:
         ]
         wrong = f"{topic} must carry {self._type}, but {', '.join(strangers)}"
         self._report.stands(f"type of {self._topic}", WRONG_TYPE if strangers else None, wrong)
-        names = list(self._present().values())
-        text = f"{len(names)} publishers on {topic} ({', '.join(names)}); only the first one heard is listened to"
-        refused = self._clock() - self._refused_at < self.PATIENCE
-        self._report.stands(f"publishers of {self._topic}", SEVERAL_SOURCES if refused else None, text)
+        rivals = self.rivals()
+        self._report.stands(f"publishers of {self._topic}", SEVERAL_SOURCES if rivals else None, rivals or "")
+
+    def rivals(self) -> str | None:
+        """Who publishes, where somebody has been refused of late."""
+        if self._clock() - self._refused_at >= self.PATIENCE:
+            return None
+        names, topic = list(self._present().values()), self._node.resolve_topic_name(self._topic)
+        return f"{len(names)} publishers on {topic} ({', '.join(names)}); only the first one heard is listened to"

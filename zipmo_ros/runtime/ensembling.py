@@ -60,3 +60,23 @@ class TemporalEnsemble:
 
     def _entry(self, age: int, oldest: int, length: int) -> int:
         return age if self.mode == "intended" else (age - oldest) % length
+
+
+class NewestChunk:
+    """No blend: the action that the newest chunk meant for the step, as in naive asynchronous execution."""
+
+    def __init__(self) -> None:
+        self._blend = TemporalEnsemble()
+
+    def reset(self) -> None:
+        """Forget the chunk."""
+        self._blend.reset()
+
+    def add(self, step: int, chunk: np.ndarray) -> None:
+        """As TemporalEnsemble.add; the chunk held before is forgotten."""
+        self._blend.reset()
+        self._blend.add(step, chunk)
+
+    def action(self, step: int) -> np.ndarray:
+        """The chunk's action for `step`, float64. Raises LookupError if it has none."""
+        return self._blend.action(step)

@@ -59,20 +59,32 @@ class Horizon:
         age = self.age_ns(stamp_ns)
         return age is None or age >= self.replan_every * self.robot.period_ns
 
-    def add(self, stamp_ns: int, chunk: np.ndarray) -> None:
-        """Take the chunk [length, 7] of a plan. Raises ValueError when it is older than the newest one held."""
+    def add(
+        self, stamp_ns: int, chunk: np.ndarray, hand: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
+        """Take the chunk [length, 7] of a plan. Raises ValueError when it is older than the newest one held.
+
+        hand: its pose [7] at the observation; moving: the offset [6] that it had moved by in the control step before.
+        They are for horizons that foretell where a chunk takes the hand; this one needs neither.
+        """
         if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
             raise ValueError(f"a plan of {stamp_ns} ns after one of {self._stamp_ns} ns; reset() when time restarts")
         self.ensemble.add(self._step(stamp_ns), chunk)
         self._stamp_ns, self._length = stamp_ns, len(chunk)
 
-    def command(self, stamp_ns: int, hand: np.ndarray) -> Command:
+    def command(self, stamp_ns: int, hand: np.ndarray) -> Command | None:
         """The command for the step at `stamp_ns`, when the hand was measured at the pose `hand` [7]; the gripper fully
-        open or closed. Raises LookupError past the horizon.
+        open or closed. None where no chunk says what to do: there is none, or they have run out.
+
+        Raises LookupError for a time before the newest plan's.
         """
-        steps = None if self._stamp_ns is None else self._step(stamp_ns) - self._step(self._stamp_ns)
-        if steps is None or not 0 <= steps < self._length:
-            raise LookupError(f"no plan covers {stamp_ns} ns (newest plan: {self._stamp_ns} ns, {self._length} steps)")
+        if self._stamp_ns is None:
+            return None
+        steps = self._step(stamp_ns) - self._step(self._stamp_ns)
+        if steps < 0:
+            raise LookupError(f"the newest plan is of {self._stamp_ns} ns, so none is for {stamp_ns} ns")
+        if steps >= self._length:
+            return None
         return to_command(binarise_gripper(self.ensemble.action(self._step(stamp_ns))), hand, self.robot)
 
     def _step(self, stamp_ns: int) -> int:

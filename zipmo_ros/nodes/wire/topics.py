@@ -1,4 +1,4 @@
-"""Names, types and QoS of what travels between the nodes (all names are relative and remappable)."""
+"""Names and QoS of what travels between the nodes."""
 
 from __future__ import annotations
 
@@ -7,34 +7,27 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-JOINT_STATES = "joint_states"
-CURRENT_POSE = "current_pose"
-INSTRUCTION = "instruction"
-INSTRUCTION_IN_USE = "instruction_in_use"  # below the name of the node that follows it
-MOTION_EMBEDDING = "motion_embedding"
-PLAN_INFO = "motion_embedding/info"
-INSTRUCTION_INFO = "instruction_in_use/info"  # the same, with when it was said
-OVERLAY = "motion_plan/overlay"
-TRACKS = "motion_plan/tracks"
-POSE = "command/pose"
-GRIPPER = "command/gripper"
-EPISODE = "episode"
-EMERGENCY_STOP = "emergency_stop"
-DEADMAN = "deadman"
-DIAGNOSTICS = "/diagnostics"
-CLOCK = "/clock"
-
-TRANSPORTS = ("raw", "compressed")  # of images: sensor_msgs/Image or CompressedImage
-
-
-def image_topic(view: str, transport: str = "raw") -> str:
-    """Topic of a camera."""
-    return f"{view}/image_raw" if transport == "raw" else f"{view}/image_raw/{transport}"
-
-
-def camera_info_topic(view: str) -> str:
-    """Topic of a camera's calibration."""
-    return f"{view}/camera_info"
+from zipmo_ros.contract.topics import (  # noqa: F401  (the names stand there, where bags know them too)
+    CLOCK,
+    CURRENT_POSE,
+    DEADMAN,
+    DIAGNOSTICS,
+    EMERGENCY_STOP,
+    EPISODE,
+    GRIPPER,
+    INSTRUCTION,
+    INSTRUCTION_IN_USE,
+    INSTRUCTION_INFO,
+    JOINT_STATES,
+    MOTION_EMBEDDING,
+    OVERLAY,
+    PLAN_INFO,
+    POSE,
+    TRACKS,
+    TRANSPORTS,
+    camera_info_topic,
+    image_topic,
+)
 
 
 def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, depth: int = 1, **more: Any) -> QoSProfile:
@@ -43,6 +36,8 @@ def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, depth
 
 
 SENSOR = _profile(ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+# Of several publishers, each of which tells a part: with a depth of 1 the last one would push out the others.
+SENSOR_PARTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 COMMAND = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 LATCHED = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 # The planner promises a plan a second. The policy asks for no deadline of its own, so that plans from a bag or from a

@@ -1,0 +1,368 @@
+"""Commands of the policy in, setpoints of an arm's controllers out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from zipmo_ros.arms.interfaces import Measured
+from zipmo_ros.contract.command import Command
+from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.contract.stamps import EPISODE_BREAK_NS
+from zipmo_ros.nodes.controllers import Controllers, make_controllers
+from zipmo_ros.nodes.diagnostics import WARN, Rate
+from zipmo_ros.nodes.graph import ARM
+from zipmo_ros.nodes.guard import Guard
+from zipmo_ros.nodes.managed import ManagedNode
+from zipmo_ros.nodes.running import run
+from zipmo_ros.nodes.settings import ArmParameters
+from zipmo_ros.nodes.wire import messages, topics
+from zipmo_ros.runtime.history import History
+from zipmo_ros.runtime.joints import JointStates
+from zipmo_ros.runtime.latency import LatencyWindow
+from zipmo_ros.runtime.pairing import Pairing
+from zipmo_ros.runtime.safety import Safety
+from zipmo_ros.runtime.watchdog import Watchdog
+
+KEPT_NS = 10**9  # past of the hand and the joints, to find those that a command was made at
+SKEW_NS = 50 * 10**6  # that joints of one moment may be apart, where several publishers tell of them
+FUTURE_S = 0.1  # s that a command's stamp may lie ahead of the clock here
+STOP_S = 0.3  # s that a stop is repeated for: a controller of joints has no timeout, and keeps what it was told last
+FLUSH_S = 0.2  # s to wait for a last stop to arrive
+
+
+class ArmNode(ManagedNode):
+    """Sends an arm's hand where commands say, and stops it by default.
+
+    Every command passes Safety once more, with the hand as it is measured here. Realtime: the hand is led to the newest
+    goal at rate_hz; any stop is latched, sent for STOP_S, and then nothing more, until ~/arm is called and a new
+    command comes. Lockstep, for a simulator that waits: one setpoint for each command, with its stamp, the gripper's
+    first.
+    """
+
+    entry = ARM
+    schema = ArmParameters
+
+    def __init__(self, **options: Any):
+        self._controllers: Controllers | None = None
+        self._hands: History[np.ndarray] = History(KEPT_NS)
+        self._joints: History[np.ndarray] = History(KEPT_NS)
+        self._halves = Pairing((topics.POSE, topics.GRIPPER))
+        self._unanswered: tuple[int, Command] | None = None  # lockstep: its hand is still to come
+        self._answered: tuple[int, list[Callable[[], None]]] | None = None  # lockstep: what was sent, to be sent again
+        self._newest_ns: int | None = None  # stamp of the newest command
+        self._goal: Command | None = None  # that the hand is being led to
+        self._still: Measured | None = None  # where a stopped arm is held
+        self._stop_until = 0.0
+        self._age, self._rate = LatencyWindow(), Rate()
+        super().__init__(**options)
+        self._robot = load_robot(self.settings.robot)
+        self._parts = JointStates(self._robot.joints, SKEW_NS)
+        self.safety = Safety(self._robot, automatic=self.settings.automatic)
+        self._guard = Guard(self, self.safety, self._stop, self.settings.deadman_timeout)
+        self._commands_watchdog = Watchdog(f"{topics.POSE} and {topics.GRIPPER}", self.settings.command_timeout)
+        self._hand_watchdog = Watchdog(topics.CURRENT_POSE, self.settings.joint_timeout)
+        self._joints_watchdog = Watchdog(topics.JOINT_STATES, self.settings.joint_timeout)
+        self.subscribe(PoseStamped, topics.POSE, self._on_pose, topics.COMMAND)
+        self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
+        if self.settings.hand_pose == "current_pose":
+            self.subscribe(PoseStamped, topics.CURRENT_POSE, self._on_hand, topics.SENSOR)
+        # Several publishers, each of some joints, are usual: the arm's broadcaster, and the gripper's.
+        self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR_PARTS)
+        self.create_timer(1 / self.settings.rate_hz, self._tick, clock=self.steady)
+
+    # -- lifecycle ------------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        self._controllers = make_controllers(self, self._robot, self.settings)
+
+    @property
+    def controllers(self) -> Controllers:
+        """There from `load` to `unload`."""
+        assert self._controllers is not None
+        return self._controllers
+
+    def unload(self) -> None:
+        if self._controllers is not None:
+            self._controllers.close()
+        self._controllers = None
+
+    def begin(self) -> None:
+        for watchdog in (self._commands_watchdog, self._hand_watchdog, self._joints_watchdog):
+            watchdog.reset()
+        self._hands.clear()
+        self._joints.clear()
+        self._parts.reset()
+        self._forget()
+        self.safety.reset()
+        if self._realtime and not self.settings.begin_armed:
+            self.safety.trip("stop request", "nobody has armed it yet")
+        self._guard.report()
+
+    def end(self) -> None:
+        if not self._realtime:
+            return  # the simulator waits
+        self.safety.trip("inactive", "the arm's node was deactivated")
+        self._stop()
+        for _ in range(2):  # a controller may hear best effort only
+            self._send_stop()
+        self.controllers.arm_output.flush(FLUSH_S)
+        self.safety.over("inactive")
+
+    @property
+    def _realtime(self) -> bool:
+        return self.settings.mode == "realtime"
+
+    def _take_settings(self, settings: ArmParameters) -> None:
+        super()._take_settings(settings)
+        self._commands_watchdog.timeout = settings.command_timeout
+        self._hand_watchdog.timeout = self._joints_watchdog.timeout = settings.joint_timeout
+
+    def _forget(self) -> None:
+        """Another episode, or activated anew."""
+        self._halves.reset()
+        self._unanswered = self._answered = self._newest_ns = self._goal = self._still = None
+        self.controllers.interface.reset()
+        self.controllers.gripper.reset()
+
+    # -- what is measured -----------------------------------------------------------------------------------------
+
+    def _on_hand(self, message: PoseStamped) -> None:
+        stamp_ns = messages.to_ns(message.header.stamp)
+        if message.header.frame_id != self._robot.base_frame:
+            self._trip("wrong frame", f"{topics.CURRENT_POSE} is of frame '{message.header.frame_id}'")
+        self._take_hand(stamp_ns, messages.read_pose(message, self._robot))
+
+    def _on_joints(self, message: JointState) -> None:
+        if not self.active:
+            return
+        opening = self.controllers.gripper.measured(message.name, message.position)
+        if opening is not None:
+            self.safety.gripper_seen(opening)
+        try:
+            whole = self._parts.add(messages.to_ns(message.header.stamp), message.name, message.position)
+        except ValueError as error:
+            self.report.event(f"{topics.JOINT_STATES}: {error}; message dropped")
+            return
+        if whole is None:
+            return
+        joints = whole.positions.astype(np.float64)
+        _take(self._joints, whole.stamp_ns, joints, self._joints_watchdog)
+        if self.controllers.kinematics is not None:
+            self._take_hand(whole.stamp_ns, self.controllers.kinematics.forward(joints))
+
+    def _take_hand(self, stamp_ns: int, pose: np.ndarray) -> None:
+        newest = self._hands.newest_ns
+        if not self._realtime and newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
+            self._forget()
+            self.safety.reset()
+            self._guard.report()
+        _take(self._hands, stamp_ns, pose, self._hand_watchdog)
+        if self._realtime and self._still is None and self.controllers.interface.moves_on:
+            self._stand_still()  # whoever was here before may have left it moving
+        self._answer()
+
+    def _measured(self, stamp_ns: int | None = None) -> Measured | None:
+        """Of that stamp, or the newest; None before there is any, or while the joints are missing where needed."""
+        hand = self._hands.newest if stamp_ns is None else self._hands.at(stamp_ns)
+        joints = self._joints.newest if stamp_ns is None else self._joints.at(stamp_ns)
+        if hand is None or (joints is None and self.controllers.interface.needs_joints):
+            return None
+        return Measured(hand, np.empty(0) if joints is None else joints)
+
+    # -- commands -------------------------------------------------------------------------------------------------
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        frame = message.header.frame_id
+        if frame != self._robot.base_frame:
+            self._trip("wrong frame", f"{topics.POSE} is of frame '{frame}', expected '{self._robot.base_frame}'")
+            return
+        self.safety.over("wrong frame")
+        try:
+            pose = messages.read_pose(message, self._robot)
+        except ValueError as error:
+            self._trip("not finite", f"{topics.POSE}: {error}")
+            return
+        self._pair(topics.POSE, messages.to_ns(message.header.stamp), pose)
+
+    def _on_gripper(self, message: JointTrajectory) -> None:
+        try:
+            opening = messages.read_gripper(message, self._robot)
+        except ValueError as error:
+            self._trip("not finite", f"{topics.GRIPPER}: {error}")
+            return
+        self._pair(topics.GRIPPER, messages.to_ns(message.header.stamp), opening)
+
+    def _pair(self, topic: str, stamp_ns: int, value: Any) -> None:
+        halves = self._halves.add(topic, stamp_ns, value)
+        if halves is None:
+            return
+        command = Command(halves[topics.POSE], halves[topics.GRIPPER])
+        if self._realtime:
+            self._take_command(stamp_ns, command)
+        else:
+            self._unanswered = stamp_ns, command
+            self._answer()
+
+    def _take_command(self, stamp_ns: int, command: Command) -> None:
+        """Realtime: have the hand led to the command's goal from now on, if it may be."""
+        if self._newest_ns == stamp_ns:
+            return  # the same again is no sign of life
+        age = (self.get_clock().now().nanoseconds - stamp_ns) / 1e9
+        if age > self.settings.command_timeout or age < -FUTURE_S:
+            cause, text = ("stale command", f"{age:.2f} s old") if age > 0 else ("future stamp", f"{-age:.2f} s ahead")
+            self._trip(cause, f"a command is {text} by its stamp")
+            return
+        self.safety.over("future stamp")
+        self._newest_ns = stamp_ns
+        self._commands_watchdog.feed()
+        self._age.add(1e3 * age)
+        measured = self._measured()
+        if measured is None:
+            return  # that is said by _watch
+        was_armed = self.safety.armed
+        allowed = self.safety.allow(command, measured.hand, self._joints.newest, stamp_ns)
+        if was_armed and not self.safety.armed:
+            self._stop()
+        self._guard.report()
+        if allowed is not None and self.safety.armed:
+            self._goal = allowed
+            self._send_gripper(allowed.gripper)
+
+    def _answer(self) -> None:
+        """Lockstep: send what a command becomes, once the hand that it was made at is known; the same for the same."""
+        if self._unanswered is None:
+            return
+        stamp_ns, command = self._unanswered
+        measured = self._measured(stamp_ns)
+        if measured is None:
+            return
+        self._unanswered = None
+        if self._answered is None or self._answered[0] != stamp_ns:
+            self._answered = stamp_ns, self._lockstep_answer(stamp_ns, command, measured)
+        for send in self._answered[1]:
+            send()
+        self._rate.tick()
+
+    def _lockstep_answer(self, stamp_ns: int, command: Command, measured: Measured) -> list[Callable[[], None]]:
+        c = self.controllers
+        allowed = self.safety.allow(command, measured.hand, self._joints.at(stamp_ns), stamp_ns)
+        self._guard.report()
+        if allowed is None:
+            return []
+        if self.safety.armed:
+            setpoint = c.interface.toward(allowed.pose, measured, self._robot.period_s)
+        else:
+            setpoint = c.interface.stop(Measured(allowed.pose, measured.joints))
+        sends = [lambda: c.arm_output.send(setpoint, stamp_ns)]
+        gripper = c.gripper.toward(allowed.gripper)
+        if gripper is not None:
+            sends.insert(0, lambda: c.gripper_output.send(gripper, stamp_ns))
+        return sends
+
+    # -- moving and stopping --------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        """Realtime: every period of rate_hz. What fails here stops the arm."""
+        if not self.active or not self._realtime:
+            return
+        try:
+            self._drive()
+        except Exception as error:
+            self._trip("failure", repr(error))
+            self.safety.over("failure")
+            raise
+
+    def _drive(self) -> None:
+        self._watch()
+        if self._goal is None:
+            if time.monotonic() < self._stop_until:
+                self._send_stop()
+            return
+        measured = self._measured()
+        assert measured is not None  # a goal is taken once it is, and it is kept
+        setpoint = self.controllers.interface.toward(self._goal.pose, measured, 1 / self.settings.rate_hz)
+        self.controllers.arm_output.send(setpoint, self.get_clock().now().nanoseconds)
+        self._rate.tick()
+
+    def _watch(self) -> None:
+        """Find what has fallen silent, and what else must not go on."""
+        self._guard.check()
+        needed = [self._hand_watchdog] + [self._joints_watchdog] * self.controllers.interface.needs_joints
+        texts = [watchdog.problem() for watchdog in needed]
+        silent = "; ".join(filter(None, [*texts, self._parts.problem() if texts[-1] else None])) or None
+        rivals = "; ".join(filter(None, (source.rivals() for source in self.sources))) or None
+        lost = None if self.settings.shadow or self.controllers.arm_output.heard() else "no controller listens"
+        found = {
+            "stale observation": silent, "stale command": self._commands_watchdog.problem(),
+            "two publishers": rivals, "controller": lost,
+        }  # fmt: skip
+        for cause, text in found.items():
+            if text is None:
+                self.safety.over(cause)
+            elif self._goal is not None:
+                self._trip(cause, text)
+        self.report.problem("input", silent if self._goal is None else None, WARN)
+
+    def _trip(self, cause: str, text: str) -> None:
+        self.safety.trip(cause, text)
+        self._stop()
+        self._guard.report()
+
+    def _stop(self) -> None:
+        """Have a moving arm stand still where it has come to; one that stands is left alone."""
+        if self._goal is None:
+            return
+        self._goal = None
+        self.controllers.interface.reset()
+        self._stand_still()
+
+    def _stand_still(self) -> None:
+        """Send a stop, and go on sending it for a while."""
+        held, measured = self.safety.hold(), self._measured()
+        if measured is None:
+            return  # nothing has been sent, either
+        self._still = Measured(measured.hand if held is None else held.pose, measured.joints)
+        self._stop_until = time.monotonic() + STOP_S
+        self._send_stop()
+
+    def _send_stop(self) -> None:
+        if self._still is not None:
+            setpoint = self.controllers.interface.stop(self._still)
+            self.controllers.arm_output.send(setpoint, self.get_clock().now().nanoseconds)
+
+    def _send_gripper(self, opening: float) -> None:
+        setpoint = self.controllers.gripper.toward(opening)
+        if setpoint is not None:
+            self.controllers.gripper_output.send(setpoint, self.get_clock().now().nanoseconds)
+
+    def values(self) -> dict:
+        return {
+            "rate_hz": self._rate.read(), "safety": self.safety.state, "shadow": self.settings.shadow,
+            "command_age_ms_p50": self._age.p50, "command_age_ms_p95": self._age.p95, "mode": self.settings.mode,
+        }  # fmt: skip
+
+
+def _take(history: History[np.ndarray], stamp_ns: int, value: np.ndarray, watchdog: Watchdog) -> None:
+    """Keep the value; only a stamp that moves on is a sign of life."""
+    newest = history.newest_ns
+    if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
+        history.clear()
+    if stamp_ns != newest:
+        watchdog.feed()
+    history.add(stamp_ns, value)
+
+
+def main(args: list[str] | None = None) -> int:
+    return run(ArmNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
