@@ -45,6 +45,7 @@ def identity(settings: Settings) -> dict:
         "ensemble": settings.ensemble,
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
+        "command_interface": settings.command_interface,
         "execution": settings.execution,
         "latency_ms": settings.latency_ms,
         "latency_jitter": settings.latency_jitter,
@@ -85,6 +86,8 @@ def check_execution(settings: Settings) -> None:
     usual = settings.execution == "ensemble" and not settings.latency_ms
     if settings.via != "direct" and not usual:
         raise ValueError(f"{asked} needs via=direct: over ROS the nodes decide")
+    if settings.via != "ros" and settings.command_interface:
+        raise ValueError("command_interface needs via=ros: without ROS no arm's node drives the arm")
     if settings.oracle in ("expert", "plans") and not usual:
         raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: the expert acts at once")
 
