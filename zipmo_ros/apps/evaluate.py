@@ -58,6 +58,7 @@ class EvaluationRequest(LoopRequest):
     command_interface: Literal["pose", "twist"] | None
     instruction: Literal[tuple(TELL)]
     oracle: Literal[tuple(AGENTS)]
+    mode: Literal["lockstep", "realtime"]
     execution: Literal[tuple(EXECUTIONS)]
     latency_ms: Milliseconds
     latency_jitter: Share
@@ -72,7 +73,7 @@ def main(argv: list[str]) -> int:
         request = load("eval", argv, EvaluationRequest)
         settings = request.settings(
             request.via, command_interface=request.command_interface, oracle=request.oracle,
-            max_steps=request.max_steps, execution=request.execution,
+            max_steps=request.max_steps, mode=request.mode, execution=request.execution,
             latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
         )  # fmt: skip
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)

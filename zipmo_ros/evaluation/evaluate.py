@@ -46,6 +46,7 @@ def identity(settings: Settings) -> dict:
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
         "command_interface": settings.command_interface,
+        "mode": settings.mode,
         "execution": settings.execution,
         "latency_ms": settings.latency_ms,
         "latency_jitter": settings.latency_jitter,
@@ -84,10 +85,14 @@ def check_execution(settings: Settings) -> None:
     """Raises ValueError for late plans, or a way to execute plans, where the settings have no say in it."""
     asked = f"execution={settings.execution}, latency_ms={settings.latency_ms:g}"
     usual = settings.execution == "ensemble" and not settings.latency_ms
-    if settings.via != "direct" and not usual:
-        raise ValueError(f"{asked} needs via=direct: over ROS the nodes decide")
-    if settings.via != "ros" and settings.command_interface:
-        raise ValueError("command_interface needs via=ros: without ROS no arm's node drives the arm")
+    if settings.command_interface and (settings.via != "ros" or settings.mode != "lockstep"):
+        raise ValueError("command_interface needs via=ros and mode=lockstep: there an arm's node drives the arm")
+    if settings.mode == "realtime" and settings.via != "ros":
+        raise ValueError("mode=realtime needs via=ros: without ROS nothing waits, and nothing is late")
+    if settings.via == "ros" and settings.execution != "ensemble":
+        raise ValueError(f"{asked} needs via=direct: over ROS chunks are blended")
+    if settings.via == "ros" and settings.mode == "lockstep" and not usual:
+        raise ValueError(f"{asked} needs via=direct, or mode=realtime: in lockstep the simulator waits")
     if settings.oracle in ("expert", "plans") and not usual:
         raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: the expert acts at once")
 

@@ -345,7 +345,7 @@ class ArmNode(ManagedNode):
 
     def values(self) -> dict:
         return {
-            "rate_hz": self._rate.read(), "armed": self.safety.armed, "shadow": self.settings.shadow,
+            "rate_hz": self._rate.read(), "safety": self.safety.state, "shadow": self.settings.shadow,
             "command_age_ms_p50": self._age.p50, "command_age_ms_p95": self._age.p95, "mode": self.settings.mode,
         }  # fmt: skip
 

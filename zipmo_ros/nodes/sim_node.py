@@ -24,6 +24,7 @@ from zipmo_ros.nodes.command_inputs import CommandInputs
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.nodes.guard import Guard
+from zipmo_ros.nodes.instruction import Announcement
 from zipmo_ros.nodes.managed import ManagedNode
 from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import SimParameters
@@ -76,7 +77,7 @@ class SimNode(ManagedNode):
             },
         }
         self._progress = self.create_lifecycle_publisher(String, topics.EPISODE, topics.LATCHED)
-        self._instruction = self.create_lifecycle_publisher(String, topics.INSTRUCTION, topics.LATCHED)
+        self._announcement = Announcement(self)
         CommandInputs(self, self._robot, self.settings.command_interface, self._take, self._hand_at)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(Trigger, "~/stop", self._on_stop)
@@ -159,7 +160,7 @@ class SimNode(ManagedNode):
         # Before the environment's own reset, which takes far longer than the sentence needs to arrive.
         if self.settings.announce_instruction and episode.language != self._announced:
             self._announced = episode.language
-            self._instruction.publish(String(data=episode.language))
+            self._announcement.give(episode.language)
         self._work(episode, lambda: self.simulator.begin(episode))
 
     def _work(self, episode: Setup, job: Callable[[], Moment]) -> None:
@@ -315,8 +316,8 @@ class SimNode(ManagedNode):
     def values(self) -> dict:
         return {
             "rate_hz": self._rate.read(), "step_ms_p50": self._step_time.p50, "step_ms_p95": self._step_time.p95,
-            "overruns": self._overruns, "repeats": self._repeats, "mode": self.settings.mode,
-            "episode": self._episode and self._episode.number, "step": self._step_number(),
+            "overruns": self._overruns, "repeats": self._repeats, "safety": self.safety.state,
+            "mode": self.settings.mode, "episode": self._episode and self._episode.number, "step": self._step_number(),
         }  # fmt: skip
 
 
