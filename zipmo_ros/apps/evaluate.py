@@ -55,6 +55,7 @@ class EvaluationRequest(LoopRequest):
     tasks: Names
     states: Literal[tuple(BY_NAME)]
     via: Literal[tuple(RUNNERS)]
+    command_interface: Literal["pose", "twist"] | None
     instruction: Literal[tuple(TELL)]
     oracle: Literal[tuple(AGENTS)]
     mode: Literal["lockstep", "realtime"]
@@ -71,8 +72,9 @@ def main(argv: list[str]) -> int:
     try:
         request = load("eval", argv, EvaluationRequest)
         settings = request.settings(
-            request.via, oracle=request.oracle, max_steps=request.max_steps, mode=request.mode,
-            execution=request.execution, latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
+            request.via, command_interface=request.command_interface, oracle=request.oracle,
+            max_steps=request.max_steps, mode=request.mode, execution=request.execution,
+            latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
         )  # fmt: skip
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)
         facts = identity(settings)  # assets that are missing are missed now, not after the episodes

@@ -45,6 +45,7 @@ def identity(settings: Settings) -> dict:
         "ensemble": settings.ensemble,
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
+        "command_interface": settings.command_interface,
         "mode": settings.mode,
         "execution": settings.execution,
         "latency_ms": settings.latency_ms,
@@ -84,6 +85,8 @@ def check_execution(settings: Settings) -> None:
     """Raises ValueError for late plans, or a way to execute plans, where the settings have no say in it."""
     asked = f"execution={settings.execution}, latency_ms={settings.latency_ms:g}"
     usual = settings.execution == "ensemble" and not settings.latency_ms
+    if settings.command_interface and (settings.via != "ros" or settings.mode != "lockstep"):
+        raise ValueError("command_interface needs via=ros and mode=lockstep: there an arm's node drives the arm")
     if settings.mode == "realtime" and settings.via != "ros":
         raise ValueError("mode=realtime needs via=ros: without ROS nothing waits, and nothing is late")
     if settings.via == "ros" and settings.execution != "ensemble":

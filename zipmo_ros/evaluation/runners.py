@@ -27,6 +27,7 @@ class Settings:
     policy: str | None = None  # see models.load_policy; None: the bundle's
     oracle: str = "none"  # of agents.AGENTS; only without ROS
     max_steps: int | None = None  # control steps of an episode; None: the suite's own limit
+    command_interface: str | None = None  # kind of controller through which an arm's node drives it; only over ROS
     mode: str = "lockstep"  # over ROS: lockstep, or realtime, where what computing takes counts
     execution: str = "ensemble"  # of agents.EXECUTIONS: how plans are executed; others than this only without ROS
     latency_ms: float = 0.0  # by which plans come later than their observation; without ROS in simulated time
