@@ -17,8 +17,8 @@ from zipmo_ros.nodes.all_topics import AllTopics, Raw
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import RECORDER
 from zipmo_ros.nodes.managed import ManagedNode
-from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.run_facts import RunFacts
+from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import RecorderParameters
 
 LOOK_PERIOD = 0.2  # s between two looks at what has come
