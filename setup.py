@@ -70,6 +70,7 @@ setup(
             "policy_node = zipmo_ros.nodes.policy_node:main",
             "arm_node = zipmo_ros.nodes.arm_node:main",
             "sim_node = zipmo_ros.nodes.sim_node:main",
+            "instruct_node = zipmo_ros.nodes.instruct_node:main",
             "recorder_node = zipmo_ros.nodes.recorder_node:main",
         ],
     },

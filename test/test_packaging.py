@@ -56,6 +56,7 @@ def message_packages():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (match := re.fullmatch(r"(\w+)\.(?:msg|srv|action)", node.module)):
                 found[match[1]] = found.get(match[1], True) and node in guarded
+    del found["rclpy"]  # whose module of actions is called like a package's
     return found
 
 

@@ -14,6 +14,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from zipmo_ros.contract.goal import Sentence
+from zipmo_ros.nodes.arm_node import ArmNode
 from zipmo_ros.nodes.planner_node import PlannerNode
 from zipmo_ros.nodes.policy_node import PolicyNode
 from zipmo_ros.nodes.sim_node import SimNode
@@ -45,7 +46,7 @@ def direct_actions(task, init_state, instruction, *, seed=0, replan_every=2, pla
 class Bench:
     """The three nodes with an onlooker."""
 
-    def __init__(self, graph, planner="", policy="", **sim):
+    def __init__(self, graph, planner="", policy="", arm="", **sim):
         self.graph = graph
         self.envs = []
         self.episodes, self.in_use, self.diagnostics = [], [], {}
@@ -64,6 +65,10 @@ class Bench:
         self.policy = graph.start(
             PolicyNode(graph_stubs.load_policy, **graph.options(policy=policy, mode="lockstep", **common))
         )
+        if arm:
+            own = {"command_interface": arm, "gripper_interface": "joint_trajectory", "mode": "lockstep", "lag_s": 0.0}
+            self.arm = graph.start(ArmNode(**graph.options(**own, autostart=False)))
+            sim["command_interface"] = arm
         parameters = {"suite": "stub", "autostart": False, "autoreset": False, "announce_instruction": False, **sim}
         self.sim = graph.start(
             SimNode(
@@ -120,6 +125,24 @@ def test_actions_equal_those_without_ros(bench):
     # the last episode lies before the one before it: time went back, and both models started afresh
     assert "stamps went back" in bench.policy.report.last_error
     assert "stamps went back" in bench.planner.report.last_error
+
+
+def test_through_an_arm_node_that_sends_poses_they_are_the_very_same(graph):
+    bench = Bench(graph, arm="pose")
+    task = graph_stubs.TASKS[0]
+    bench.instruct("wander about")
+    for state in (30, 31):
+        _, actions = bench.run(task=task.name, init_state=state)
+        np.testing.assert_array_equal(actions, direct_actions(task, state, "wander about"))
+    assert bench.arm.safety.armed
+
+
+def test_through_an_arm_node_that_sends_twists_they_are_as_near_as_numbers_are(graph):
+    bench = Bench(graph, arm="twist")
+    task = graph_stubs.TASKS[0]
+    bench.instruct("wander about")
+    _, actions = bench.run(task=task.name, init_state=30)
+    np.testing.assert_allclose(actions, direct_actions(task, 30, "wander about"), atol=1e-9)
 
 
 def test_a_policy_without_a_plan_acts_alike(graph):

@@ -234,7 +234,7 @@ def test_stamps_that_stand_still_are_silence(graph):
     while alone.policy.safety.armed and time.monotonic() < deadline:
         alone.send_state(3)
         graph.turn(0.02)
-    assert "nothing heard on joint_states" in alone.policy.report.last_error
+    assert "nothing new on joint_states, whose stamp stands still" in alone.policy.report.last_error
 
 
 class Hand:

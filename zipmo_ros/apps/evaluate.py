@@ -57,6 +57,7 @@ class EvaluationRequest(LoopRequest):
     via: Literal[tuple(RUNNERS)]
     instruction: Literal[tuple(TELL)]
     oracle: Literal[tuple(AGENTS)]
+    mode: Literal["lockstep", "realtime"]
     execution: Literal[tuple(EXECUTIONS)]
     latency_ms: Milliseconds
     latency_jitter: Share
@@ -70,8 +71,8 @@ def main(argv: list[str]) -> int:
     try:
         request = load("eval", argv, EvaluationRequest)
         settings = request.settings(
-            request.via, oracle=request.oracle, max_steps=request.max_steps, execution=request.execution,
-            latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
+            request.via, oracle=request.oracle, max_steps=request.max_steps, mode=request.mode,
+            execution=request.execution, latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
         )  # fmt: skip
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)
         facts = identity(settings)  # assets that are missing are missed now, not after the episodes

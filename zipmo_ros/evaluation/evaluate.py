@@ -45,6 +45,7 @@ def identity(settings: Settings) -> dict:
         "ensemble": settings.ensemble,
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
+        "mode": settings.mode,
         "execution": settings.execution,
         "latency_ms": settings.latency_ms,
         "latency_jitter": settings.latency_jitter,
@@ -83,8 +84,12 @@ def check_execution(settings: Settings) -> None:
     """Raises ValueError for late plans, or a way to execute plans, where the settings have no say in it."""
     asked = f"execution={settings.execution}, latency_ms={settings.latency_ms:g}"
     usual = settings.execution == "ensemble" and not settings.latency_ms
-    if settings.via != "direct" and not usual:
-        raise ValueError(f"{asked} needs via=direct: over ROS the nodes decide")
+    if settings.mode == "realtime" and settings.via != "ros":
+        raise ValueError("mode=realtime needs via=ros: without ROS nothing waits, and nothing is late")
+    if settings.via == "ros" and settings.execution != "ensemble":
+        raise ValueError(f"{asked} needs via=direct: over ROS chunks are blended")
+    if settings.via == "ros" and settings.mode == "lockstep" and not usual:
+        raise ValueError(f"{asked} needs via=direct, or mode=realtime: in lockstep the simulator waits")
     if settings.oracle in ("expert", "plans") and not usual:
         raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: the expert acts at once")
 

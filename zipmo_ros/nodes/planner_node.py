@@ -31,6 +31,7 @@ from zipmo_ros.nodes.states import PLANNING_FAILED, PLANNING_LATE
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.nodes.wire.tracks import tracks_message
 from zipmo_ros.runtime.deadlines import Deadlines
+from zipmo_ros.runtime.delay import Delay
 from zipmo_ros.runtime.latency import LatencyWindow
 
 Request = tuple[Observation, Goal]  # what a plan is made from
@@ -149,8 +150,9 @@ class PlannerNode(ManagedNode):
                                    lambda done: self._on_plan(request, asked, *done), self._on_failure)  # fmt: skip
 
     def _plan(self, request: Request, seed: int, seen: deque[Observation]) -> tuple[MotionPlan, float]:
-        """In the worker. A request may be replaced before it gets here, so the planner's history is settled here: `seen`
-        is of the request's episode.
+        """In the worker. A request may be replaced before it gets here, so the planner's history is settled here.
+
+        seen: what was seen and not planned for in the request's episode.
         """
         began = time.perf_counter()
         if seen is not self._planning:  # another episode
@@ -159,6 +161,8 @@ class PlannerNode(ManagedNode):
         while seen and seen[0].stamp_ns < request[0].stamp_ns:
             self.planner.observe(seen.popleft())
         plan = self.planner.plan(*request, seed)
+        delay = Delay(self.settings.latency_ms, self.settings.latency_jitter, seed).of(plan.stamp_ns)
+        time.sleep(max(0.0, delay / 1e9 - (time.perf_counter() - began)))
         return plan, 1e3 * (time.perf_counter() - began)
 
     def _on_plan(self, request: Request, asked: float, plan: MotionPlan, milliseconds: float) -> None:

@@ -38,6 +38,8 @@ class PlannerParameters(ModelParameters):
     nfe: int = setting(minimum=0, maximum=1000, read_only=True)
     overlay_points: int = setting(minimum=1, maximum=64)
     plan_budget: float = setting(minimum=0.0, maximum=60.0)
+    latency_ms: float = setting(minimum=0.0, maximum=10_000.0)
+    latency_jitter: float = setting(minimum=0.0, maximum=1.0)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class PolicyParameters(ModelParameters, SafetyParameters):
 
 @dataclass(frozen=True)
 class SimParameters(SafetyParameters):
+    command_interface: str = setting(choices=("", "pose", "twist"), read_only=True)
     suite: str = setting()
     task: str = setting()
     goal: str = setting()

@@ -10,19 +10,21 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory
 
 from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.nodes.command_inputs import CommandInputs
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.nodes.guard import Guard
+from zipmo_ros.nodes.instruction import Announcement
 from zipmo_ros.nodes.managed import ManagedNode
 from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import SimParameters
@@ -75,14 +77,15 @@ class SimNode(ManagedNode):
             },
         }
         self._progress = self.create_lifecycle_publisher(String, topics.EPISODE, topics.LATCHED)
-        self._instruction = self.create_lifecycle_publisher(String, topics.INSTRUCTION, topics.LATCHED)
-        self.subscribe(PoseStamped, topics.POSE, self._on_pose, topics.COMMAND)
-        self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
+        self._announcement = Announcement(self)
+        CommandInputs(self, self._robot, self.settings.command_interface, self._take, self._hand_at)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_timer(self._robot.period_s, self._tick, clock=self.steady)
 
     def load(self) -> None:
+        if self.settings.command_interface and not self._waits:
+            raise ValueError("as an arm node's controller a simulated arm waits: mode must be lockstep")
         suites = self._suites or importlib.import_module("zipmo_sim.suites")
         given = {"assets": self.settings.libero_assets, "max_steps": self.settings.max_steps}
         options = {name: value for name, value in given.items() if value}
@@ -157,7 +160,7 @@ class SimNode(ManagedNode):
         # Before the environment's own reset, which takes far longer than the sentence needs to arrive.
         if self.settings.announce_instruction and episode.language != self._announced:
             self._announced = episode.language
-            self._instruction.publish(String(data=episode.language))
+            self._announcement.give(episode.language)
         self._work(episode, lambda: self.simulator.begin(episode))
 
     def _work(self, episode: Setup, job: Callable[[], Moment]) -> None:
@@ -236,11 +239,9 @@ class SimNode(ManagedNode):
             except Exception as error:  # parameters may have changed to something that does not exist
                 self.report.event(f"no further episode: {error}")
 
-    def _on_pose(self, message: PoseStamped) -> None:
-        self._take(topics.POSE, messages.to_ns(message.header.stamp), messages.read_pose(message, self._robot))
-
-    def _on_gripper(self, message: JointTrajectory) -> None:
-        self._take(topics.GRIPPER, messages.to_ns(message.header.stamp), messages.read_gripper(message, self._robot))
+    def _hand_at(self, stamp_ns: int) -> np.ndarray | None:
+        observation = self._moment and self._moment.observation
+        return observation.hand if observation and observation.stamp_ns == stamp_ns else None
 
     def _take(self, topic: str, stamp_ns: int, value: Any) -> None:
         """A command is whole when both halves of one stamp are there."""

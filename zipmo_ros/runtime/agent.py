@@ -50,6 +50,14 @@ class RecedingHorizonAgent:
         self.safety = Safety(horizon.robot)
         self._forget()
 
+    def _forget(self) -> None:
+        self._coming: tuple[int, Chunk] | None = None  # what is under way, and from when on it can be used (ns)
+        self._newest: Chunk | None = None
+        self._before: np.ndarray | None = None  # where the hand was a step ago
+        self._ages: list[int] = []  # of the newest plan at each step that it was used at, ns
+        self._jumps: list[float] = []
+        self._held_steps = 0
+
     def reset(self) -> None:
         """Begin an episode."""
         self._forget()
@@ -83,14 +91,6 @@ class RecedingHorizonAgent:
             "held_steps": self._held_steps,
         }
 
-    def _forget(self) -> None:
-        self._coming: tuple[int, Chunk] | None = None  # what is under way, and from when on it can be used (ns)
-        self._newest: Chunk | None = None
-        self._before: np.ndarray | None = None  # where the hand was a step ago
-        self._ages: list[int] = []  # of the newest plan at each step that it was used at, ns
-        self._jumps: list[float] = []
-        self._held_steps = 0
-
     def _plan(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Chunk:
         plan = None if self.planner is None else self.planner.plan(observation, goal, self.seed)
         moving = offset_between(hand if self._before is None else self._before, hand)
@@ -122,7 +122,7 @@ class RecedingHorizonAgent:
 
     def _take(self, chunk: Chunk, stamp_ns: int) -> None:
         """Use the chunk, which has come just now."""
-        self.horizon.add(chunk.stamp_ns, chunk.actions)
+        self.horizon.add(chunk.stamp_ns, chunk.actions, chunk.hand, chunk.moving)
 
     def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command | None:
         """What is wanted; None: nothing says."""

@@ -59,8 +59,14 @@ class Horizon:
         age = self.age_ns(stamp_ns)
         return age is None or age >= self.replan_every * self.robot.period_ns
 
-    def add(self, stamp_ns: int, chunk: np.ndarray) -> None:
-        """Take the chunk [length, 7] of a plan. Raises ValueError when it is older than the newest one held."""
+    def add(
+        self, stamp_ns: int, chunk: np.ndarray, hand: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
+        """Take the chunk [length, 7] of a plan. Raises ValueError when it is older than the newest one held.
+
+        hand: its pose [7] at the observation; moving: the offset [6] that it had moved by in the control step before.
+        They are for horizons that foretell where a chunk takes the hand; this one needs neither.
+        """
         if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
             raise ValueError(f"a plan of {stamp_ns} ns after one of {self._stamp_ns} ns; reset() when time restarts")
         self.ensemble.add(self._step(stamp_ns), chunk)
