@@ -58,6 +58,7 @@ class PlannerNode(ManagedNode):
         self._told: str | None = None  # the newest info
         self._latency, self._rate, self._drops = LatencyWindow(), Rate(), 0
         self._deadlines = Deadlines()
+        self._about: str | None = None  # where the newest plan that was shown takes its goal to be
         super().__init__(**options)
         self._robot = load_robot(self.settings.robot)
         self._frame = self._robot.views[0]
@@ -106,6 +107,7 @@ class PlannerNode(ManagedNode):
         self._planner = self._hash = None
 
     def begin(self) -> None:
+        self._about = None
         self._requested = self._planned = self._early = self._began_ns = self._told = None
         self._seen = deque()
         self._cameras.reset()
@@ -197,6 +199,7 @@ class PlannerNode(ManagedNode):
 
         def publish(drawn: tuple[ShownPlan, np.ndarray | None]) -> None:
             shown, image = drawn
+            self._about = shown.about(self.planner.spec.views)
             self._tracks.publish(tracks_message(shown.tracks, plan.stamp_ns, plan.spec.period_ns, self._frame))
             if image is not None:
                 self._overlay.publish(messages.image_message(image, plan.stamp_ns, self._frame))
@@ -227,6 +230,7 @@ class PlannerNode(ManagedNode):
             "checkpoint": self.settings.checkpoint,
             "checkpoint_hash": self._hash,
             "instruction": self._instruction.sentence and self._instruction.sentence.text,
+            "about": self._about,
         }
 
 

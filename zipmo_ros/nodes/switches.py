@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
@@ -90,7 +90,7 @@ def _settled(here: Session, timeout: float) -> list[str]:
 
 def _ask(here: Session, service: str, timeout: float) -> Answer:
     node = service.removesuffix("/arm")
-    client = here.node.create_client(Trigger, service)
+    client: Any = here.node.create_client(Trigger, service)
     answer = client.call_async(Trigger.Request())
     if not here.until(answer.done, timeout):
         return Answer(node, False, f"no answer within {timeout:g} s")
