@@ -168,6 +168,8 @@ GRAPHS = {
                      (("planner", "latency_ms"),)),
             Argument("latency_jitter", "", "by what share that varies from plan to plan, up and down",
                      (("planner", "latency_jitter"),)),
+            Argument("execution", "", "how chunks that come late are executed", (("policy", "execution"),),
+                     ("", "ensemble", "newest", "anchored")),
             Argument("ensemble", "", "how chunks that overlap are blended", (("policy", "ensemble"),),
                      ("", "intended", "official")),
             Argument("autoreset", "", "start an episode at once and after each end",

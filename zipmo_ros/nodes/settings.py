@@ -12,6 +12,7 @@ from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.stamps import LAST_EPISODE, STATES_A_TASK
 from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.nodes.parameters import setting
+from zipmo_ros.runtime.horizons import HORIZONS
 
 _MODES = ("lockstep", "realtime")
 _MOST_STEPS = 1000  # control steps; what a plan spans is less, and checked once it is known
@@ -59,6 +60,7 @@ class SafetyParameters:
 class PolicyParameters(ModelParameters, SafetyParameters):
     policy: str = setting(read_only=True)
     mode: str = setting(choices=_MODES)
+    execution: str = setting(choices=tuple(HORIZONS), read_only=True)
     ensemble: str = setting(choices=("intended", "official"), read_only=True)
     plan_timeout: float = setting(minimum=0.05, maximum=10.0)
     joint_timeout: float = setting(minimum=0.05, maximum=10.0)
