@@ -155,6 +155,8 @@ GRAPHS = {
                      _everywhere("resume_automatically", ("sim", "policy"))),
             Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
                      (("sim", "image_every"), *_everywhere("replan_every", ("planner", "policy")))),
+            Argument("plan_age", "", "control steps that the newest plan may be old (lockstep); empty: replan_every",
+                     (("policy", "replan_every"),)),
             Argument("image_every", "", "control steps between two pairs of images, where not those between plans",
                      (("sim", "image_every"),)),
             Argument("image_phase", "", "control steps that the second camera is later by than the first",
