@@ -217,6 +217,7 @@ def test_a_deadman_that_falls_silent_stops_it(graph):
     deadman = hand.create_publisher(Bool, topics.DEADMAN, topics.SENSOR)
     held = hand.create_timer(0.05, lambda: deadman.publish(Bool(data=True)))
     arm.start_policy(deadman_timeout=0.4)
+    graph.until(lambda: arm.policy._guard._deadman.problem() is None)
     arm.graph.until(lambda: arm.arm() is None)
     arm.until_it_runs()
     held.cancel()

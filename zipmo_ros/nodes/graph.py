@@ -134,7 +134,7 @@ GRAPHS = {
             Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name",
                      (("policy", "policy"),)),
             Argument("robot", "", "of config/robots, or a YAML file",
-                     _everywhere("robot", ("planner", "policy", "arm"))),
+                     _everywhere("robot", (*_ALL, ARM.name))),
             Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
             Argument("suite", DEFAULT, "suite of tasks", (("sim", "suite"),), tuple(SUITES)),
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
@@ -200,8 +200,8 @@ GRAPHS = {
     ),
 }  # fmt: skip
 
-_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "max_steps", "autoreset",
-                     "announce_instruction", "libero_assets", "mode", "resume_automatically")  # fmt: skip
+_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "plan_age", "max_steps",
+                     "autoreset", "announce_instruction", "libero_assets", "mode", "resume_automatically")  # fmt: skip
 _OTHERS_HERE = ("checkpoint", "robot", "command_interface", "gripper_interface", "lag_s", "autostart")
 GRAPHS["arm"] = Graph(
     "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",

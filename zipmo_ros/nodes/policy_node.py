@@ -67,8 +67,8 @@ class PolicyNode(ManagedNode):
         self._parts = JointStates(self._robot.proprio_names, self._robot.period_ns)
         self._felt = {topic: Freshness(topic, self.settings.joint_timeout, now_ns=self._now_ns)
                       for topic in (topics.JOINT_STATES, topics.CURRENT_POSE)}  # fmt: skip
-        self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.COMMAND)
-        self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.COMMAND)
+        self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.OFFERED)
+        self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.OFFERED)
         settings = self.settings
         horizon = make_horizon(settings.execution, settings.ensemble, settings.replan_every, self._robot)
         self._chunks = Chunks(self, self._robot, self.settings.image_transport, self._joints, horizon,
