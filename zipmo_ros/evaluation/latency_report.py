@@ -45,7 +45,7 @@ def latencies(results: Sequence[Result], evaluations: Sequence[Result], folder: 
     """
     for result in results:
         checks = [check for check in evaluations if check.content.get("mode") == "realtime"
-                  and check["hashes"]["checkpoint"] == result["hashes"]["checkpoint"]]  # fmt: skip
+                  and check.content["hashes"]["checkpoint"] == result.content["hashes"]["checkpoint"]]  # fmt: skip
         cells = result.content["cells"]
         title = f"Success against late plans: {suite_title(result)}"
         picture = folder / f"latency-{result.name}.png"
@@ -90,8 +90,8 @@ def _checked(cells: list[dict[str, Any]], checks: list[Result]) -> list[str]:
             for cell in cells
             if (cell["execution"], cell["latency_ms"], cell["latency_jitter"]) == (execution, latency, jitter)
         ]
-        ages = [e["plan_age_ms"] for e in finished(check["episodes"]) if e["plan_age_ms"] is not None]
-        told = [_told(check["episodes"], statistics.median(ages) if ages else None)]
+        ages = [e["plan_age_ms"] for e in finished(check.content["episodes"]) if e["plan_age_ms"] is not None]
+        told = [_told(check.content["episodes"], statistics.median(ages) if ages else None)]
         told += [_told(cell["episodes"], cell["plan_age_ms"]) for cell in virtual] or ["-"]
         rows.append([f"{execution}, {latency:g} ms{f', +-{100 * jitter:.0f} %' if jitter else ''}", *told])
     return ["The same in real time, over ROS, with a planner that takes at least so long (in brackets: median age of "
