@@ -156,7 +156,7 @@ GRAPHS = {
             Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
                      (("sim", "image_every"), *_everywhere("replan_every", ("planner", "policy")))),
             Argument("plan_age", "", "control steps that the newest plan may be old (lockstep); empty: replan_every",
-                     (("policy", "replan_every"),)),
+                     (("policy", "plan_age"),)),
             Argument("image_every", "", "control steps between two pairs of images, where not those between plans",
                      (("sim", "image_every"),)),
             Argument("image_phase", "", "control steps that the second camera is later by than the first",

@@ -211,7 +211,7 @@ class PolicyNode(ManagedNode):
         stamp_ns = self._due
         horizon = self._chunks.horizon
         self._chunks.heed_instruction()
-        if not self._realtime and (not self._waits or (self.safety.armed and horizon.due(stamp_ns))):
+        if not self._realtime and (not self._waits or (self.safety.armed and self._lacks_plan(stamp_ns))):
             return  # its plan is still to come
         self._due, self._answered = None, self._step(stamp_ns)
         command = None
@@ -232,6 +232,11 @@ class PolicyNode(ManagedNode):
         self._send(self.safety.allow(command, hand, joints, stamp_ns), stamp_ns)
         self._guard.report()
         self._rate.tick()
+
+    def _lacks_plan(self, stamp_ns: int) -> bool:
+        age = self._chunks.horizon.age_ns(stamp_ns)
+        most = self.settings.plan_age or self.settings.replan_every
+        return age is None or age >= most * self._robot.period_ns
 
     def _check_plan_age(self, stamp_ns: int) -> None:
         """Trip where the newest plan is too old by its stamp, or nothing new has come by a steady clock."""
