@@ -25,7 +25,8 @@ SERVO_TIMEOUT = 0.1  # s: incoming_command_timeout, by the stamp of the header
 class FakeArm(Node):
     """Joints that move as a sub-class says, and what is published of them.
 
-    together: whether the fingers are in the arm's own joint states. hands: [(s, pose [7])] of all periods. tells_pose: whether it publishes current_pose.
+    together: whether the fingers are in the arm's own joint states.
+    hands: [(s, pose [7])] of all periods. tells_pose: whether it publishes current_pose.
     """
 
     together = False
