@@ -25,8 +25,11 @@ SERVO_TIMEOUT = 0.1  # s: incoming_command_timeout, by the stamp of the header
 class FakeArm(Node):
     """Joints that move as a sub-class says, and what is published of them.
 
+    together: whether the fingers are in the arm's own joint states.
     hands: [(s, pose [7])] of all periods. tells_pose: whether it publishes current_pose.
     """
+
+    together = False
 
     def __init__(self, robot, tells_pose=True, **options):
         super().__init__("fake_arm", **options)
@@ -72,7 +75,9 @@ class FakeArm(Node):
     def publish_state(self, stamp_ns):
         state = JointState(name=list(self.robot.joints), position=self.joints.tolist())
         fingers = JointState(name=list(self.robot.fingers), position=[self.opening / 2] * len(self.robot.fingers))
-        for publisher, message in ((self._state, state), (self._fingers, fingers)):
+        if self.together:
+            state.name, state.position = [*state.name, *fingers.name], [*state.position, *fingers.position]
+        for publisher, message in ((self._state, state), (self._fingers, fingers))[: 2 - self.together]:
             message.header.stamp = messages.to_stamp(stamp_ns)
             publisher.publish(message)
         if self._tells_pose:
@@ -88,6 +93,7 @@ class FakeArm(Node):
 class CrispStandIn(FakeArm):
     """cartesian_impedance_controller: pulls the hand to target_pose, the error clipped; hears one publisher only."""
 
+    together = True  # its Python client takes joints that a message does not tell of to be at zero
     STIFFNESS = 6.0  # 1/s: of its over-damped motion
     CLIP = np.repeat([0.1, 0.5], 3)  # m, rad: task.error_clip
 
