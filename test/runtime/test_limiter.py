@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.runtime.limiter import Limiter
+from zipmo_ros.runtime.limiter import ROUNDING, Limiter
 
 ROBOT = load_robot()
 PARTS = (slice(0, 3), ROBOT.limits.translation), (slice(3, 6), ROBOT.limits.rotation)
@@ -22,11 +22,11 @@ def test_no_limit_is_broken_and_what_keeps_them_passes(steps):
         kept = True
         for part, limits in PARTS:
             change = np.linalg.norm(velocity[part] - before[part])
-            assert np.linalg.norm(velocity[part]) <= limits.velocity + 1e-12
-            assert change <= limits.change(seconds) + 1e-12
-            assert change <= limits.acceleration * seconds + 1e-12
-            kept &= np.linalg.norm(wanted[part]) <= limits.velocity
-            kept &= np.linalg.norm(wanted[part] - before[part]) <= limits.change(seconds)
+            assert np.linalg.norm(velocity[part]) <= limits.velocity * (1 + ROUNDING) + 1e-12
+            assert change <= limits.change(seconds) * (1 + ROUNDING) + 1e-12
+            assert change <= limits.acceleration * seconds * (1 + ROUNDING) + 1e-12
+            kept &= np.linalg.norm(wanted[part]) <= limits.velocity * (1 + ROUNDING)
+            kept &= np.linalg.norm(wanted[part] - before[part]) <= limits.change(seconds) * (1 + ROUNDING)
         assert (velocity is wanted) == kept
         before = velocity
 

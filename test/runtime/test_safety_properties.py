@@ -29,6 +29,7 @@ JOINTS = np.mean(ROBOT.joint_limits, axis=1)
 ODD = st.sampled_from([np.nan, np.inf, -np.inf, 1e300, -1e300])
 ORDINARY = st.lists(st.floats(-1, 1), min_size=6, max_size=6).map(lambda a: np.array(a) * ROBOT.offset_scale)
 WILD = st.lists(st.floats(-0.3, 0.3) | st.floats(-3, 3) | ODD, min_size=6, max_size=6).map(np.array)
+FARTHEST = np.array([0.1, -0.1, 0.02, 0.9, 0.1, -0.7])  # that is no jump
 OFFSETS = ORDINARY | ORDINARY | WILD
 OPENINGS = st.floats(0, ROBOT.gripper_open_m) | st.floats(-1, 1) | ODD
 GAPS = st.just(PERIOD) | st.just(PERIOD) | st.integers(1, 3 * PERIOD)
@@ -178,14 +179,15 @@ class Operation(RuleBasedStateMachine):
 TestOperation = Operation.TestCase
 TestOperation.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
-ACTIONS = st.lists(st.lists(st.floats(-0.3, 0.3), min_size=7, max_size=7).map(np.array), min_size=2, max_size=30)
+ACTIONS = st.lists(st.lists(st.floats(-0.3, 0.3), min_size=7, max_size=7).map(np.array), min_size=1, max_size=30)
 
 
 @given(ACTIONS)
 def test_smooth_sequences_pass_untouched_and_bit_equal(corners):
-    """Actions that go from one to the next within four steps, as the models' do."""
+    """Actions that go from rest, and from one to the next, within four steps, as the models' do."""
     safeties, hands = (Safety(PANDA), Safety(PANDA)), [HOME, HOME]
-    actions = [a + (b - a) * part for a, b in itertools.pairwise(corners) for part in (0, 0.25, 0.5, 0.75)]
+    pairs = itertools.pairwise([np.zeros(7), *corners])
+    actions = [a + (b - a) * part for a, b in pairs for part in (0, 0.25, 0.5, 0.75)]
     for step, action in enumerate(actions):
         command = to_command(action, hands[0], PANDA)
         assume((PANDA.limits.workspace.inside(command.pose[:3]) > 0).all())
@@ -207,3 +209,12 @@ def test_the_same_again_is_the_same_to_the_bit(rows):
         return answers, safety.causes
 
     np.testing.assert_equal(run(), run())
+
+
+@given(st.lists(st.just(FARTHEST) | ORDINARY, max_size=20))
+def test_what_one_has_limited_passes_another_untouched(offsets):
+    first, second, hand = Safety(PANDA), Safety(PANDA), HOME
+    for step, offset in enumerate(offsets):
+        once = first.allow(goal_of(HOME, offset, 0.08), hand, None, step * PERIOD)
+        assert second.allow(once, hand, None, step * PERIOD) is once
+        hand = moved(HOME, 0.01 * np.roll(offset, step))

@@ -17,7 +17,7 @@ from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
 
 UNSAID = {"planner": "", "policy": "", "robot": "", "seed": 0, "nfe": 0, "device": "cpu", "threads": 1,
-          "ensemble": "intended", "image_transport": "raw"}  # fmt: skip
+          "ensemble": "intended", "image_transport": "raw", "camera_skew": 0.0}  # fmt: skip
 
 
 def recorded_settings(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +67,8 @@ def replay_bag(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     same, lockstep = not changed, settings.get("mode") == "lockstep"
     if not any(comparison.stamps for comparison in topics.values()):
         raise ValueError(f"'{folder}' holds no plan and no command that could be made again: {bag.counts()}")
-    must = {topic: found for topic, found in topics.items() if lockstep or topic == MOTION_EMBEDDING}
+    binding = lockstep and not replay.stopped
+    must = {topic: found for topic, found in topics.items() if binding or topic == MOTION_EMBEDDING}
     return {
         "bag": str(folder),
         "mode": settings.get("mode", "mode unknown"),
@@ -78,6 +79,7 @@ def replay_bag(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
         "replayed_with": {name: settings.get(name) for name in (*UNSAID, "checkpoint", "replan_every", "mode")},
         "episodes": replay.episodes,
         "dropped": replay.dropped,
+        "stopped": replay.stopped,
         "topics": {topic: comparison.plain() for topic, comparison in topics.items() if comparison.heard},
         "broken": list(differing(must)) if same else [],
     }
@@ -100,4 +102,5 @@ def _prepare(bag: Bag, settings: Mapping[str, Any]) -> Replay:
         raise ValueError("the recording does not say how often the policy took a plan: say it with replan_every=")
     horizon = Horizon(TemporalEnsemble(mode=settings["ensemble"]), settings.get("replan_every", 1), robot)
     return Replay(bag, robot, planner, policy, horizon=horizon, seed=settings["seed"],
-                  lockstep=settings.get("mode") == "lockstep", transport=settings["image_transport"])  # fmt: skip
+                  lockstep=settings.get("mode") == "lockstep", transport=settings["image_transport"],
+                  skew_ns=round(1e9 * settings["camera_skew"]))  # fmt: skip

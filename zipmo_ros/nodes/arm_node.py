@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,15 @@ from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from zipmo_ros.arms.grippers import Gripper
-from zipmo_ros.arms.interfaces import CommandInterface, Measured, make_interface
-from zipmo_ros.arms.kinematics import Kinematics
-from zipmo_ros.arms.pursuit import Pursuit
+from zipmo_ros.arms.interfaces import Measured
 from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.stamps import EPISODE_BREAK_NS
+from zipmo_ros.nodes.controllers import Controllers, make_controllers
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import ARM
 from zipmo_ros.nodes.guard import Guard
 from zipmo_ros.nodes.managed import ManagedNode
-from zipmo_ros.nodes.outputs import Output, make_output
 from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import ArmParameters
 from zipmo_ros.nodes.wire import messages, topics
@@ -40,17 +36,6 @@ SKEW_NS = 50 * 10**6  # that joints of one moment may be apart, where several pu
 FUTURE_S = 0.1  # s that a command's stamp may lie ahead of the clock here
 STOP_S = 0.3  # s that a stop is repeated for: a controller of joints has no timeout, and keeps what it was told last
 FLUSH_S = 0.2  # s to wait for a last stop to arrive
-
-
-@dataclass(frozen=True)
-class Controllers:
-    """What drives the arm, from `load` to `unload`. kinematics: where the hand's pose is computed."""
-
-    interface: CommandInterface
-    gripper: Gripper
-    kinematics: Kinematics | None
-    arm_output: Output
-    gripper_output: Output
 
 
 class ArmNode(ManagedNode):
@@ -96,21 +81,7 @@ class ArmNode(ManagedNode):
     # -- lifecycle ------------------------------------------------------------------------------------------------
 
     def load(self) -> None:
-        s, robot = self.settings, self._robot
-        if robot.arm is None:
-            raise ValueError(f"robot {robot.name} says nothing of its controllers (section arm of its YAML)")
-        kind = s.command_interface or robot.arm.interface
-        gripper_kind = s.gripper_interface or robot.arm.gripper.interface
-        topic = robot.arm.topic(kind)
-        gripper = Gripper(robot, gripper_kind)
-        pursuit = Pursuit(robot.response.gain, robot.response.lag_s if s.lag_s < 0 else s.lag_s)
-        interface = make_interface(kind, robot, pursuit)
-        kinematics = Kinematics(robot) if s.hand_pose == "kinematics" else None
-        self._controllers = Controllers(
-            interface, gripper, kinematics,
-            make_output(self, kind, topic, robot, s.shadow),
-            make_output(self, gripper_kind, gripper.name, robot, s.shadow),
-        )  # fmt: skip
+        self._controllers = make_controllers(self, self._robot, self.settings)
 
     @property
     def controllers(self) -> Controllers:
@@ -120,8 +91,7 @@ class ArmNode(ManagedNode):
 
     def unload(self) -> None:
         if self._controllers is not None:
-            self._controllers.arm_output.close()
-            self._controllers.gripper_output.close()
+            self._controllers.close()
         self._controllers = None
 
     def begin(self) -> None:
@@ -300,9 +270,17 @@ class ArmNode(ManagedNode):
     # -- moving and stopping --------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        """Realtime: every period of rate_hz."""
+        """Realtime: every period of rate_hz. What fails here stops the arm."""
         if not self.active or not self._realtime:
             return
+        try:
+            self._drive()
+        except Exception as error:
+            self._trip("failure", repr(error))
+            self.safety.over("failure")
+            raise
+
+    def _drive(self) -> None:
         self._watch()
         if self._goal is None:
             if time.monotonic() < self._stop_until:
@@ -367,7 +345,7 @@ class ArmNode(ManagedNode):
 
     def values(self) -> dict:
         return {
-            "rate_hz": self._rate.read(), "armed": self.safety.armed, "shadow": self.settings.shadow,
+            "rate_hz": self._rate.read(), "safety": self.safety.state, "shadow": self.settings.shadow,
             "command_age_ms_p50": self._age.p50, "command_age_ms_p95": self._age.p95, "mode": self.settings.mode,
         }  # fmt: skip
 

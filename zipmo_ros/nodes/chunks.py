@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import Image
@@ -80,9 +81,14 @@ class Chunks:
         self.horizon.reset()
         self.goal = None
 
-    def problem(self) -> str | None:
-        """Which camera is missing, where some are needed."""
-        return None if self._cameras is None else self._cameras.problem()
+    def check(self) -> None:
+        """Report what the cameras are like, where some are needed."""
+        if self._cameras is not None:
+            self._cameras.check()
+
+    def values(self) -> dict[str, Any]:
+        """Of the cameras, for /diagnostics."""
+        return {} if self._cameras is None else self._cameras.values()
 
     def heed_instruction(self) -> None:
         """Drop the chunks that were made for another sentence than the one in use."""

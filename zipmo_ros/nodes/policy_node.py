@@ -27,12 +27,12 @@ from zipmo_ros.nodes.models import make_policy
 from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import PolicyParameters
 from zipmo_ros.nodes.wire import messages, topics
-from zipmo_ros.runtime.ensembling import TemporalEnsemble
+from zipmo_ros.runtime.freshness import Freshness
 from zipmo_ros.runtime.history import History
-from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.horizons import make_horizon
+from zipmo_ros.runtime.joints import JointStates
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.safety import Safety
-from zipmo_ros.runtime.watchdog import Watchdog
 
 KEPT_NS = 2 * 10**9  # past of joints and hand, to find the state that a plan was made at
 WATCH_PERIOD = 0.05  # s
@@ -64,16 +64,20 @@ class PolicyNode(ManagedNode):
         super().__init__(**options)
         self._robot = load_robot(self.settings.robot)
         self.safety = Safety(self._robot, automatic=self.settings.automatic)
-        self._joints_watchdog = Watchdog(topics.JOINT_STATES, self.settings.joint_timeout)
-        self._hand_watchdog = Watchdog(topics.CURRENT_POSE, self.settings.joint_timeout)
-        self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.COMMAND)
-        self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.COMMAND)
-        horizon = Horizon(TemporalEnsemble(mode=self.settings.ensemble), self.settings.replan_every, self._robot)
+        self._parts = JointStates(self._robot.proprio_names, self._robot.period_ns)
+        self._felt = {topic: Freshness(topic, self.settings.joint_timeout, now_ns=self._now_ns)
+                      for topic in (topics.JOINT_STATES, topics.CURRENT_POSE)}  # fmt: skip
+        self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.OFFERED)
+        self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.OFFERED)
+        settings = self.settings
+        horizon = make_horizon(settings.execution, settings.ensemble, settings.replan_every, self._robot)
         self._chunks = Chunks(self, self._robot, self.settings.image_transport, self._joints, horizon,
                               self._check_chunk, self._act)  # fmt: skip
         self._chunks.watchdog.timeout = self.settings.plan_timeout
         self._guard = Guard(self, self.safety, self._hold, self.settings.deadman_timeout)
-        self.subscribe(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR)
+        wanted = set(self._robot.proprio_names)
+        self.subscribe(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR_PARTS,
+                       claims=lambda message: wanted.intersection(message.name))  # fmt: skip
         self.subscribe(PoseStamped, topics.CURRENT_POSE, self._on_hand, topics.SENSOR)
         self.create_subscription(String, topics.EPISODE, self._on_episode, topics.LATCHED)
         self.create_timer(WATCH_PERIOD, self._watch, clock=self.steady)
@@ -103,8 +107,9 @@ class PolicyNode(ManagedNode):
         assert self._policy is not None
         self._joints.clear()
         self._hands.clear()
-        for watchdog in (self._joints_watchdog, self._hand_watchdog):
-            watchdog.reset()
+        self._parts.reset()
+        for freshness in self._felt.values():
+            freshness.reset()
         self._due = self._answered = None
         self.safety.reset()
         self._chunks.begin(self._policy)
@@ -118,8 +123,8 @@ class PolicyNode(ManagedNode):
         super()._take_settings(settings)
         self._chunks.horizon.replan_every = settings.replan_every
         self._chunks.watchdog.timeout = settings.plan_timeout
-        for watchdog in (self._joints_watchdog, self._hand_watchdog):
-            watchdog.timeout = settings.joint_timeout
+        for freshness in self._felt.values():
+            freshness.timeout = settings.joint_timeout
 
     @property
     def _realtime(self) -> bool:
@@ -129,8 +134,11 @@ class PolicyNode(ManagedNode):
         self._waits = bool(json.loads(message.data).get("waits"))
 
     def _on_joints(self, message: JointState) -> None:
-        stamp_ns = messages.to_ns(message.header.stamp)
-        proprio = messages.read_proprio(message, self._robot.proprio_names)
+        whole = self._parts.add(messages.to_ns(message.header.stamp), message.name, message.position)
+        if whole is not None:
+            self._take_joints(whole.stamp_ns, whole.positions)
+
+    def _take_joints(self, stamp_ns: int, proprio: np.ndarray) -> None:
         newest = self._joints.newest_ns
         if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
             self._begin_anew(newest, stamp_ns)
@@ -139,8 +147,7 @@ class PolicyNode(ManagedNode):
             self._chunks.began_ns = stamp_ns
         self._joints.add(stamp_ns, proprio)
         self.safety.gripper_seen(self._robot.opening(proprio))
-        if newest != stamp_ns:
-            self._joints_watchdog.feed()
+        self._felt[topics.JOINT_STATES].feed(stamp_ns)
         self._chunks.make()
         if self._realtime and self._step(stamp_ns) == self._answered:
             return  # joint states may come faster than control steps
@@ -176,9 +183,9 @@ class PolicyNode(ManagedNode):
         newest = self._hands.newest_ns
         if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
             self._hands.clear()
-        if stamp_ns != newest:
-            self._hand_watchdog.feed()
+        self._felt[topics.CURRENT_POSE].feed(stamp_ns)
         self._hands.add(stamp_ns, pose)
+        self._chunks.horizon.feel(stamp_ns, pose)
         self._act()
 
     def _step(self, stamp_ns: int) -> int:
@@ -215,7 +222,8 @@ class PolicyNode(ManagedNode):
             except LookupError as error:
                 self.safety.trip("stale plan", str(error))
         if command is None:
-            self.report.problem("arm", "it is held: no plan yet" if self.safety.armed else None, WARN)
+            why = "no plan yet" if horizon.stamp_ns is None else "its chunks of actions have run out"
+            self.report.problem("arm", f"it is held: {why}" if self.safety.armed else None, WARN)
         else:
             self.report.problem("arm", None)
             self._age.add((horizon.age_ns(stamp_ns) or 0) / 1e6)
@@ -269,20 +277,34 @@ class PolicyNode(ManagedNode):
             self._check_plan_age(newest)
             if before and not self.safety.armed:
                 self._hold()
-        problems = [text for dog in (self._joints_watchdog, self._hand_watchdog) if (text := dog.problem())]
-        if not problems:
-            self.safety.over("stale observation")
-        elif "stale observation" not in self.safety.causes:
-            self._stop("stale observation", "; ".join(problems))
+        found: dict[str, str] = {}
+        for cause, text in filter(None, map(self._problem_of, self._felt.values())):
+            found[cause] = f"{found[cause]}; {text}" if cause in found else text
+        for cause in ("stale observation", "future stamp"):
+            if cause not in found:
+                self.safety.over(cause)
+            elif cause not in self.safety.causes:
+                self._stop(cause, found[cause])
+
+    def _problem_of(self, felt: Freshness) -> tuple[str, str] | None:
+        """(cause, text) of what is wrong with an input. Stamps that are seconds off are of another clock than ours."""
+        problem, age, limit = felt.problem(), felt.age, felt.timeout
+        if problem is None and age is not None and limit < age < EPISODE_BREAK_NS / 1e9:
+            return felt.cause, f"{felt.name} is {age:.2f} s old by its stamp (limit {limit:.2f} s)"
+        return None if problem is not None and problem[0] == "backward stamp" else problem
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
 
     def check(self) -> None:
         """What waits in silence: say what for."""
-        self.report.problem("cameras", self._chunks.problem())
+        self._chunks.check()
         self.report.problem("waiting", self._waiting(), WARN)
 
     def _waiting(self) -> str | None:
         if self._joints.newest_ns is None:
-            return f"nothing heard on {self.resolve_topic_name(topics.JOINT_STATES)} yet"
+            topic = self.resolve_topic_name(topics.JOINT_STATES)
+            return f"no joint states on {topic}: {self._parts.problem()}"
         if self._hands.newest is None:
             return f"nothing heard on {self.resolve_topic_name(topics.CURRENT_POSE)} yet: the hand's pose is not known"
         if self._due is None or time.monotonic() - self._due_since < WAITING_IS_LONG:
@@ -303,7 +325,8 @@ class PolicyNode(ManagedNode):
             "rate_hz": self._rate.read(), "drops": chunks.drops,
             "inference_ms_p50": chunks.latency.p50, "inference_ms_p95": chunks.latency.p95,
             "plan_age_ms_p50": self._age.p50, "plan_age_ms_p95": self._age.p95,
-            "safety": "armed" if self.safety.armed else "stopped",
+            "safety": self.safety.state,
+            **chunks.values(),
             "device": self.settings.device,
             "policy": self._policy and self._policy.spec.name,
             "checkpoint": self.settings.checkpoint,

@@ -94,19 +94,20 @@ class View:
         if self.silence > self._timeout:
             return None
         if self._frozen():
-            blind = "" if self._posture is not None else ", as far as is known: no joint states are heard"
-            seconds = self._clock() - self._since
-            return Seen(states.PICTURE_FROZEN, f"{self.topic} shows the same for {seconds:.1f} s while the arm moves{blind}")
+            arm = "the arm moves" if self._posture is not None else "no joint states say that the arm stands still"
+            text = f"{self.topic} shows the same for {self._clock() - self._since:.1f} s while {arm}"
+            return Seen(states.PICTURE_FROZEN, text)
         if (silence := self._fresh.silence) is not None and silence > self._timeout:
             return Seen(states.STAMPS_STAND, f"{self.topic} has kept one stamp for {silence:.1f} s")
         return None
 
     def misinformed(self) -> Seen | None:
         """Where camera_info is of images of another size."""
-        if None in (self.size, self.told_size) or self.size == self.told_size:
+        if self.size is None or self.told_size is None or self.size == self.told_size:
             return None
         told, size = (f"{height} x {width}" for height, width in (self.told_size, self.size))
-        return Seen(states.CAMERA_INFO_DIFFERS, f"the camera_info of {self.topic} is of {told} pixels, its images {size}")
+        text = f"the camera_info of {self.topic} is of {told} pixels, its images {size}"
+        return Seen(states.CAMERA_INFO_DIFFERS, text)
 
     @property
     def offset(self) -> float | None:

@@ -7,6 +7,8 @@ import numpy as np
 from zipmo_ros.contract.limits import MotionLimits
 from zipmo_ros.contract.robot import RobotSpec
 
+ROUNDING = 1e-9  # of a limit: what was limited once passes a second time as it is
+
 
 class Limiter:
     """Takes velocities of the hand [6] (m/s, then rad/s), one a control step, and gives those that may be had.
@@ -43,4 +45,4 @@ def _towards(wanted: np.ndarray, now: np.ndarray, limits: MotionLimits, seconds:
 def _shortened(vector: np.ndarray, length: float) -> np.ndarray:
     """The vector itself, or one of this length along it."""
     its_own = float(np.linalg.norm(vector))
-    return vector if its_own <= length else vector * (length / its_own)
+    return vector if its_own <= length * (1 + ROUNDING) else vector * (length / its_own)
