@@ -59,7 +59,7 @@ $(JAZZY)/.ready: requirements/jazzy.txt | setup
 	touch $@
 
 test-jazzy: $(JAZZY)/.ready
-	$(JAZZY)/bin/python -m pytest -m ros
+	PYTHONPATH=$(CURDIR):$(CURDIR)/policy:$(CURDIR)/sim $(JAZZY)/bin/python -m pytest -m ros
 
 test-interfaces: setup
 	PYTHON=$(VENV)/bin/python zipmo_interfaces/build_from_wheels.sh .venv-interfaces $(INTERFACES)

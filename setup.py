@@ -50,6 +50,7 @@ setup(
             "ros-builtin-interfaces",
             "ros-diagnostic-msgs",
             "ros-geometry-msgs",
+            "ros-lifecycle-msgs",
             "ros-rcl-interfaces",
             "ros-rosgraph-msgs",
             "ros-sensor-msgs",

@@ -47,7 +47,10 @@ def test_unknown_command(capsys):
         (["execution=soon"], "execution must be one of ensemble, "),
         (["latency_ms=-1", "via=direct"], "latency_ms must be a number from 0"),
         (["latency_ms=50"], "latency_ms=50 needs via=direct, or mode=realtime: in lockstep the simulator waits"),
-        (["execution=newest", "mode=realtime"], "execution=newest, latency_ms=0 needs via=direct: over ROS"),
+        (
+            ["execution=reacting", "mode=realtime"],
+            "needs via=direct: over ROS there are ensemble, newest, anchored",
+        ),
         (["mode=realtime", "via=direct"], "mode=realtime needs via=ros"),
         (["latency_ms=50", "via=direct", "oracle=expert"], "means nothing with oracle=expert"),
         (["latency_jitter=2"], "latency_jitter must be a number from 0 to 1, got 2"),

@@ -157,6 +157,7 @@ def test_the_sentence_changes_the_plan_of_the_same_images(graph, cameras, planne
     assert not np.array_equal(first, np.array(cameras.plans[-1].data))
 
 
+@pytest.mark.identities
 def test_second_camera_driver_is_refused(graph, cameras, planner):
     cameras.plan_for(0)
     intruder = Cameras(graph, "intruder")

@@ -9,10 +9,8 @@ from zipmo_ros.contract.protocols import Execution, Planner, Policy
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.models import load_planner, load_policy
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
-from zipmo_ros.runtime.anchored import AnchoredHorizon
 from zipmo_ros.runtime.delay import Delay
-from zipmo_ros.runtime.ensembling import NewestChunk, TemporalEnsemble
-from zipmo_ros.runtime.horizon import Ensemble, Horizon
+from zipmo_ros.runtime.horizons import HORIZONS, make_horizon
 from zipmo_ros.runtime.strategies import ReactingAgent, SynchronousAgent
 
 if TYPE_CHECKING:
@@ -31,38 +29,24 @@ def _policy(settings: Settings) -> Policy:
 
 
 class Strategy(NamedTuple):
-    """How plans are executed. blend: settings -> what makes one action of the chunks that are held."""
+    """How plans are executed. horizon: of runtime.horizons.HORIZONS."""
 
     what: str
-    blend: Callable[[Settings], Ensemble]
+    horizon: str
     agent: type[RecedingHorizonAgent] = RecedingHorizonAgent
-    horizon: type[Horizon] = Horizon
-
-
-def _ensemble(settings: Settings) -> Ensemble:
-    return TemporalEnsemble(settings.ensemble)
-
-
-def _newest(_: Settings) -> Ensemble:
-    return NewestChunk()
 
 
 # By execution=...
 EXECUTIONS = {
-    "ensemble": Strategy("chunks blended by their age", _ensemble),
-    "newest": Strategy("the newest chunk alone", _newest),
-    "anchored": Strategy(
-        "as ensemble, with goals that stay where the chunk meant them, from the hand at its observation on",
-        _ensemble, horizon=AnchoredHorizon,
-    ),
-    "synchronous": Strategy("the arm holds while it plans", _newest, SynchronousAgent),
-    "reacting": Strategy("the policy acts anew at every step on the newest plan", _newest, ReactingAgent),
-}  # fmt: skip
+    **{name: Strategy(recipe.what, name) for name, recipe in HORIZONS.items()},
+    "synchronous": Strategy("the arm holds while it plans", "newest", SynchronousAgent),
+    "reacting": Strategy("the policy acts anew at every step on the newest plan", "newest", ReactingAgent),
+}
 
 
 def _receding(settings: Settings, planner: Planner | None, policy: Policy) -> Agent:
     strategy = EXECUTIONS[settings.execution]
-    horizon = strategy.horizon(strategy.blend(settings), settings.replan_every, load_robot())
+    horizon = make_horizon(strategy.horizon, settings.ensemble, settings.replan_every, load_robot())
     delay = Delay(settings.latency_ms, settings.latency_jitter, settings.seed)
     return strategy.agent(planner, policy, horizon, settings.seed, delay)
 

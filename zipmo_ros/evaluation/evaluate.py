@@ -18,6 +18,7 @@ from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.models import NO_PLANNER, bundle_path, find_planner, find_policy
 from zipmo_ros.motion.checkpoint import content_hash, read_description
+from zipmo_ros.runtime.horizons import HORIZONS
 from zipmo_sim.suites import Task, suite_entry, tasks
 
 
@@ -45,6 +46,11 @@ def identity(settings: Settings) -> dict:
         "ensemble": settings.ensemble,
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
+        "command_interface": settings.command_interface,
+        "robot": settings.robot,
+        "image_phase": settings.image_phase,
+        "camera_skew": settings.camera_skew,
+        "plan_age": settings.plan_age,
         "mode": settings.mode,
         "execution": settings.execution,
         "latency_ms": settings.latency_ms,
@@ -84,11 +90,17 @@ def check_execution(settings: Settings) -> None:
     """Raises ValueError for late plans, or a way to execute plans, where the settings have no say in it."""
     asked = f"execution={settings.execution}, latency_ms={settings.latency_ms:g}"
     usual = settings.execution == "ensemble" and not settings.latency_ms
+    if settings.command_interface and (settings.via != "ros" or settings.mode != "lockstep"):
+        raise ValueError("command_interface needs via=ros and mode=lockstep: there an arm's node drives the arm")
+    if settings.via != "ros" and (settings.robot or settings.image_phase or settings.camera_skew or settings.plan_age):
+        raise ValueError(
+            "robot, image_phase, camera_skew and plan_age need via=ros: without ROS nothing is out of step"
+        )
     if settings.mode == "realtime" and settings.via != "ros":
         raise ValueError("mode=realtime needs via=ros: without ROS nothing waits, and nothing is late")
-    if settings.via == "ros" and settings.execution != "ensemble":
-        raise ValueError(f"{asked} needs via=direct: over ROS chunks are blended")
-    if settings.via == "ros" and settings.mode == "lockstep" and not usual:
+    if settings.via == "ros" and settings.execution not in HORIZONS:
+        raise ValueError(f"{asked} needs via=direct: over ROS there are {', '.join(HORIZONS)}")
+    if settings.via == "ros" and settings.mode == "lockstep" and settings.latency_ms:
         raise ValueError(f"{asked} needs via=direct, or mode=realtime: in lockstep the simulator waits")
     if settings.oracle in ("expert", "plans") and not usual:
         raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: the expert acts at once")

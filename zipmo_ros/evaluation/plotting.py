@@ -203,6 +203,25 @@ def plot_latency(report: dict, path: Path) -> None:
     _save(figure, path)
 
 
+def plot_calibration(report: dict, path: Path) -> None:
+    """How far the hand has come while an offset was kept ahead of it, in offsets; `zipmo calibrate`'s report."""
+    figure = _figure(9, 3.6)
+    panels = figure.subplots(1, 2)
+    for panel, part in zip(panels, ("translation", "rotation"), strict=True):
+        for name, colour in (("trained", "tab:gray"), ("arm", "tab:blue")):
+            measured = report[name]
+            if measured is None:
+                continue
+            axes = list(measured["axes"].values())[slice(0, 3) if part == "translation" else slice(3, 6)]
+            for response, line in zip(axes, ("-", "--", ":"), strict=True):
+                label = f"{name}, {response['axis']}: {response['gain']:.1f} 1/s, {response['lag_s'] * 1e3:.0f} ms"
+                panel.plot(response["times"], response["ways"], line, color=colour, label=label)
+        panel.set(title=part, xlabel="s since the goal was moved", ylabel="way, in offsets")
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=7)
+    _save(figure, path)
+
+
 def plot_loop(report: dict, path: Path) -> None:
     """A bar a control period, stacked by where its time went, and the medians; `zipmo bench loop`'s report."""
     each, parts = report["each"], report["parts"]

@@ -134,7 +134,7 @@ GRAPHS = {
             Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name",
                      (("policy", "policy"),)),
             Argument("robot", "", "of config/robots, or a YAML file",
-                     _everywhere("robot", ("planner", "policy", "arm"))),
+                     _everywhere("robot", (*_ALL, ARM.name))),
             Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
             Argument("suite", DEFAULT, "suite of tasks", (("sim", "suite"),), tuple(SUITES)),
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
@@ -155,8 +155,14 @@ GRAPHS = {
                      _everywhere("resume_automatically", ("sim", "policy"))),
             Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
                      (("sim", "image_every"), *_everywhere("replan_every", ("planner", "policy")))),
+            Argument("plan_age", "", "control steps that the newest plan may be old (lockstep); empty: replan_every",
+                     (("policy", "replan_every"),)),
             Argument("image_every", "", "control steps between two pairs of images, where not those between plans",
                      (("sim", "image_every"),)),
+            Argument("image_phase", "", "control steps that the second camera is later by than the first",
+                     (("sim", "image_phase"),)),
+            Argument("camera_skew", "", "s that images of one moment may be apart; empty: half a control step",
+                     _everywhere("camera_skew", ("planner", "policy"))),
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
             Argument("nfe", "", "Euler steps of a plan; empty: as the checkpoint says", (("planner", "nfe"),)),
@@ -164,6 +170,8 @@ GRAPHS = {
                      (("planner", "latency_ms"),)),
             Argument("latency_jitter", "", "by what share that varies from plan to plan, up and down",
                      (("planner", "latency_jitter"),)),
+            Argument("execution", "", "how chunks that come late are executed", (("policy", "execution"),),
+                     ("", "ensemble", "newest", "anchored")),
             Argument("ensemble", "", "how chunks that overlap are blended", (("policy", "ensemble"),),
                      ("", "intended", "official")),
             Argument("autoreset", "", "start an episode at once and after each end",
@@ -192,8 +200,8 @@ GRAPHS = {
     ),
 }  # fmt: skip
 
-_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "max_steps", "autoreset", "announce_instruction",
-                     "libero_assets", "mode", "resume_automatically")  # fmt: skip
+_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "plan_age", "max_steps",
+                     "autoreset", "announce_instruction", "libero_assets", "mode", "resume_automatically")  # fmt: skip
 _OTHERS_HERE = ("checkpoint", "robot", "command_interface", "gripper_interface", "lag_s", "autostart")
 GRAPHS["arm"] = Graph(
     "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",

@@ -12,6 +12,7 @@ from typing import Any
 
 import rclpy
 from rclpy.client import Client
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
@@ -64,8 +65,10 @@ class InstructedRun:
         for topic in self._followers:
             node.create_subscription(String, topic, partial(self._on_in_use, topic), topics.LATCHED)
         node.create_subscription(String, topics.EPISODE, self._on_episode, topics.LATCHED)
-        # Not kept for those who come late: what was given up must not be followed then.
-        self._instruction = node.create_publisher(String, topics.INSTRUCTION, topics.COMMAND)
+        # Not kept for those who come late: what was given up must not be followed then. Who listens to kept ones too is
+        # no fault.
+        quiet = PublisherEventCallbacks(use_default_callbacks=False)
+        self._instruction = node.create_publisher(String, topics.INSTRUCTION, topics.COMMAND, event_callbacks=quiet)
 
     def begin(self, sentence: str, limit: float = 0.0) -> None:
         """Say it. limit: s after which the arm is stopped; 0: none. Raises ValueError for what is no instruction."""
@@ -89,7 +92,8 @@ class InstructedRun:
         if not self._taken and elapsed > TAKING:
             return self.stop(f"not taken within {TAKING:g} s: no planner or policy listens, or it is not active")
         if self._limit and elapsed > self._limit:
-            return self.stop(f"the time limit of {self._limit:g} s is over")
+            untaken = "" if self._taken else " before any planner or policy took it"
+            return self.stop(f"the time limit of {self._limit:g} s is over{untaken}")
         return None
 
     def progress(self) -> Progress:

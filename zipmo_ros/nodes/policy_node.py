@@ -27,10 +27,9 @@ from zipmo_ros.nodes.models import make_policy
 from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import PolicyParameters
 from zipmo_ros.nodes.wire import messages, topics
-from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.freshness import Freshness
 from zipmo_ros.runtime.history import History
-from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.horizons import make_horizon
 from zipmo_ros.runtime.joints import JointStates
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.safety import Safety
@@ -68,9 +67,10 @@ class PolicyNode(ManagedNode):
         self._parts = JointStates(self._robot.proprio_names, self._robot.period_ns)
         self._felt = {topic: Freshness(topic, self.settings.joint_timeout, now_ns=self._now_ns)
                       for topic in (topics.JOINT_STATES, topics.CURRENT_POSE)}  # fmt: skip
-        self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.COMMAND)
-        self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.COMMAND)
-        horizon = Horizon(TemporalEnsemble(mode=self.settings.ensemble), self.settings.replan_every, self._robot)
+        self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.OFFERED)
+        self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.OFFERED)
+        settings = self.settings
+        horizon = make_horizon(settings.execution, settings.ensemble, settings.replan_every, self._robot)
         self._chunks = Chunks(self, self._robot, self.settings.image_transport, self._joints, horizon,
                               self._check_chunk, self._act)  # fmt: skip
         self._chunks.watchdog.timeout = self.settings.plan_timeout
@@ -185,6 +185,7 @@ class PolicyNode(ManagedNode):
             self._hands.clear()
         self._felt[topics.CURRENT_POSE].feed(stamp_ns)
         self._hands.add(stamp_ns, pose)
+        self._chunks.horizon.feel(stamp_ns, pose)
         self._act()
 
     def _step(self, stamp_ns: int) -> int:

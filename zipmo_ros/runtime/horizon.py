@@ -59,14 +59,11 @@ class Horizon:
         age = self.age_ns(stamp_ns)
         return age is None or age >= self.replan_every * self.robot.period_ns
 
-    def add(
-        self, stamp_ns: int, chunk: np.ndarray, hand: np.ndarray | None = None, moving: np.ndarray | None = None
-    ) -> None:
-        """Take the chunk [length, 7] of a plan. Raises ValueError when it is older than the newest one held.
+    def feel(self, stamp_ns: int, hand: np.ndarray) -> None:
+        """The hand was measured at the pose `hand` [7]. For horizons that care where it was, which this one doesn't."""
 
-        hand: its pose [7] at the observation; moving: the offset [6] that it had moved by in the control step before.
-        They are for horizons that foretell where a chunk takes the hand; this one needs neither.
-        """
+    def add(self, stamp_ns: int, chunk: np.ndarray) -> None:
+        """Take the chunk [length, 7] of a plan. Raises ValueError when it is older than the newest one held."""
         if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
             raise ValueError(f"a plan of {stamp_ns} ns after one of {self._stamp_ns} ns; reset() when time restarts")
         self.ensemble.add(self._step(stamp_ns), chunk)
