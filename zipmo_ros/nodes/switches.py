@@ -17,7 +17,7 @@ from zipmo_ros.nodes.wire.topics import LATCHED
 
 TRIGGER = "std_srvs/srv/Trigger"
 TOLD_WITHIN = 1.5  # s: nodes say once a second how they are
-SETTLED = 0.5  # s without another node, until those that are there count as all
+SETTLED = 1.0  # s without another node, until those that are there count as all
 
 
 class Answer(NamedTuple):
@@ -69,10 +69,12 @@ def stop(namespace: str = "", timeout: float = 5.0) -> list[Answer]:
         button = here.node.create_publisher(Bool, EMERGENCY_STOP, LATCHED)
         button.publish(Bool(data=True))  # at once: it is latched for those who are still to be found
         here.turn(TOLD_WITHIN)
-        if not here.until(lambda: states, timeout):
+        nodes = {service.removesuffix("/arm") for service in _settled(here, timeout)}
+        if not nodes:
             raise TimeoutError(f"nobody listens to {button.topic_name} in {where(here.node)}; nothing was stopped")
-        here.until(lambda: "armed" not in states.values(), timeout)
-        return [Answer(name, state != "armed", state) for name, state in sorted(states.items())]
+        here.until(lambda: all(states.get(name, "armed") != "armed" for name in nodes), timeout)
+        found = {**dict.fromkeys(nodes, "it does not say whether it has stopped"), **states}
+        return [Answer(name, states.get(name, "armed") != "armed", found[name]) for name in sorted(found)]
 
 
 def _settled(here: Session, timeout: float) -> list[str]:
