@@ -369,6 +369,7 @@ class ArmNode(ManagedNode):
         return {
             "rate_hz": self._rate.read(), "armed": self.safety.armed, "shadow": self.settings.shadow,
             "command_age_ms_p50": self._age.p50, "command_age_ms_p95": self._age.p95, "mode": self.settings.mode,
+            "stopped_by": ", ".join(self.safety.causes) or None,
         }  # fmt: skip
 
 

@@ -325,6 +325,7 @@ class PolicyNode(ManagedNode):
             "inference_ms_p50": chunks.latency.p50, "inference_ms_p95": chunks.latency.p95,
             "plan_age_ms_p50": self._age.p50, "plan_age_ms_p95": self._age.p95,
             "safety": "armed" if self.safety.armed else "stopped",
+            "stopped_by": ", ".join(self.safety.causes) or None,
             **chunks.values(),
             "device": self.settings.device,
             "policy": self._policy and self._policy.spec.name,
