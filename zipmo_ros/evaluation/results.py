@@ -22,9 +22,10 @@ NEEDED = {
     "motion": (*_EVERY, "protocol", "hashes", "predictions", "growth", "autoencoder", "held_out"),
     "bench plan": (*_EVERY, "sizes"),
     "latency": (*_EVERY, "suite", "states", "seed", "hashes", "period_s", "cells"),
+    "faults": (*_EVERY, "rig", "timeouts", "drilled", "summary", "kinds", "findings"),
 }  # fmt: skip
 
-WORDS = ("who acts", "failures", "points")  # columns of tables
+WORDS = ("who acts", "failures", "points", "must", "stopped by")  # columns of tables
 
 
 class Result(NamedTuple):

@@ -129,5 +129,3 @@ def _speed(path: np.ndarray, until: float) -> float:
     if len(path) < 2:
         return 0.0
     return float(np.linalg.norm(path[-1, 1:] - path[0, 1:]) / (path[-1, 0] - path[0, 0]))
-
-

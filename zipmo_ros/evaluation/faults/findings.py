@@ -69,8 +69,10 @@ class Finding:
         if self.unsafe:
             found.append(f"unsafe: {100 * max(self.after_m, self.again_m):.1f} cm after the budget")
         if kind.expected == "stop":
-            if not self.causes.intersection(kind.causes):
-                found.append(f"stopped by {', '.join(sorted(self.causes)) or 'nothing'}, not {' or '.join(kind.causes)}")
+            if kind.causes and not self.causes.intersection(kind.causes):
+                found.append(
+                    f"stopped by {', '.join(sorted(self.causes)) or 'nothing'}, not {' or '.join(kind.causes)}"
+                )
             if self.again_m > AGAIN_M:
                 found.append(f"moved again by {100 * self.again_m:.1f} cm")
         if kind.expected == "go on" and self.causes:

@@ -17,7 +17,7 @@ class Kind:
 
     expected: a stop that is latched; that motion goes on; either, as long as it is safe; or nobody left, where what
     could stop the arm is gone itself, and only its controller could. causes: one of these must be named
-    (runtime/causes.py). waits: timeouts that pass, one after another, before anybody can know. rigs: where it is tried.
+    (runtime/causes.py); none: who stops the arm is gone with that, and begins unarmed when it is back. waits: timeouts that pass, one after another, before anybody can know. rigs: where it is tried.
     """
 
     name: str
@@ -30,8 +30,8 @@ class Kind:
     def __post_init__(self) -> None:
         if self.expected not in get_args(Expected):
             raise ValueError(f"nothing is expected like '{self.expected}'")
-        if (self.expected == "stop") != bool(self.causes):
-            raise ValueError(f"{self.name}: a stop has causes, and nothing else has")
+        if self.causes and self.expected != "stop":
+            raise ValueError(f"{self.name}: only a stop has causes")
 
     def wait_s(self, timeouts: Mapping[str, float]) -> float:
         """Seconds before anybody can know."""
@@ -54,8 +54,8 @@ KINDS = (
     Kind("policy terminated", "processes", "stop", (*COMMAND, "inactive")),
     Kind("policy interrupted", "processes", "stop", (*COMMAND, "inactive")),
     Kind("policy deactivated", "processes", "stop", (*COMMAND, "inactive")),
-    Kind("arm node terminated", "processes", "stop", ("inactive", "stop request"), rigs=ARM),
-    Kind("arm node interrupted", "processes", "stop", ("inactive", "stop request"), rigs=ARM),
+    Kind("arm node terminated", "processes", "stop", rigs=ARM),
+    Kind("arm node interrupted", "processes", "stop", rigs=ARM),
     Kind("arm node deactivated", "processes", "stop", ("inactive", "stop request"), rigs=ARM),
     Kind("arm node killed", "processes", "nobody left", rigs=ARM),
     Kind("arm node stopped", "processes", "nobody left", rigs=ARM),

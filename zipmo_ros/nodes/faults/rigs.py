@@ -102,11 +102,13 @@ class ArmRig(Rig):
 
 
 class SimRig(Rig):
-    """The simulated Panda in real time, the policy before it. parameters: {(node, parameter): value}."""
+    """The simulated Panda in real time, the policy before it. parameters: {(node, parameter): value}.
 
-    def __init__(self, suite: str, parameters: Mapping[tuple[str, str], str], domain: int | None = None):
+    setting: said of its findings; there is one only.
+    """
+
+    def __init__(self, setting: str, parameters: Mapping[tuple[str, str], str], domain: int | None = None):
         given = {
-            ("sim", "suite"): suite,
             ("sim", "mode"): "realtime",
             ("sim", "max_steps"): ENDLESS,
             ("sim", "announce_instruction"): "false",
