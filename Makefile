@@ -2,18 +2,22 @@
 # make demo    the closed loop over ROS 2 with the shipped checkpoint: videos and a table in outputs/demo
 # make lint    style and types
 # make test    lint and tests
+# make test-jazzy       the tests over ROS with Jazzy's wheels in place of Kilted's
+# make test-interfaces  build the optional package zipmo_interfaces from wheels, and test the action
 # make clean   remove .venv and build products (not data, runs or outputs)
 
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.ready
+JAZZY := .venv-jazzy
+INTERFACES := $(CURDIR)/build/zipmo_interfaces
 # libOSMesa renders without a display or a GPU; the venv module is a package of its own on Debian.
 DEBIAN_PACKAGES := python3-venv libosmesa6 libgl1
 EXTRAS := encoders,apps,sim,arms,bags,terminal,ros,test
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test lint clean system-packages
+.PHONY: setup demo test test-jazzy test-interfaces lint clean system-packages
 
 setup: $(STAMP)
 
@@ -46,5 +50,22 @@ lint: setup
 test: lint
 	$(VENV)/bin/python -m pytest
 
+# Jazzy's packages come first; what is not ROS is found in the other environment, behind them.
+$(JAZZY)/.ready: requirements/jazzy.txt | setup
+	test -x $(JAZZY)/bin/python || $(VENV)/bin/python -m venv $(JAZZY)
+	$(JAZZY)/bin/python -m pip install --quiet --requirement requirements/jazzy.txt
+	$(VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+	  > $$($(JAZZY)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/behind.pth
+	touch $@
+
+test-jazzy: $(JAZZY)/.ready
+	PYTHONPATH=$(CURDIR):$(CURDIR)/policy:$(CURDIR)/sim $(JAZZY)/bin/python -m pytest -m ros
+
+test-interfaces: setup
+	PYTHON=$(VENV)/bin/python zipmo_interfaces/build_from_wheels.sh .venv-interfaces $(INTERFACES)
+	AMENT_PREFIX_PATH=$(INTERFACES) LD_LIBRARY_PATH=$(INTERFACES)/lib \
+	PYTHONPATH=$$(echo $(INTERFACES)/lib/python3.*/site-packages) \
+	$(VENV)/bin/python -m pytest test/nodes/test_instruct.py
+
 clean:
-	rm -rf $(VENV) build install log *.egg-info
+	rm -rf $(VENV) $(JAZZY) .venv-interfaces build install log *.egg-info

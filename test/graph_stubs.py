@@ -151,6 +151,7 @@ class StubEnv:
         self.actions.append(np.array(action))
         self._position[:7] += 0.05 * action
         self._step += 1
+        self._new_views = ()
         if self._step % self.image_every == 0:
             self._look()
         done = "rest" in self._info()["done_tasks"] and self.task.name == "rest"
@@ -160,7 +161,7 @@ class StubEnv:
         pass
 
     def _look(self):
-        self._image_step = self._step
+        self._new_views = ROBOT.views
         rows = np.arange(128)[:, None, None] * np.array([1, 2, 3])
         shade = (rows + 1000 * self._position[:3]).astype(np.int64)
         image = np.broadcast_to(shade % 256, (128, 128, 3)).astype(np.uint8)
@@ -177,8 +178,7 @@ class StubEnv:
 
     def _info(self):
         done = {"rest"} if self._step >= 10 else set()
-        steps = {"step": self._step, "image_step": self._image_step}
-        return {**steps, "done_tasks": done, "success": self.task.name in done}
+        return {"step": self._step, "new_views": self._new_views, "done_tasks": done, "success": self.task.name in done}
 
 
 def task(suite, name):

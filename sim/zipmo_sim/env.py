@@ -63,7 +63,7 @@ def _global_numpy_seed(seed: int) -> Iterator[None]:
 class ManipulationEnv(gymnasium.Env):
     """One task of one suite.
 
-    Observation: {view: uint8 [size, size, 3] upright RGB, ..., "proprio": float32 [9] = 7 joint
+    Observation: {view: uint8 [H, W, 3] upright RGB, ..., "proprio": float32 [9] = 7 joint
     angles (rad) ++ 2 finger positions (m), "hand": float64 [7] = pose of the hand in the robot's base frame}.
     Action: [7] in [-1, 1] = xyz (x 0.05 m), axis-angle (x 0.5 rad), both in the world frame, gripper (-1 open,
     +1 close). Reward 1 and termination on success, truncation at task.max_steps.
@@ -74,8 +74,10 @@ class ManipulationEnv(gymnasium.Env):
     task: what to do. build: () -> robosuite environment (OSC_POSE, with robosuite_options()).
     place: (robosuite environment, i) -> None, puts initial state i in place, after robosuite's own reset.
     success: (robosuite environment) -> bool. image_every: images are rendered at steps 0, n, 2n, ... and repeated in
-    between; 0 never renders and gives black images. render: what images look like. scene_success: predicates of all
-    tasks of this scene by name (None: of this task alone); info["done_tasks"] names those that hold now.
+    between; 0 never renders and gives black images; info["new_views"] names those rendered at this step. image_phase
+    (an attribute): steps that each further view is later by than the one before, after step 0: cameras that are not
+    synchronised. render: what images look like. scene_success: predicates of all tasks of this scene by name (None: of
+    this task alone); info["done_tasks"] names those that hold now.
     failures: makes what tells failures apart (failures.py); info["failures"] says, for each task of the scene, what its
     failure would be called if the episode ended now (empty without). scene_landmarks: for tasks of this scene by name,
     (robosuite environment) -> [2, 3] m: what the task's sentence is about, see landmarks().
@@ -102,6 +104,7 @@ class ManipulationEnv(gymnasium.Env):
         self.robot = load_robot()
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": self.robot.rate_hz}
         self.image_every = image_every
+        self.image_phase = 0
         self.render_settings = render or RenderSettings()
         self.render_mode = render_mode
         self._place = place
@@ -112,8 +115,8 @@ class ManipulationEnv(gymnasium.Env):
         self.robosuite = build()
         # Its observables are evaluated at every physics substep (25 per control step), and nothing here reads them.
         self.robosuite._observables = {}
-        size = self.render_settings.size
-        image = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
+        shape = (*self.render_settings.shape, 3)
+        image = gymnasium.spaces.Box(0, 255, shape, np.uint8)
         self.observation_space = gymnasium.spaces.Dict(
             dict.fromkeys(self.robot.views, image)
             | {
@@ -122,8 +125,9 @@ class ManipulationEnv(gymnasium.Env):
             }
         )
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (7,), np.float32)
-        self._images = {view: np.zeros((size, size, 3), np.uint8) for view in self.robot.views}
-        self._step = self._image_step = self._init_state = 0
+        self._images = {view: np.zeros(shape, np.uint8) for view in self.robot.views}
+        self._step = self._init_state = 0
+        self._new_views: tuple[str, ...] = ()
         self._failures = failures(self) if failures else None
 
     # -- gymnasium ----------------------------------------------------------------------------------------------
@@ -163,8 +167,7 @@ class ManipulationEnv(gymnasium.Env):
         self._step += 1
         if self._failures:
             self._failures.watch(action)
-        if self.image_every and self._step % self.image_every == 0:
-            self._look()
+        self._look()
         info = self._info()
         solved = info["success"]
         return self._observation(), float(solved), solved, self._step >= self.task.max_steps, info
@@ -326,9 +329,15 @@ class ManipulationEnv(gymnasium.Env):
         return self._renderer
 
     def _look(self) -> None:
+        """Render the views that are due."""
+        self._new_views = tuple(view for i, view in enumerate(self.robot.views) if self._is_due(i * self.image_phase))
         if self.image_every:
-            self._images = self.render_views()
-        self._image_step = self._step
+            self._images |= self._view_renderer().views(self._new_views)
+
+    def _is_due(self, phase: int) -> bool:
+        if self._step == 0 or not self.image_every:
+            return self._step == 0
+        return (self._step - phase) % self.image_every == 0
 
     def _observation(self) -> dict[str, np.ndarray]:
         images = {view: image.copy() for view, image in self._images.items()}
@@ -340,7 +349,7 @@ class ManipulationEnv(gymnasium.Env):
             "done_tasks": self.done_tasks(),
             "failures": self._failures.verdicts() if self._failures else {},
             "step": self._step,
-            "image_step": self._image_step,
+            "new_views": self._new_views,
             "task": self.task.name,
             "language": self.task.language,
             "init_state": self._init_state,

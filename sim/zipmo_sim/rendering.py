@@ -3,6 +3,7 @@
 import ctypes.util
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,17 +47,23 @@ def select_backend() -> str:
 class RenderSettings:
     """What changes the look of images; demonstrations and evaluation must share it.
 
-    size: height and width in pixels. samples: multisampling of edges (0 = off). reflections, shadows: on or off.
+    size: pixels a side, or (height, width); a view wider than high shows more at its sides. samples: multisampling of
+    edges (0 = off). reflections, shadows: on or off.
     """
 
-    size: int = IMAGE_SIZE
+    size: int | tuple[int, int] = IMAGE_SIZE
     samples: int = 0
     reflections: bool = False
     shadows: bool = True
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
 
 class ViewRenderer:
-    """Renders named cameras of a MuJoCo model to upright uint8 RGB [size, size, 3].
+    """Renders named cameras of a MuJoCo model to upright uint8 RGB [H, W, 3].
 
     model, data: raw mujoco.MjModel and mujoco.MjData. cameras: {view: camera name in the model}.
     Use it in the thread that made it. Raises RuntimeError if the first frame is blank.
@@ -73,15 +80,15 @@ class ViewRenderer:
             model.mat_reflectance[:] = 0
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = [0, 1, 1, 0, 0, 0]  # robosuite: group 0 collision, group 1 visual
-        self._renderer = mujoco.Renderer(model, settings.size, settings.size)
+        self._renderer = mujoco.Renderer(model, *settings.shape)
         flags = self._renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SHADOW] = settings.shadows
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = settings.reflections
         self._checked = False
 
-    def views(self) -> dict[str, np.ndarray]:
-        """Render every camera at the data's current (forwarded) state."""
-        images = {view: self._render(camera) for view, camera in self._cameras.items()}
+    def views(self, chosen: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """Render every camera, or those of the chosen views, at the data's current (forwarded) state."""
+        images = {view: self._render(self._cameras[view]) for view in (self._cameras if chosen is None else chosen)}
         if not self._checked:
             for view, image in images.items():
                 if image.std() < _LEAST_CONTRAST:
@@ -94,7 +101,7 @@ class ViewRenderer:
         return images
 
     def views_and_depths(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """As views(), with what the same drawing left in the depth buffer: float32 [size, size], m along the axis."""
+        """As views(), with what the same drawing left in the depth buffer: float32 [H, W], m along the axis."""
         images, depths = {}, {}
         for view, camera in self._cameras.items():
             images[view] = self._render(camera)

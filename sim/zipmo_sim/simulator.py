@@ -65,14 +65,15 @@ class Moment:
 class Simulator:
     """Keeps the environment of one task at a time, and makes another when the task changes.
 
+    image_phase: control steps that each further view is later by than the one before.
     Make, use and close it in one thread: OpenGL contexts belong to threads, and a second environment in a process
     would spoil the first one's images.
     """
 
-    def __init__(self, suites: Suites, env_options: dict[str, Any]):
+    def __init__(self, suites: Suites, env_options: dict[str, Any], image_phase: int = 0):
         self.robot = load_robot()
         self.env: Any = None
-        self._suites, self._options = suites, env_options
+        self._suites, self._options, self.image_phase = suites, env_options, image_phase
         self._made: tuple[str, str] | None = None
         self._done: set[str] = set()
 
@@ -105,7 +106,7 @@ class Simulator:
     def begin(self, setup: Setup) -> Moment:
         """Start the episode; its observation 0."""
         self.prepare(setup.suite, setup.task)
-        self.env.image_every = setup.image_every
+        self.env.image_every, self.env.image_phase = setup.image_every, self.image_phase
         seen, info = self.env.reset(seed=setup.seed, options={"init_state": setup.init_state})
         self._done = set()
         return self._moment(setup, seen, info, last=False)
@@ -126,6 +127,6 @@ class Simulator:
 
     def _moment(self, setup: Setup, seen: dict, info: dict, last: bool, failure: str | None = None) -> Moment:
         step = info["step"]
-        images = {view: seen[view] for view in self.robot.views} if info["image_step"] == step else {}
+        images = {view: seen[view] for view in info["new_views"]}
         observation = Observation(self.stamp_ns(setup, step), step, images, seen["proprio"], seen["hand"])
         return Moment(observation, tuple(sorted(self._done)), last, failure)

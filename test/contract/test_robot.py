@@ -25,7 +25,7 @@ def test_somebody_elses(tmp_path):
 
 
 def test_what_is_none_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no robot 'nosuch'; there are panda"):
+    with pytest.raises(FileNotFoundError, match="no robot 'nosuch'; there are fr3, panda, panda_640, so101"):
         load_robot("nosuch")
     file = tmp_path / "broken.yaml"
     file.write_text("name: broken\n")

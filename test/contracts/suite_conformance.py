@@ -102,12 +102,12 @@ def an_environment_shows_what_the_robot_sees_and_feels(case):
     with case.env(image_every=2) as env:
         seen, info = env.reset(seed=0, options={"init_state": 0})
         _check_seen(case, seen)
-        _check_info(case, info, step=0, image_step=0)
+        _check_info(case, info, step=0, new=True)
         for step in (1, 2):
             before, kept = seen, {name: array.copy() for name, array in seen.items()}
             seen, reward, terminated, truncated, info = env.step(PUSH)
             _check_seen(case, seen)
-            _check_info(case, info, step=step, image_step=2 * (step // 2))
+            _check_info(case, info, step=step, new=step % 2 == 0)
             assert reward == float(info["success"])
             assert terminated == info["success"]
             assert truncated == (step >= case.tried.max_steps)
@@ -189,9 +189,9 @@ def _check_seen(case: SuiteCase, seen: dict[str, np.ndarray]) -> None:
     assert problem_of(seen["hand"]) is None
 
 
-def _check_info(case: SuiteCase, info: dict[str, Any], step: int, image_step: int) -> None:
+def _check_info(case: SuiteCase, info: dict[str, Any], step: int, new: bool) -> None:
     of_scene = {task.name for task in case.suites.tasks(case.suite) if task.scene == case.tried.scene}
-    assert (info["step"], info["image_step"]) == (step, image_step)
+    assert (info["step"], info["new_views"]) == (step, case.robot.views if new else ())
     assert set(info["done_tasks"]) <= of_scene
     assert set(info.get("failures", {})) <= of_scene  # empty where the suite can't tell
     assert info["success"] == (case.tried.name in info["done_tasks"])

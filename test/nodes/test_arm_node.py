@@ -102,7 +102,8 @@ def test_it_goes_where_it_is_told_and_stops_when_nobody_tells_it_any_more(graph,
     start, at = bench.arm.hand, bench.arm.hands[-1][0]
     graph.turn(0.6)
     way = offset_between(start, bench.arm.hand)
-    assert way[0] / (bench.arm.hands[-1][0] - at) == pytest.approx(SPEED, rel=0.4)
+    # How fast exactly is asked of test/arms, by a clock of its own: a busy machine renews goals late.
+    assert 0.3 * SPEED < way[0] / (bench.arm.hands[-1][0] - at) < 1.4 * SPEED
     assert np.linalg.norm(way[1:3]) < 0.01
     assert np.linalg.norm(way[3:]) < 0.05
     assert not bench.arm.refused
@@ -308,6 +309,17 @@ def test_where_the_hand_is_may_come_from_the_joints(graph):
     graph.until(lambda: bench.arm.hands)
     bench.commander.hand = bench.arm.hand  # nobody publishes it
     graph.until(lambda: bench.arm.hand[0] - bench.commander.hand[0] > STEP[0] / 2)
+
+
+def test_a_failure_of_its_own_stops_it(graph, monkeypatch):
+    bench = Bench(graph)
+    bench.until_it_moves()
+    interface = bench.node.controllers.interface
+    monkeypatch.setattr(interface, "toward", lambda *given: 1 / 0)
+    bench.stops("ZeroDivisionError")
+    monkeypatch.undo()
+    assert bench.call("arm").success
+    bench.until_it_moves()
 
 
 def test_a_controller_that_is_gone_stops_it(graph):

@@ -99,9 +99,7 @@ class Bench:
         parameters = {"checkpoint": "stub", "robot": str(robot), "image_transport": transport, "autostart": False}
         self.planner = graph.start(PlannerNode(lambda _: (self.stub, "stub-hash"), **graph.options(**parameters)))
         graph.until(lambda: self.planner.values()["instruction"] == GO.text)
-        graph.until(
-            lambda: all(publisher.get_subscription_count() for publisher in (self.joints, *self.images.values()))
-        )
+        graph.until(lambda: all(p.get_subscription_count() for p in (self.joints, *self.images.values())))
         graph.until(lambda: self.node.count_publishers(topics.MOTION_EMBEDDING))
 
     def show(self, transport, pictures, until):

@@ -5,10 +5,8 @@ import typing
 from pathlib import Path
 
 import pytest
-import yaml
 
 from zipmo_ros.apps import up
-from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.graph import ARM, GRAPHS, PLANNER, POLICY, RECORDER, SIM, parameters_path
 from zipmo_ros.nodes.parameters import documented
 from zipmo_ros.nodes.processes import command_line, environment
@@ -110,11 +108,3 @@ def test_help_shows_every_argument(capsys):
     for argument in GRAPH.arguments:
         assert f"  {argument.name} " in shown
         assert argument.description in shown
-
-
-def test_rviz_shows_topics_that_exist():
-    from zipmo_ros.nodes.wire import topics
-
-    displays = yaml.safe_load((ROOT / "config/rviz/sim.rviz").read_text())["Visualization Manager"]["Displays"]
-    shown = {display["Topic"]["Value"] for display in displays}
-    assert shown == {topics.OVERLAY, *map(topics.image_topic, load_robot().views)}

@@ -14,13 +14,13 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from zipmo_ros.contract.goal import Sentence
+from zipmo_ros.nodes.arm_node import ArmNode
 from zipmo_ros.nodes.planner_node import PlannerNode
 from zipmo_ros.nodes.policy_node import PolicyNode
 from zipmo_ros.nodes.sim_node import SimNode
 from zipmo_ros.nodes.wire import topics
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
-from zipmo_ros.runtime.ensembling import TemporalEnsemble
-from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.horizons import make_horizon
 from zipmo_sim.simulator import Simulator
 
 pytestmark = pytest.mark.ros
@@ -28,10 +28,12 @@ pytestmark = pytest.mark.ros
 ROBOT = graph_stubs.ROBOT
 
 
-def direct_actions(task, init_state, instruction, *, seed=0, replan_every=2, planner=None, policy=None):
+def direct_actions(
+    task, init_state, instruction, *, seed=0, replan_every=2, planner=None, policy=None, execution="ensemble"
+):
     """Actions of the loop without ROS; planner False: none."""
     planner = graph_stubs.StubPlanner() if planner is None else planner or None
-    horizon = Horizon(TemporalEnsemble(), replan_every, ROBOT)
+    horizon = make_horizon(execution, "intended", replan_every, ROBOT)
     agent = RecedingHorizonAgent(planner, policy or graph_stubs.StubPolicy(), horizon, seed)
     simulator = Simulator(graph_stubs.SUITES, {})
     setup = simulator.describe("stub", task.name, "", init_state, seed, -1, replan_every)
@@ -45,7 +47,7 @@ def direct_actions(task, init_state, instruction, *, seed=0, replan_every=2, pla
 class Bench:
     """The three nodes with an onlooker."""
 
-    def __init__(self, graph, planner="", policy="", **sim):
+    def __init__(self, graph, planner="", policy="", arm="", execution="ensemble", **sim):
         self.graph = graph
         self.envs = []
         self.episodes, self.in_use, self.diagnostics = [], [], {}
@@ -62,8 +64,15 @@ class Bench:
         common = {"checkpoint": "stub", "autostart": False}
         self.planner = graph.start(PlannerNode(graph_stubs.load_planner, **graph.options(planner=planner, **common)))
         self.policy = graph.start(
-            PolicyNode(graph_stubs.load_policy, **graph.options(policy=policy, mode="lockstep", **common))
+            PolicyNode(
+                graph_stubs.load_policy,
+                **graph.options(policy=policy, mode="lockstep", execution=execution, **common),
+            )
         )
+        if arm:
+            own = {"command_interface": arm, "gripper_interface": "joint_trajectory", "mode": "lockstep", "lag_s": 0.0}
+            self.arm = graph.start(ArmNode(**graph.options(**own, autostart=False)))
+            sim["command_interface"] = arm
         parameters = {"suite": "stub", "autostart": False, "autoreset": False, "announce_instruction": False, **sim}
         self.sim = graph.start(
             SimNode(
@@ -120,6 +129,34 @@ def test_actions_equal_those_without_ros(bench):
     # the last episode lies before the one before it: time went back, and both models started afresh
     assert "stamps went back" in bench.policy.report.last_error
     assert "stamps went back" in bench.planner.report.last_error
+
+
+@pytest.mark.parametrize("execution", ["newest", "anchored"])
+def test_however_chunks_are_executed(graph, execution):
+    bench = Bench(graph, execution=execution)
+    task = graph_stubs.TASKS[0]
+    bench.instruct("wander about")
+    for state in (30, 31):
+        _, actions = bench.run(task=task.name, init_state=state)
+        np.testing.assert_array_equal(actions, direct_actions(task, state, "wander about", execution=execution))
+
+
+def test_through_an_arm_node_that_sends_poses_they_are_the_very_same(graph):
+    bench = Bench(graph, arm="pose")
+    task = graph_stubs.TASKS[0]
+    bench.instruct("wander about")
+    for state in (30, 31):
+        _, actions = bench.run(task=task.name, init_state=state)
+        np.testing.assert_array_equal(actions, direct_actions(task, state, "wander about"))
+    assert bench.arm.safety.armed
+
+
+def test_through_an_arm_node_that_sends_twists_they_are_as_near_as_numbers_are(graph):
+    bench = Bench(graph, arm="twist")
+    task = graph_stubs.TASKS[0]
+    bench.instruct("wander about")
+    _, actions = bench.run(task=task.name, init_state=30)
+    np.testing.assert_allclose(actions, direct_actions(task, 30, "wander about"), atol=1e-9)
 
 
 def test_a_policy_without_a_plan_acts_alike(graph):

@@ -107,6 +107,7 @@ def joint_state(names, value=0.0):
     return JointState(name=list(names), position=[value] * len(names))
 
 
+@pytest.mark.identities
 def test_who_says_nothing_valid_is_not_the_one_to_listen_to(graph, brittle, other):
     first = publisher(graph, other, JointState, "joint_states")
     first.publish(joint_state(WANTED, float("nan")))
@@ -119,6 +120,7 @@ def test_who_says_nothing_valid_is_not_the_one_to_listen_to(graph, brittle, othe
     assert "several_sources" in brittle.report.states
 
 
+@pytest.mark.identities
 def test_two_publishers_of_other_joints_are_both_heard(graph, brittle, other):
     arm, hand, rogue = (publisher(graph, other, JointState, "joint_states") for _ in range(3))
     arm.publish(joint_state(WANTED[:7]))
@@ -128,6 +130,17 @@ def test_two_publishers_of_other_joints_are_both_heard(graph, brittle, other):
     rogue.publish(joint_state(WANTED[6:8]))
     graph.until(lambda: "3 publishers on /joint_states" in (brittle.report.last_error or ""))
     assert brittle.joints == [list(WANTED[:7]), list(WANTED[7:])]
+
+
+def test_where_nobody_says_who_published_several_are_all_refused(graph, brittle, other):
+    """As rclpy before Kilted: a publisher of another type is none that counts."""
+    (source,) = [source for source in brittle.sources if source._topic == "joint_states"]
+    message, nameless = joint_state(WANTED), {"source_timestamp": 1}
+    publisher(graph, other, JointState, "joint_states")
+    assert source.accepts(message, nameless)
+    publisher(graph, other, JointState, "joint_states")
+    graph.until(lambda: not source.accepts(message, nameless))
+    assert "2 publishers on /joint_states" in brittle.report.last_error
 
 
 def test_what_nobody_waits_for_is_done_when_there_is_nothing_else():

@@ -1,5 +1,7 @@
 """What the planner does with input that is wrong, over the wire."""
 
+import time
+
 import graph_stubs
 import numpy as np
 import pytest
@@ -155,6 +157,7 @@ def test_the_sentence_changes_the_plan_of_the_same_images(graph, cameras, planne
     assert not np.array_equal(first, np.array(cameras.plans[-1].data))
 
 
+@pytest.mark.identities
 def test_second_camera_driver_is_refused(graph, cameras, planner):
     cameras.plan_for(0)
     intruder = Cameras(graph, "intruder")
@@ -225,3 +228,14 @@ def test_images_that_come_sooner_than_plans_are_wanted(graph, cameras, planner):
     cameras.plan_for(2 * PERIOD)
     assert set(cameras.stamps()) == {0, 2 * PERIOD}
     cameras.plan_for(3 * PERIOD)  # shown again: a policy that started late has no other plan
+
+
+def test_a_plan_takes_at_least_the_latency_that_is_asked_for(graph):
+    options = graph.options(checkpoint="stub", autostart=False, latency_ms=300.0)
+    graph.start(PlannerNode(graph_stubs.load_planner, **options))
+    cameras = Cameras(graph)
+    cameras.instruct("wander")
+    graph.until(lambda: cameras.in_use == ["wander"])
+    began = time.monotonic()
+    cameras.plan_for(PERIOD)
+    assert time.monotonic() - began >= 0.3

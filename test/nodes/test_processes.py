@@ -127,6 +127,31 @@ def test_signals_end_a_node_cleanly(stub_graph, fresh_domain, name, number):
         process.wait()
 
 
+def test_the_end_waits_for_nothing(stub_graph, fresh_domain):
+    """Neither for a worker that does not come back nor for what the interpreter would still do."""
+    code = (
+        "import atexit, time\n"
+        "from graph_stubs import load_planner\n"
+        "from zipmo_ros.nodes.running import run\n"
+        "from zipmo_ros.nodes.planner_node import PlannerNode\n"
+        "class Hanging(PlannerNode):\n"
+        "    def begin(self):\n"
+        "        super().begin()\n"
+        "        self.worker.post(lambda: time.sleep(1000))\n"
+        "atexit.register(time.sleep, 1000)\n"
+        "run(lambda: Hanging(load_planner))\n"
+    )
+    process = popen([sys.executable, "-c", code, "--ros-args", "-p", "checkpoint:=stub"], fresh_domain())
+    try:
+        assert any("active with" in line for line in process.stdout)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_policy_that_is_ended_stops_the_arm_first(stub_graph, graph, number):
     """The last command that leaves holds the hand where it must have come to by then."""

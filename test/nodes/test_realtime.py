@@ -370,6 +370,7 @@ def test_nan_in_an_embedding_is_dropped_and_the_arm_stops_if_nothing_follows(gra
     assert alone.answer(11) == PUSH  # late by three steps, and used
 
 
+@pytest.mark.identities
 def test_second_publisher_of_plans_is_refused(graph):
     alone = PolicyAlone(graph)
     alone.run_to(1)

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("rosbags")
 
-from rclpy.duration import Duration
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool, String
@@ -113,6 +113,13 @@ def test_a_namespace_is_recorded_alone(graph, tmp_path):
 def test_a_signal_closes_the_bag(graph, tmp_path, number):
     somebody = graph.add(Node("somebody", **graph.options()))
     said = somebody.create_publisher(String, "said", QoSProfile(depth=50))
+    written = []
+
+    def on_diagnostics(message):
+        values = {pair.key: pair.value for pair in message.status[0].values}
+        written.append(int(values["messages"]))
+
+    somebody.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, on_diagnostics, 10)
     table = GRAPHS["record"]
     words = command_line(table, RECORDER, table.values({"bags": str(tmp_path)}))
     environment = {**os.environ, "ROS_DOMAIN_ID": str(graph.domain)}
@@ -121,7 +128,7 @@ def test_a_signal_closes_the_bag(graph, tmp_path, number):
         graph.until(said.get_subscription_count, what="for the recorder")
         for word in range(20):
             said.publish(String(data=f"{word}"))
-        said.wait_for_all_acked(Duration(seconds=5))
+        graph.until(lambda: written and written[-1] >= 20, what="for the recorder's report")
         process.send_signal(number)
         log = process.communicate(timeout=30)[0]
     finally:

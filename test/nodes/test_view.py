@@ -44,10 +44,13 @@ def moving(t):
 
 def test_pictures_that_change_are_fine_and_so_is_a_still_one_of_a_still_arm():
     scene = Scene()
-    assert all(scene.show(5, moving)) and scene.state is None
-    assert all(scene.show(5, picture=PICTURES[0])) and scene.state is None
+    assert all(scene.show(5, moving))
+    assert scene.state is None
+    assert all(scene.show(5, picture=PICTURES[0]))
+    assert scene.state is None
     # The scene is drawn, and the joints tremble: nothing has moved.
-    assert all(scene.show(5, lambda t: STILL + 1e-3 * np.sin(t), PICTURES[0])) and scene.state is None
+    assert all(scene.show(5, lambda t: STILL + 1e-3 * np.sin(t), PICTURES[0]))
+    assert scene.state is None
 
 
 @pytest.mark.parametrize(("posture", "blind"), [(moving, False), (lambda t: None, True)])
@@ -55,10 +58,12 @@ def test_a_picture_that_keeps_coming_while_the_arm_moves_is_frozen(posture, blin
     scene = Scene()
     scene.show(1, moving)
     taken = scene.show(5, posture, PICTURES[0])
-    assert taken[0] and not any(taken[25:])  # after 2 s of motion
+    assert taken[0]
+    assert not any(taken[25:])  # after 2 s of motion
     assert scene.state == states.PICTURE_FROZEN
     assert ("no joint states" in scene.view.problem().text) == blind
-    assert all(scene.show(0.1, posture)) and scene.state is None
+    assert all(scene.show(0.1, posture))
+    assert scene.state is None
 
 
 def test_a_gap_says_nothing_of_the_picture():
@@ -67,14 +72,16 @@ def test_a_gap_says_nothing_of_the_picture():
     scene.show(1, picture=PICTURES[0])
     scene.now += 60
     assert all(scene.show(0.1, lambda t: None, PICTURES[0]))
-    assert all(scene.show(5, picture=PICTURES[0])) and scene.state is None
+    assert all(scene.show(5, picture=PICTURES[0]))
+    assert scene.state is None
 
 
 def test_joint_states_that_come_later_are_believed():
     scene = Scene()
     scene.show(5, lambda t: None, PICTURES[0])
     assert scene.state == states.PICTURE_FROZEN
-    assert all(scene.show(5, picture=PICTURES[0])) and scene.state is None
+    assert all(scene.show(5, picture=PICTURES[0]))
+    assert scene.state is None
 
 
 def test_stamps_that_stand_while_messages_come():
@@ -88,7 +95,7 @@ def test_stamps_that_stand_while_messages_come():
 
 def test_a_clock_that_is_ahead_is_measured_and_said_and_its_images_are_not_used():
     scene = Scene(ahead=0.5)
-    with pytest.raises(ValueError, match="the clock of left/image_raw is 0.50 s ahead of this machine's ROS time"):
+    with pytest.raises(ValueError, match=r"the clock of left/image_raw is 0.50 s ahead of this machine's ROS time"):
         scene.show(3)
     assert scene.view.offset == pytest.approx(0.5)
     scene.now += 2.5
@@ -99,7 +106,8 @@ def test_one_stamp_that_is_ahead_is_no_clock_that_is():
     scene = Scene()
     scene.show(2)
     scene.view.arrived(round(1e9 * (scene.now + 5)))
-    assert all(scene.show(2)) and scene.state is None
+    assert all(scene.show(2))
+    assert scene.state is None
     assert not scene.view.late
     scene.ahead = -0.4
     scene.show(3)

@@ -10,10 +10,11 @@ from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.pose import moved
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
-from zipmo_ros.runtime.delay import Delay
+from zipmo_ros.runtime.anchored import AnchoredHorizon
+from zipmo_ros.runtime.delay import NO_DELAY, Delay
 from zipmo_ros.runtime.ensembling import NewestChunk, TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
-from zipmo_ros.runtime.strategies import AnchoredAgent, ReactingAgent, SynchronousAgent
+from zipmo_ros.runtime.strategies import ReactingAgent, SynchronousAgent
 
 ROBOT = load_robot()
 PERIOD_NS, PERIOD_MS = ROBOT.period_ns, 1e3 * ROBOT.period_s
@@ -49,11 +50,12 @@ class Loop:
 
     spec = None
 
-    def __init__(self, make=RecedingHorizonAgent, blend=NewestChunk, replan_every=2, delay=Delay(), meant=None):  # noqa: B008
+    def __init__(self, make=RecedingHorizonAgent, blend=NewestChunk, replan_every=2, delay=NO_DELAY, meant=None,
+                 horizon=Horizon):  # fmt: skip
         self.planned: list[int] = []
         self.acted: list[tuple[int, int]] = []  # step, and the plan's
         self.meant = meant or (lambda k, i: (k + i / 100) / 100)
-        self.agent = make(self, self, Horizon(blend(), replan_every, ROBOT), 0, delay)
+        self.agent = make(self, self, horizon(blend(), replan_every, ROBOT), 0, delay)
 
     def reset(self):
         pass
@@ -235,7 +237,7 @@ def test_reacting_asks_the_policy_at_every_step_with_the_newest_plan_that_has_co
 def test_anchored_goals_make_up_for_what_older_chunks_did_instead():
     """Every chunk means to be 0.1 m on along x, soon: the steps that a late one misses are those that matter."""
     ends = {}
-    for make in (RecedingHorizonAgent, AnchoredAgent):
+    for horizon in (Horizon, AnchoredHorizon):
         body = Body()
 
         class Reaching(Loop):
@@ -247,21 +249,21 @@ def test_anchored_goals_make_up_for_what_older_chunks_did_instead():
                     at += moving[0]
                 return actions
 
-        Reaching(make, delay=steps_late(8)).run(80, body)
-        ends[make] = body.pose[0] - HOME[0]
-    assert ends[AnchoredAgent] == pytest.approx(0.1, abs=0.005)
-    assert abs(ends[RecedingHorizonAgent] - 0.1) > 0.02
+        Reaching(horizon=horizon, delay=steps_late(8)).run(80, body)
+        ends[horizon] = body.pose[0] - HOME[0]
+    assert ends[AnchoredHorizon] == pytest.approx(0.1, abs=0.005)
+    assert abs(ends[Horizon] - 0.1) > 0.02
 
 
 def test_anchored_goals_without_delay_are_what_the_chunk_says_now():
     for blend in (NewestChunk, TemporalEnsemble):
-        actions = Loop(AnchoredAgent, blend, replan_every=1, meant=lambda k, i: 0.3).run(30, Body())
+        actions = Loop(blend=blend, horizon=AnchoredHorizon, replan_every=1, meant=lambda k, i: 0.3).run(30, Body())
         assert actions[:, 0] == pytest.approx(0.3, abs=1e-6)
 
 
 def test_an_anchored_goal_is_never_farther_than_an_action_can_mean():
     """The safety layer would take it for a jump."""
-    loop = Loop(AnchoredAgent, delay=steps_late(8), meant=lambda k, i: 1.0)
+    loop = Loop(horizon=AnchoredHorizon, delay=steps_late(8), meant=lambda k, i: 1.0)
     actions = loop.run(60)  # the hand is stuck, and falls behind
     assert loop.agent.safety.armed
     assert actions[8:, 0] == pytest.approx(1.0)

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from zipmo_ros.contract.robot import load_robot
 from zipmo_sim import suites
 from zipmo_sim.env import INIT_STATES, ManipulationEnv
 from zipmo_sim.experts import make_expert
 from zipmo_sim.suites.mini.scenes import SCENES as SCENES_OF_MINI
 
 SCENES = {"bins": "put_can_in_right_bin", "blocks": "stack_green_on_red", "lever": "turn_lever_left"}
+
+VIEWS = load_robot().views
 
 
 @pytest.fixture(params=SCENES)
@@ -97,9 +100,18 @@ def test_images_repeat_between_renders(seeing):
     shown = []
     for _ in range(4):
         observation, *_, info = seeing.step(np.array([1.0, 1, 0, 0, 0, 0, -1]))
-        shown.append((info["step"], info["image_step"], observation["agentview"].sum()))
-    assert [pair[:2] for pair in shown] == [(1, 0), (2, 2), (3, 2), (4, 4)]
+        shown.append((info["step"], info["new_views"], observation["agentview"].sum()))
+    assert [pair[:2] for pair in shown] == [(1, ()), (2, VIEWS), (3, ()), (4, VIEWS)]
     assert shown[1][2] == shown[2][2] != shown[3][2]
+
+
+def test_cameras_out_of_step(seeing):
+    """Both at first, then each at steps of its own."""
+    seeing.image_phase = 1
+    seeing.reset(options={"init_state": 0})
+    views = [seeing.step(np.zeros(7))[-1]["new_views"] for _ in range(4)]
+    seeing.image_phase = 0
+    assert views == [VIEWS[1:], VIEWS[:1], VIEWS[1:], VIEWS[:1]]
 
 
 def test_left_is_left_in_the_image(seeing):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from zipmo_ros.apps.configuration import Count, EulerSteps, Milliseconds, Names, Seed, Share, load, plain
+from zipmo_ros.apps.configuration import Count, EulerSteps, Milliseconds, Names, Range, Seed, Share, load, plain
 from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.agents import AGENTS, EXECUTIONS
 from zipmo_ros.evaluation.evaluate import TELL, choose_episodes, evaluate, identity, resolve
@@ -55,8 +55,14 @@ class EvaluationRequest(LoopRequest):
     tasks: Names
     states: Literal[tuple(BY_NAME)]
     via: Literal[tuple(RUNNERS)]
+    command_interface: Literal["pose", "twist"] | None
+    robot: str | None
+    image_phase: Annotated[int, Range(0, 10)]
+    camera_skew: Annotated[float, Range(0, 1)] | None
+    plan_age: Count | None
     instruction: Literal[tuple(TELL)]
     oracle: Literal[tuple(AGENTS)]
+    mode: Literal["lockstep", "realtime"]
     execution: Literal[tuple(EXECUTIONS)]
     latency_ms: Milliseconds
     latency_jitter: Share
@@ -70,7 +76,10 @@ def main(argv: list[str]) -> int:
     try:
         request = load("eval", argv, EvaluationRequest)
         settings = request.settings(
-            request.via, oracle=request.oracle, max_steps=request.max_steps, execution=request.execution,
+            request.via, command_interface=request.command_interface, robot=request.robot,
+            image_phase=request.image_phase, camera_skew=request.camera_skew, plan_age=request.plan_age,
+            oracle=request.oracle,
+            max_steps=request.max_steps, mode=request.mode, execution=request.execution,
             latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
         )  # fmt: skip
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)

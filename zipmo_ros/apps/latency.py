@@ -28,10 +28,10 @@ class LatencyRequest(LoopRequest):
     """Keys of config/hydra/latency.yaml."""
 
     tasks: Names
-    states: Literal[tuple(BY_NAME)]
+    states: Literal[tuple(BY_NAME)]  # type: ignore[valid-type]
     latency_ms: Annotated[tuple[Milliseconds, ...], Range(1)]
     latency_jitter: Annotated[tuple[Share, ...], Range(1)]
-    execution: Annotated[tuple[Literal[tuple(EXECUTIONS)], ...], Range(1)]
+    execution: Annotated[tuple[Literal[tuple(EXECUTIONS)], ...], Range(1)]  # type: ignore[valid-type]
     synchronous_steps: Count
     workers: Count
     max_steps: Count | None

@@ -105,9 +105,16 @@ def load_robot(name: str | Path = DEFAULT) -> RobotSpec:
             known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
             raise FileNotFoundError(f"no robot '{name}'; there are {known}, or name a YAML file")
     try:
-        return _read(yaml.safe_load(path.read_text()))
+        return _read(_plain(path))
     except (KeyError, TypeError, AttributeError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} does not describe a robot: {error!r}") from error
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    """What a file says, over what the robot says that it is `like`."""
+    plain = yaml.safe_load(path.read_text())
+    like = plain.pop("like", None)
+    return plain if like is None else {**_plain(share_path(f"config/robots/{like}.yaml")), **plain}
 
 
 def _read(plain: dict[str, Any]) -> RobotSpec:

@@ -29,7 +29,7 @@ RUN_FILE = "run.json"  # what was recorded of the run itself
 UNFINISHED = "unfinished"
 
 
-class _Topic(NamedTuple):
+class _DeclaredTopic(NamedTuple):
     name: str
     kind: str
     definition: str
@@ -58,7 +58,7 @@ class BagWriter:
         self._memory = memory
         self._store = get_typestore(Stores.ROS2_KILTED)
         self._writer = open_bag(self.unfinished)
-        self._waiting: SimpleQueue[_Topic | _Message | None] = SimpleQueue()  # None: the end
+        self._waiting: SimpleQueue[_DeclaredTopic | _Message | None] = SimpleQueue()  # None: the end
         self._taken = self._done = 0  # bytes that were to be written, and that were; each one's thread counts its own
         self.drops: Counter[str] = Counter()  # by topic
         self.written = 0  # messages
@@ -72,7 +72,7 @@ class BagWriter:
         """
         learn_type(self._store, kind)
         definition, _ = self._store.generate_msgdef(kind, ros_version=2)
-        self._waiting.put(_Topic(topic, kind, definition, self._store.hash_rihs01(kind), qos))
+        self._waiting.put(_DeclaredTopic(topic, kind, definition, self._store.hash_rihs01(kind), qos))
 
     def add(self, topic: str, received_ns: int, data: bytes) -> bool:
         """Have a serialised message written; False where it was dropped."""
@@ -101,7 +101,7 @@ class BagWriter:
         connections: dict[str, Any] = {}
         while (entry := self._waiting.get()) is not None:
             try:
-                if self.error is None and isinstance(entry, _Topic):
+                if self.error is None and isinstance(entry, _DeclaredTopic):
                     connections[entry.name] = self._writer.add_connection(
                         entry.name,
                         entry.kind,

@@ -10,9 +10,8 @@ from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.models import load_planner, load_policy
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
 from zipmo_ros.runtime.delay import Delay
-from zipmo_ros.runtime.ensembling import NewestChunk, TemporalEnsemble
-from zipmo_ros.runtime.horizon import Ensemble, Horizon
-from zipmo_ros.runtime.strategies import AnchoredAgent, ReactingAgent, SynchronousAgent
+from zipmo_ros.runtime.horizons import HORIZONS, make_horizon
+from zipmo_ros.runtime.strategies import ReactingAgent, SynchronousAgent
 
 if TYPE_CHECKING:
     from zipmo_ros.evaluation.rollout import Agent, MakeAgent
@@ -30,32 +29,24 @@ def _policy(settings: Settings) -> Policy:
 
 
 class Strategy(NamedTuple):
-    """How plans are executed. blend: settings -> what makes one action of the chunks that are held."""
+    """How plans are executed. horizon: of runtime.horizons.HORIZONS."""
 
     what: str
-    agent: type[RecedingHorizonAgent]
-    blend: Callable[[Settings], Ensemble]
+    horizon: str
+    agent: type[RecedingHorizonAgent] = RecedingHorizonAgent
 
 
 # By execution=...
 EXECUTIONS = {
-    "ensemble": Strategy(
-        "chunks blended by their age", RecedingHorizonAgent, lambda settings: TemporalEnsemble(settings.ensemble)
-    ),
-    "anchored": Strategy(
-        "goals stay where the chunk meant them", AnchoredAgent, lambda settings: TemporalEnsemble(settings.ensemble)
-    ),
-    "newest": Strategy("the newest chunk alone", RecedingHorizonAgent, lambda _: NewestChunk()),
-    "synchronous": Strategy("the arm holds while it plans", SynchronousAgent, lambda _: NewestChunk()),
-    "reacting": Strategy(
-        "the policy acts anew at every step on the newest plan", ReactingAgent, lambda _: NewestChunk()
-    ),
+    **{name: Strategy(recipe.what, name) for name, recipe in HORIZONS.items()},
+    "synchronous": Strategy("the arm holds while it plans", "newest", SynchronousAgent),
+    "reacting": Strategy("the policy acts anew at every step on the newest plan", "newest", ReactingAgent),
 }
 
 
 def _receding(settings: Settings, planner: Planner | None, policy: Policy) -> Agent:
     strategy = EXECUTIONS[settings.execution]
-    horizon = Horizon(strategy.blend(settings), settings.replan_every, load_robot())
+    horizon = make_horizon(strategy.horizon, settings.ensemble, settings.replan_every, load_robot())
     delay = Delay(settings.latency_ms, settings.latency_jitter, settings.seed)
     return strategy.agent(planner, policy, horizon, settings.seed, delay)
 

@@ -18,6 +18,7 @@ from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.models import NO_PLANNER, bundle_path, find_planner, find_policy
 from zipmo_ros.motion.checkpoint import content_hash, read_description
+from zipmo_ros.runtime.horizons import HORIZONS
 from zipmo_sim.suites import Task, suite_entry, tasks
 
 
@@ -45,6 +46,8 @@ def identity(settings: Settings) -> dict:
         "ensemble": settings.ensemble,
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
+        "command_interface": settings.command_interface,
+        "mode": settings.mode,
         "execution": settings.execution,
         "latency_ms": settings.latency_ms,
         "latency_jitter": settings.latency_jitter,
@@ -83,8 +86,14 @@ def check_execution(settings: Settings) -> None:
     """Raises ValueError for late plans, or a way to execute plans, where the settings have no say in it."""
     asked = f"execution={settings.execution}, latency_ms={settings.latency_ms:g}"
     usual = settings.execution == "ensemble" and not settings.latency_ms
-    if settings.via != "direct" and not usual:
-        raise ValueError(f"{asked} needs via=direct: over ROS the nodes decide")
+    if settings.command_interface and (settings.via != "ros" or settings.mode != "lockstep"):
+        raise ValueError("command_interface needs via=ros and mode=lockstep: there an arm's node drives the arm")
+    if settings.mode == "realtime" and settings.via != "ros":
+        raise ValueError("mode=realtime needs via=ros: without ROS nothing waits, and nothing is late")
+    if settings.via == "ros" and settings.execution not in HORIZONS:
+        raise ValueError(f"{asked} needs via=direct: over ROS there are {', '.join(HORIZONS)}")
+    if settings.via == "ros" and settings.mode == "lockstep" and settings.latency_ms:
+        raise ValueError(f"{asked} needs via=direct, or mode=realtime: in lockstep the simulator waits")
     if settings.oracle in ("expert", "plans") and not usual:
         raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: the expert acts at once")
 

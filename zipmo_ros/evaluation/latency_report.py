@@ -37,7 +37,7 @@ Tell = Callable[[dict[str, Any]], str]
 def latencies(results: Sequence[Result], folder: Path) -> Iterator[Section]:
     """Success, time and smoothness by latency and by how late plans are executed."""
     for result in results:
-        cells = result["cells"]
+        cells = result.content["cells"]
         title = f"Success against late plans: {suite_title(result)}"
         picture = folder / f"latency-{result.name}.png"
         plot_latency(result.content, picture)
@@ -53,7 +53,7 @@ def latencies(results: Sequence[Result], folder: Path) -> Iterator[Section]:
             _by_latency(cells, lambda cell: f"{share(cell['episodes'])} ({interval(cell['episodes'])})"),
             "Median time of the episodes that succeeded, jerk of the commanded hand in them, and the share of all "
             "steps at which the arm held for want of a plan:",
-            _by_latency(cells, partial(_manner, period_s=result["period_s"])),
+            _by_latency(cells, partial(_manner, period_s=result.content["period_s"])),
             "How far a new chunk is from the one before at the step at which it takes over (largest entry of the "
             "offset, in units of action, mean over chunks):",
             _by_latency(cells, lambda cell: _number(cell["jump"], 2)),

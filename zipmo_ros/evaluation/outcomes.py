@@ -79,6 +79,7 @@ def summarise(
     instruction: str = "own",
     max_steps: int | None = None,
     states: str = "evaluation",
+    mode: str = "lockstep",
     execution: str = "ensemble",
     latency_ms: float = 0.0,
     latency_jitter: float = 0.0,
@@ -90,6 +91,7 @@ def summarise(
         by_task.setdefault(outcome.task, []).append(outcome)
     differing = [f"{max_steps}-steps"] if max_steps else []
     differing += [f"{states}-states"] if states != "evaluation" else []
+    differing += [mode] if mode != "lockstep" else []
     differing += [execution] if execution != "ensemble" else []
     differing += [f"{latency_ms:g}-ms-late"] if latency_ms else []
     differing += [f"{latency_jitter:g}-jitter"] if latency_ms and latency_jitter else []
@@ -101,6 +103,7 @@ def summarise(
         "seed": seed,
         "max_steps": max_steps,
         "states": states,
+        "mode": mode,
         "execution": execution,
         "latency_ms": latency_ms,
         "latency_jitter": latency_jitter,

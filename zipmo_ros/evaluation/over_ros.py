@@ -1,4 +1,4 @@
-"""The closed loop over ROS: the graph of nodes in lockstep, and what comes of its episodes."""
+"""The closed loop over ROS: the graph of nodes, and what comes of its episodes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _log = logging.getLogger(__name__)
 def graph_arguments(settings: Settings) -> dict[str, str]:
     """What the settings are called by the graph (nodes/graph.py); what is not said is empty."""
     names = ("checkpoint", "suite", "seed", "planner", "policy", "nfe", "ensemble", "replan_every", "max_steps",
-             "libero_assets")  # fmt: skip
+             "libero_assets", "command_interface", "robot", "image_phase", "camera_skew", "plan_age", "mode",
+             "execution", "latency_ms", "latency_jitter")  # fmt: skip
     return {name: "" if (value := getattr(settings, name)) is None else str(value) for name in names}
 
 
@@ -32,7 +33,7 @@ class GraphLoop:
         self, settings: Settings, on_frames: OnFrames | None = None, image_every: int | None = None,
         domain: int | None = None,
     ):  # fmt: skip
-        given = {**graph_arguments(settings), "mode": "lockstep", "image_every": str(image_every or "")}
+        given = {**graph_arguments(settings), "image_every": str(image_every or settings.image_every)}
         self._driver = GraphDriver(given, on_frames, domain=domain)
 
     def __enter__(self) -> GraphLoop:

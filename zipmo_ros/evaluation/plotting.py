@@ -203,6 +203,51 @@ def plot_latency(report: dict, path: Path) -> None:
     _save(figure, path)
 
 
+def plot_calibration(report: dict, path: Path) -> None:
+    """How far the hand has come while an offset was kept ahead of it, in offsets; `zipmo calibrate`'s report."""
+    figure = _figure(9, 3.6)
+    panels = figure.subplots(1, 2)
+    for panel, part in zip(panels, ("translation", "rotation"), strict=True):
+        for name, colour in (("trained", "tab:gray"), ("arm", "tab:blue")):
+            measured = report[name]
+            if measured is None:
+                continue
+            axes = list(measured["axes"].values())[slice(0, 3) if part == "translation" else slice(3, 6)]
+            for response, line in zip(axes, ("-", "--", ":"), strict=True):
+                label = f"{name}, {response['axis']}: {response['gain']:.1f} 1/s, {response['lag_s'] * 1e3:.0f} ms"
+                panel.plot(response["times"], response["ways"], line, color=colour, label=label)
+        panel.set(title=part, xlabel="s since the goal was moved", ylabel="way, in offsets")
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=7)
+    _save(figure, path)
+
+
+def plot_loop(report: dict, path: Path) -> None:
+    """A bar a control period, stacked by where its time went, and the medians; `zipmo bench loop`'s report."""
+    each, parts = report["each"], report["parts"]
+    colours = {"planner": "#4c72b0", "policy": "#55a868", "simulator": "#8c8c8c", "rendering": "#bfbfbf"}
+    warm = iter(("#c44e52", "#dd8452", "#e5ae38", "#f0d58c", "#937860"))
+    looks = {name: colours.get(name) or next(warm) for name in parts}
+    figure = _figure(11, 4.2)
+    bars, medians = figure.subplots(1, 2, width_ratios=(4, 1), sharey=True)
+    bottom = [0.0] * len(each)
+    height = 0.0
+    for name, colour in looks.items():
+        values = [period[name] for period in each]
+        bars.bar(range(len(each)), values, 1.0, bottom, color=colour, label=name)
+        bottom = [low + value for low, value in zip(bottom, values, strict=True)]
+        medians.bar(0, parts[name]["p50_ms"], 0.6, height, color=colour)
+        height += parts[name]["p50_ms"]
+    bars.set(xlabel="control period", ylabel="ms", xlim=(-0.5, len(each) - 0.5))
+    bars.set_ylim(0, 1.3 * report["period"]["p95_ms"])
+    medians.set(xlabel="medians", xticks=[])
+    figure.legend(*bars.get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=7)
+    overhead, host = report["overhead"]["p50_ms"], report["machine"]
+    figure.suptitle(
+        f"loop itself {overhead:.2f} ms at the median; {host['cpu']}, load {host['load_average']}", fontsize=8
+    )
+
+
 def plot_faults(report: dict, path: Path) -> None:
     """A line a kind of faults: seconds to each stop, how long silence had to last, and the budget.
 

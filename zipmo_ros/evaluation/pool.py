@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 import signal
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -33,8 +33,8 @@ class _Worker:
 
 
 def run_jobs(
-    serve: Callable[..., None], groups: dict[str, Iterable[Any]], workers: int, *arguments: Any
-) -> Iterator[tuple[str, Any, Any]]:
+    serve: Callable[..., None], groups: Mapping[str, Iterable[Any]], workers: int, *arguments: Any
+) -> Generator[tuple[str, Any, Any], None, None]:
     """Yield (group, job, outcome) in order of completion.
 
     serve: (group, jobs, answer, *arguments) -> None, importable: `jobs` is an iterator, and answer(outcome) is called
@@ -71,7 +71,7 @@ def run_jobs(
 class _Pool:
     """The processes at work and the jobs that nobody has yet, by group."""
 
-    def __init__(self, serve: Callable[..., None], groups: dict[str, Iterable[Any]], arguments: tuple):
+    def __init__(self, serve: Callable[..., None], groups: Mapping[str, Iterable[Any]], arguments: tuple):
         self.active: dict[Connection, _Worker] = {}
         self.answered: set[str] = set()  # groups
         self._context = multiprocessing.get_context("spawn")

@@ -13,22 +13,23 @@ from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, nearest_step
 from zipmo_ros.data.bag import Heard
 from zipmo_ros.runtime.history import History
-from zipmo_ros.runtime.pairing import Pairing
+from zipmo_ros.runtime.pairing import ApproximatePairing
 
 KEPT_NS = 2 * 10**9  # of joint states and poses, to find those of an image's or a command's stamp
 
 
 class RecordedSenses:
-    """Takes a bag's messages in the order of receipt. size: pixels a side of the images that come out.
+    """Takes a bag's messages in the order of receipt. size: pixels a side of the images that come out. skew_ns: most
+    that the images of one moment are apart; 0: half a control step.
 
     `episodes` counts how often time began anew: at the first image, and where stamps go back or leap.
     Steps count from the first image of an episode that the bag holds.
     """
 
-    def __init__(self, robot: RobotSpec, size: int, transport: str = "raw"):
+    def __init__(self, robot: RobotSpec, size: int, transport: str = "raw", skew_ns: int = 0):
         self._robot, self._size = robot, size
         self._views = {topics.image_topic(view, transport): view for view in robot.views}
-        self._pairing = Pairing(robot.views, depth=4)
+        self._pairing = ApproximatePairing(robot.views, skew_ns or robot.period_ns // 2)
         self._joints: History[np.ndarray] = History(KEPT_NS)
         self._hands: History[np.ndarray] = History(KEPT_NS)
         self._began_ns = self._newest_ns = -1
@@ -40,7 +41,7 @@ class RecordedSenses:
         return (*self._views, topics.JOINT_STATES, topics.CURRENT_POSE)
 
     def take(self, heard: Heard) -> Observation | None:
-        """The observation that a message completes: images of one stamp that were not seen before, and the joints and
+        """The observation that a message completes: images of one moment that were not seen before, and the joints and
         the hand as they were known by then. Raises ValueError for a message that the nodes drop.
         """
         stamp_ns = to_ns(heard.message.header.stamp)
@@ -50,9 +51,9 @@ class RecordedSenses:
             self._keep(self._hands, stamp_ns, read_pose(heard.message, self._robot))
         elif view := self._views.get(heard.topic):
             image = self._robot.camera(view).to_model(read_image(heard.message), self._size)
-            images = self._pairing.add(view, stamp_ns, image)
-            if images is not None and stamp_ns != self._newest_ns:  # else shown once more
-                return self._observe(stamp_ns, images)
+            moment = self._pairing.add(view, stamp_ns, image)
+            if moment is not None and moment.stamp_ns != self._newest_ns:  # else shown once more
+                return self._observe(moment.stamp_ns, moment.values)
         return None
 
     def at(self, stamp_ns: int, step: int = 0, images: Mapping[str, np.ndarray] | None = None) -> Observation:

@@ -153,10 +153,10 @@ class Replay:
     """
 
     def __init__(self, bag: Bag, robot: RobotSpec, planner: Planner | None, policy: Policy | None, *, horizon: Horizon,
-                 seed: int, lockstep: bool, transport: str = "raw"):  # fmt: skip
+                 seed: int, lockstep: bool, transport: str = "raw", skew_ns: int = 0):  # fmt: skip
         models = [model for model in (planner, policy) if model is not None]
         self._bag, self._robot, self._lockstep = bag, robot, lockstep
-        self._senses = RecordedSenses(robot, max(model.spec.image_size for model in models), transport)
+        self._senses = RecordedSenses(robot, max(model.spec.image_size for model in models), transport, skew_ns)
         self._planner = None if planner is None else PlannerReplay(planner, seed)
         self._policy = None if policy is None else PolicyReplay(policy, horizon)
         self._episode = 0

@@ -17,7 +17,7 @@ from zipmo_ros.runtime.ensembling import TemporalEnsemble
 from zipmo_ros.runtime.horizon import Horizon
 
 UNSAID = {"planner": "", "policy": "", "robot": "", "seed": 0, "nfe": 0, "device": "cpu", "threads": 1,
-          "ensemble": "intended", "image_transport": "raw"}  # fmt: skip
+          "ensemble": "intended", "image_transport": "raw", "camera_skew": 0.0}  # fmt: skip
 
 
 def recorded_settings(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,4 +100,5 @@ def _prepare(bag: Bag, settings: Mapping[str, Any]) -> Replay:
         raise ValueError("the recording does not say how often the policy took a plan: say it with replan_every=")
     horizon = Horizon(TemporalEnsemble(mode=settings["ensemble"]), settings.get("replan_every", 1), robot)
     return Replay(bag, robot, planner, policy, horizon=horizon, seed=settings["seed"],
-                  lockstep=settings.get("mode") == "lockstep", transport=settings["image_transport"])  # fmt: skip
+                  lockstep=settings.get("mode") == "lockstep", transport=settings["image_transport"],
+                  skew_ns=round(1e9 * settings["camera_skew"]))  # fmt: skip

@@ -27,8 +27,14 @@ class Settings:
     policy: str | None = None  # see models.load_policy; None: the bundle's
     oracle: str = "none"  # of agents.AGENTS; only without ROS
     max_steps: int | None = None  # control steps of an episode; None: the suite's own limit
+    command_interface: str | None = None  # kind of controller through which an arm's node drives it; only over ROS
+    robot: str | None = None  # whose cameras are simulated; None: those that the models know; only over ROS
+    image_phase: int = 0  # control steps that the second camera is later by than the first; only over ROS
+    camera_skew: float | None = None  # s that images of a moment may be apart; only over ROS
+    plan_age: int | None = None  # lockstep: control steps that the newest plan may be old; None: replan_every
+    mode: str = "lockstep"  # over ROS: lockstep, or realtime, where what computing takes counts
     execution: str = "ensemble"  # of agents.EXECUTIONS: how plans are executed; others than this only without ROS
-    latency_ms: float = 0.0  # simulated time by which plans come later than their observation; only without ROS
+    latency_ms: float = 0.0  # by which plans come later than their observation; without ROS in simulated time
     latency_jitter: float = 0.0  # each plan's latency lies between 1 - this and 1 + this times as much
 
     @property

@@ -28,7 +28,7 @@ class Raw(NamedTuple):
 
 
 @dataclass
-class _Topic:
+class _HeardTopic:
     kind: str
     subscriptions: dict[tuple[ReliabilityPolicy, DurabilityPolicy], Any] = field(default_factory=dict)
     heard: deque[tuple[bytes, int]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
@@ -46,7 +46,7 @@ class AllTopics:
                  on_message: Callable[[Raw], None]):  # fmt: skip
         self._node, self._accept, self._on_message = node, accept, on_message
         self._namespace = node.get_namespace().rstrip("/")
-        self._topics: dict[str, _Topic] = {}
+        self._topics: dict[str, _HeardTopic] = {}
         self.refused: dict[str, str] = {}  # topic -> why
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ class AllTopics:
         message = _message_class(kinds[0])
         if topic not in self._topics:
             self._accept(topic, kinds[0], offered)
-            self._topics[topic] = _Topic(kinds[0])
+            self._topics[topic] = _HeardTopic(kinds[0])
         held, wanted = self._topics[topic].subscriptions, _requested(offered)
         for key in held.keys() - wanted:
             self._node.destroy_subscription(held.pop(key))

@@ -157,7 +157,8 @@ class GraphDriver:
         self._instruction = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
         self._set_parameters = node.create_client(SetParametersAtomically, "sim/set_parameters_atomically")
         self._reset = node.create_client(Trigger, "sim/reset")
-        self._clients = (self._set_parameters, self._reset)
+        self._arm = node.create_client(Trigger, f"{POLICY.name}/arm")
+        self._clients = (self._set_parameters, self._reset, self._arm)
 
     def run_episode(self, task: str, goal: str, init_state: int, seed: int, number: int, instruction: str) -> dict:
         """Run one episode to its end, and return what the simulator says of it (the message on `episode`).
@@ -199,6 +200,8 @@ class GraphDriver:
         answer = self._ask(self._reset, Trigger.Request())
         if not answer.success:
             raise RuntimeError(f"the simulator refused the episode: {answer.message}")
+        if self._values["mode"] == "realtime":  # the leap of time has stopped the arm, and nothing resumes by itself
+            self._until(lambda: self._ask(self._arm, Trigger.Request()).success, 20.0, "the policy is not armed")
         progress, since = -1, time.monotonic()
         while self._report.get("state") not in ("success", "failure", "error"):
             self._turn()

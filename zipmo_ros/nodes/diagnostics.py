@@ -69,7 +69,7 @@ class StatusReport:
         self.stands(key, None if text is None else State(key, level), text or "")
 
     def event(self, text: str) -> None:
-        """Something was refused or went wrong once. Of events that differ in numbers alone, one in a while is logged."""
+        """Something was refused or went wrong once. Of those that differ in numbers alone, one in a while is logged."""
         self.events += 1
         self.last_error = text
         now, kind = self._clock(), _NUMBER.sub("#", text)

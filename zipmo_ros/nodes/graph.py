@@ -107,6 +107,11 @@ def _everywhere(parameter: str, nodes: tuple[str, ...] = _ALL) -> tuple[tuple[st
     return tuple((node, parameter) for node in nodes)
 
 
+def _left_out(values: Mapping[str, str]) -> tuple[str, ...]:
+    planner = (PLANNER.name,) if values["planner"] == NO_PLANNER else ()
+    return planner + ((RECORDER.name,) if values["record"] == "false" else ())
+
+
 # Arguments that every graph has.
 ANY_GRAPH = (
     Argument("namespace", "", "namespace of all nodes and topics, the clock's too"),
@@ -118,7 +123,7 @@ ANY_GRAPH = (
 GRAPHS = {
     "sim": Graph(
         "Planner, policy and a simulated arm",
-        (PLANNER, POLICY, SIM, RECORDER),
+        (PLANNER, POLICY, SIM, ARM, RECORDER),
         (
             Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: by suite",
                      _everywhere("checkpoint", ("planner", "policy")),
@@ -128,7 +133,8 @@ GRAPHS = {
                      otherwise=lambda values: NO_PLANNER if values["policy"] == "bc" else ""),
             Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name",
                      (("policy", "policy"),)),
-            Argument("robot", "", "of config/robots, or a YAML file", _everywhere("robot", ("planner", "policy"))),
+            Argument("robot", "", "of config/robots, or a YAML file",
+                     _everywhere("robot", ("planner", "policy", "arm"))),
             Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
             Argument("suite", DEFAULT, "suite of tasks", (("sim", "suite"),), tuple(SUITES)),
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
@@ -136,17 +142,36 @@ GRAPHS = {
             Argument("seed", "", "seed of the environment and of the plans' noise",
                      _everywhere("seed", ("sim", "planner"))),
             Argument("mode", "lockstep", "lockstep: the simulator waits for each command; realtime: 20 Hz",
-                     _everywhere("mode", ("sim", "policy")), ("lockstep", "realtime")),
+                     _everywhere("mode", ("sim", "policy", "arm")), ("lockstep", "realtime")),
+            Argument("command_interface", "", "have an arm's node drive the simulated arm, as this kind of controller "
+                     "(lockstep); empty: none", _everywhere("command_interface", ("sim", "arm")),
+                     ("", "pose", "twist")),
+            Argument("gripper_interface", "joint_trajectory", "kind of the gripper's controller, of an arm's node",
+                     (("arm", "gripper_interface"),)),
+            Argument("lag_s", "0.0", "time constant that an arm's node gives its twists; a simulated arm has its own",
+                     (("arm", "lag_s"),)),
             Argument("resume_automatically", "backward stamp", "causes of a stop, comma-separated, after which motion "
                      "goes on by itself (realtime); simulated episodes put the clock back",
                      _everywhere("resume_automatically", ("sim", "policy"))),
             Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
                      (("sim", "image_every"), *_everywhere("replan_every", ("planner", "policy")))),
+            Argument("plan_age", "", "control steps that the newest plan may be old (lockstep); empty: replan_every",
+                     (("policy", "replan_every"),)),
             Argument("image_every", "", "control steps between two pairs of images, where not those between plans",
                      (("sim", "image_every"),)),
+            Argument("image_phase", "", "control steps that the second camera is later by than the first",
+                     (("sim", "image_phase"),)),
+            Argument("camera_skew", "", "s that images of one moment may be apart; empty: half a control step",
+                     _everywhere("camera_skew", ("planner", "policy"))),
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
             Argument("nfe", "", "Euler steps of a plan; empty: as the checkpoint says", (("planner", "nfe"),)),
+            Argument("latency_ms", "", "what a plan takes at least, to see what late plans cost; empty: what it takes",
+                     (("planner", "latency_ms"),)),
+            Argument("latency_jitter", "", "by what share that varies from plan to plan, up and down",
+                     (("planner", "latency_jitter"),)),
+            Argument("execution", "", "how chunks that come late are executed", (("policy", "execution"),),
+                     ("", "ensemble", "newest", "anchored")),
             Argument("ensemble", "", "how chunks that overlap are blended", (("policy", "ensemble"),),
                      ("", "intended", "official")),
             Argument("autoreset", "", "start an episode at once and after each end",
@@ -157,13 +182,10 @@ GRAPHS = {
             Argument("record", "false", "write every topic to a bag", (), _SWITCH),
             Argument("bags", "", "folder for bags", (("recorder", "out"),)),
             Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
-                     _everywhere("autostart", (*_ALL, RECORDER.name)), _SWITCH),
+                     _everywhere("autostart", (*_ALL, ARM.name, RECORDER.name)), _SWITCH),
             *ANY_GRAPH,
         ),
-        without=lambda values: (
-            *((PLANNER.name,) if values["planner"] == NO_PLANNER else ()),
-            *((RECORDER.name,) if values["record"] == "false" else ()),
-        ),
+        without=lambda values: (*_left_out(values), *(() if values["command_interface"] else (ARM.name,))),
     ),
     "record": Graph(
         "A recorder beside a graph that runs",
@@ -178,33 +200,33 @@ GRAPHS = {
     ),
 }  # fmt: skip
 
-_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "max_steps", "autoreset", "announce_instruction",
-                     "libero_assets", "mode", "resume_automatically")  # fmt: skip
-_OTHERS_HERE = ("checkpoint", "robot", "autostart")
-_ARM = ARM.name
+_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "max_steps", "autoreset",
+                     "announce_instruction", "libero_assets", "mode", "resume_automatically")  # fmt: skip
+_OTHERS_HERE = ("checkpoint", "robot", "command_interface", "gripper_interface", "lag_s", "autostart")
 GRAPHS["arm"] = Graph(
     "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",
     (PLANNER, POLICY, ARM, RECORDER),
     (
         Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: nano-mini",
                  _everywhere("checkpoint", ("planner", "policy"))),
-        Argument("robot", "", "of config/robots, or a YAML file", _everywhere("robot", ("planner", "policy", _ARM))),
+        Argument("robot", "", "of config/robots, or a YAML file",
+                 _everywhere("robot", ("planner", "policy", ARM.name))),
         Argument("command_interface", "", "kind of the arm's controller; empty: the robot's usual one",
-                 ((_ARM, "command_interface"),), ("", *COMMAND_KINDS)),
+                 ((ARM.name, "command_interface"),), ("", *COMMAND_KINDS)),
         Argument("gripper_interface", "", "kind of the gripper's controller; empty: the robot's usual one",
-                 ((_ARM, "gripper_interface"),), ("", *GRIPPER_KINDS)),
-        Argument("hand_pose", "", "where the pose of the hand comes from", ((_ARM, "hand_pose"),),
+                 ((ARM.name, "gripper_interface"),), ("", *GRIPPER_KINDS)),
+        Argument("hand_pose", "", "where the pose of the hand comes from", ((ARM.name, "hand_pose"),),
                  ("", "current_pose", "kinematics")),
-        Argument("shadow", "", "compute and check everything, move nothing", ((_ARM, "shadow"),), ("", *_SWITCH)),
+        Argument("shadow", "", "compute and check everything, move nothing", ((ARM.name, "shadow"),), ("", *_SWITCH)),
         Argument("deadman_timeout", "", "silence of the topic deadman (s) at which the arm stops; 0: none is asked for",
-                 _everywhere("deadman_timeout", ("policy", _ARM))),
+                 _everywhere("deadman_timeout", ("policy", ARM.name))),
         Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
-                 _everywhere("autostart", ("planner", "policy", _ARM)), _SWITCH),
+                 _everywhere("autostart", ("planner", "policy", ARM.name, RECORDER.name)), _SWITCH),
         *(
             replace(argument, parameters=tuple(pair for pair in argument.parameters if pair[0] != SIM.name))
             for argument in GRAPHS["sim"].arguments
             if argument.name not in (*_OF_THE_SIMULATOR, *_OTHERS_HERE)
         ),
     ),
-    without=GRAPHS["sim"].without,
+    without=_left_out,
 )  # fmt: skip

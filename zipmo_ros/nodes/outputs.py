@@ -16,6 +16,7 @@ from zipmo_ros.arms.setpoints import ArmSetpoint, GripperSetpoint
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.nodes.wire import topics
 from zipmo_ros.nodes.wire.controllers import action_of, controller_message
+from zipmo_ros.nodes.wire.messages import to_stamp
 
 ACTIONS = ("follow_joint_trajectory", "gripper_command", "parallel_gripper_command")
 _MESSAGES: dict[str, type] = {
@@ -53,16 +54,20 @@ class Output(Protocol):
 
 
 class TopicOutput:
-    """A controller that listens to a topic."""
+    """A controller that listens to a topic. waits: it is a simulator's, which waits for what has a stamp."""
 
-    def __init__(self, node: Node, interface: str, topic: str, robot: RobotSpec):
+    def __init__(self, node: Node, interface: str, topic: str, robot: RobotSpec, waits: bool):
         # Not a lifecycle publisher, which lets nothing out once the node is on its way out: a stop has to leave then.
         self._publisher: Publisher = node.create_publisher(_MESSAGES[interface], topic, topics.COMMAND)
         self._node = node
         self._robot = robot
+        self._waits = waits
 
     def send(self, setpoint: ArmSetpoint | GripperSetpoint, stamp_ns: int) -> None:
-        self._publisher.publish(controller_message(setpoint, stamp_ns, self._robot))
+        message = controller_message(setpoint, stamp_ns, self._robot)
+        if self._waits and isinstance(message, JointTrajectory):
+            message.header.stamp = to_stamp(stamp_ns)
+        self._publisher.publish(message)
 
     def heard(self) -> bool:
         return self._publisher.get_subscription_count() > 0
@@ -96,11 +101,11 @@ class ActionOutput:
         self._client.destroy()
 
 
-def make_output(node: Node, interface: str, name: str, robot: RobotSpec, shadow: bool) -> Output:
+def make_output(node: Node, interface: str, name: str, robot: RobotSpec, shadow: bool, waits: bool) -> Output:
     """The output of an interface; as a shadow a topic below the node's own name, `~/shadow/<name>`.
 
     Raises ImportError for an action without control_msgs.
     """
-    if shadow:
-        return TopicOutput(node, interface, f"~/shadow/{name}", robot)
-    return ActionOutput(node, interface, name) if interface in ACTIONS else TopicOutput(node, interface, name, robot)
+    if interface in ACTIONS and not shadow:
+        return ActionOutput(node, interface, name)
+    return TopicOutput(node, interface, f"~/shadow/{name}" if shadow else name, robot, waits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,15 @@ class ShownPlan(NamedTuple):
     images: np.ndarray
     tracks: np.ndarray
     places: np.ndarray
+
+    def about(self, views: Sequence[str]) -> str | None:
+        """For people: where in each view the places are, in percent from the left and the top; None without any."""
+        percents = np.floor(50 * (self.places[..., ::-1] + 1) + 0.5)
+        told = {
+            view: " to ".join(f"({x:.0f}, {y:.0f})" if np.isfinite([x, y]).all() else "?" for x, y in rows)
+            for view, rows in zip(views, percents, strict=True)
+        }
+        return "; ".join(f"{view} {places} %" for view, places in told.items() if places) or None
 
 
 def planned_tracks(planner: Planner, plan: MotionPlan, observation: Observation, points: int) -> ShownPlan:

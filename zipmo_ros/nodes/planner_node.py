@@ -31,6 +31,7 @@ from zipmo_ros.nodes.states import PLANNING_FAILED, PLANNING_LATE
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.nodes.wire.tracks import tracks_message
 from zipmo_ros.runtime.deadlines import Deadlines
+from zipmo_ros.runtime.delay import Delay
 from zipmo_ros.runtime.latency import LatencyWindow
 
 Request = tuple[Observation, Goal]  # what a plan is made from
@@ -57,6 +58,7 @@ class PlannerNode(ManagedNode):
         self._told: str | None = None  # the newest info
         self._latency, self._rate, self._drops = LatencyWindow(), Rate(), 0
         self._deadlines = Deadlines()
+        self._about: str | None = None  # where the newest plan that was shown takes its goal to be
         super().__init__(**options)
         self._robot = load_robot(self.settings.robot)
         self._frame = self._robot.views[0]
@@ -105,6 +107,7 @@ class PlannerNode(ManagedNode):
         self._planner = self._hash = None
 
     def begin(self) -> None:
+        self._about = None
         self._requested = self._planned = self._early = self._began_ns = self._told = None
         self._seen = deque()
         self._cameras.reset()
@@ -147,8 +150,9 @@ class PlannerNode(ManagedNode):
                                    lambda done: self._on_plan(request, asked, *done), self._on_failure)  # fmt: skip
 
     def _plan(self, request: Request, seed: int, seen: deque[Observation]) -> tuple[MotionPlan, float]:
-        """In the worker. A request may be replaced before it gets here, so the planner's history is settled here: `seen`
-        is of the request's episode.
+        """In the worker. A request may be replaced before it gets here, so the planner's history is settled here.
+
+        seen: what was seen and not planned for in the request's episode.
         """
         began = time.perf_counter()
         if seen is not self._planning:  # another episode
@@ -157,6 +161,8 @@ class PlannerNode(ManagedNode):
         while seen and seen[0].stamp_ns < request[0].stamp_ns:
             self.planner.observe(seen.popleft())
         plan = self.planner.plan(*request, seed)
+        delay = Delay(self.settings.latency_ms, self.settings.latency_jitter, seed).of(plan.stamp_ns)
+        time.sleep(max(0.0, delay / 1e9 - (time.perf_counter() - began)))
         return plan, 1e3 * (time.perf_counter() - began)
 
     def _on_plan(self, request: Request, asked: float, plan: MotionPlan, milliseconds: float) -> None:
@@ -193,6 +199,7 @@ class PlannerNode(ManagedNode):
 
         def publish(drawn: tuple[ShownPlan, np.ndarray | None]) -> None:
             shown, image = drawn
+            self._about = shown.about(self.planner.spec.views)
             self._tracks.publish(tracks_message(shown.tracks, plan.stamp_ns, plan.spec.period_ns, self._frame))
             if image is not None:
                 self._overlay.publish(messages.image_message(image, plan.stamp_ns, self._frame))
@@ -223,6 +230,7 @@ class PlannerNode(ManagedNode):
             "checkpoint": self.settings.checkpoint,
             "checkpoint_hash": self._hash,
             "instruction": self._instruction.sentence and self._instruction.sentence.text,
+            "about": self._about,
         }
 
 

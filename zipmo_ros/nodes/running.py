@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -18,11 +19,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNAL_PERIOD = 0.05  # s until a signal is seen: Python sees none while the middleware waits
 
 
-def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
-    """Spin one node until it is interrupted; 0 then, 1 when it could not start or broke.
+def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> NoReturn:
+    """Spin one node until it is interrupted, and end the process: with 0 then, with 1 when it could not start or broke.
 
-    rclpy's own handlers end the context at once, and with it the chance to tell an arm to stop; these only ask for the
-    end. A node that breaks stops acting, too.
+    It ends at once, and the system frees what it had: an interpreter with torch takes seconds over that (3 to 5 s on a
+    busy machine, where `ros2 launch` kills after 5 s), and aborts while a worker sits in native code. rclpy's own
+    handlers end the context at once, and with it the chance to tell an arm to stop; these only ask for the end. A node
+    that breaks stops acting, too.
     """
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
@@ -43,13 +46,11 @@ def run(make: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
                 rclpy.logging.get_logger("zipmo_ros").fatal(traceback.format_exc())
     if node is not None:
         node.leave()
-    ended = node is None or node.close()
+        node.close()
     executor.shutdown()
     if node is not None:
         node.destroy_node()
     rclpy.try_shutdown()
-    if not ended:  # the worker sits in native code, and the interpreter would abort over it
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    return status
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import rclpy
 from lifecycle_msgs.srv import GetState
@@ -28,7 +29,7 @@ class Follower:
         self._node = node
         self._topic = f"{name}/{topics.INSTRUCTION_IN_USE}"
         node.create_subscription(String, self._topic, self._on_in_use, topics.LATCHED)
-        self._client = node.create_client(GetState, f"{name}/get_state")
+        self._client: Any = node.create_client(GetState, f"{name}/get_state")
         self._asked: float | None = None
 
     @property
@@ -44,7 +45,7 @@ class Follower:
             self._client.call_async(GetState.Request()).add_done_callback(self._on_state)
         return self.state == "active"
 
-    def _on_state(self, answer: rclpy.Future) -> None:
+    def _on_state(self, answer: Any) -> None:
         self.state, self._asked = answer.result().current_state.label, None
 
     def _on_in_use(self, message: String) -> None:
@@ -92,12 +93,16 @@ def _say(node: Node, sentence: str, wait: Callable[[Callable[[], object], Callab
     def waiting(what: str) -> str:
         return "; ".join(f"{f.name} is {f.state}" for f in those_there()) + f"; {what} (see {topics.DIAGNOSTICS})"
 
-    wait(lambda: all([follower.active() for follower in those_there()]),
-         lambda: waiting("nothing was said, and nothing changes later"))  # fmt: skip
+    def all_active() -> bool:
+        return min([follower.active() for follower in those_there()], default=False)  # all of them are asked
+
+    wait(all_active, lambda: waiting("nothing was said, and nothing changes later"))
     publisher = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
     wait(lambda: publisher.get_subscription_count() >= len(those_there()),
          lambda: waiting("nothing was said, and nothing changes later"))  # fmt: skip
     publisher.publish(String(data=sentence))
     publisher.wait_for_all_acked(Duration(seconds=2))
-    wait(lambda: all(follower.in_use == sentence for follower in those_there()),
-         lambda: waiting("the sentence was published and will be followed by who did not answer; say another"))  # fmt: skip
+    wait(
+        lambda: all(follower.in_use == sentence for follower in those_there()),
+        lambda: waiting("the sentence is out, and who did not answer follows it later; say another"),
+    )

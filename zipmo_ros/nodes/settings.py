@@ -12,6 +12,7 @@ from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.stamps import LAST_EPISODE, STATES_A_TASK
 from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.nodes.parameters import setting
+from zipmo_ros.runtime.horizons import HORIZONS
 
 _MODES = ("lockstep", "realtime")
 _MOST_STEPS = 1000  # control steps; what a plan spans is less, and checked once it is known
@@ -38,6 +39,8 @@ class PlannerParameters(ModelParameters):
     nfe: int = setting(minimum=0, maximum=1000, read_only=True)
     overlay_points: int = setting(minimum=1, maximum=64)
     plan_budget: float = setting(minimum=0.0, maximum=60.0)
+    latency_ms: float = setting(minimum=0.0, maximum=10_000.0)
+    latency_jitter: float = setting(minimum=0.0, maximum=1.0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class SafetyParameters:
 class PolicyParameters(ModelParameters, SafetyParameters):
     policy: str = setting(read_only=True)
     mode: str = setting(choices=_MODES)
+    execution: str = setting(choices=tuple(HORIZONS), read_only=True)
     ensemble: str = setting(choices=("intended", "official"), read_only=True)
     plan_timeout: float = setting(minimum=0.05, maximum=10.0)
     joint_timeout: float = setting(minimum=0.05, maximum=10.0)
@@ -64,6 +68,7 @@ class PolicyParameters(ModelParameters, SafetyParameters):
 
 @dataclass(frozen=True)
 class SimParameters(SafetyParameters):
+    command_interface: str = setting(choices=("", "pose", "twist"), read_only=True)
     suite: str = setting()
     task: str = setting()
     goal: str = setting()
@@ -71,7 +76,9 @@ class SimParameters(SafetyParameters):
     seed: int = setting(minimum=0, maximum=2**31 - 1)
     episode: int = setting(minimum=-1, maximum=LAST_EPISODE)
     mode: str = setting(choices=_MODES)
+    robot: str = setting(read_only=True)
     image_every: int = setting(minimum=1, maximum=_MOST_STEPS)
+    image_phase: int = setting(minimum=0, maximum=_MOST_STEPS, read_only=True)
     max_steps: int = setting(minimum=0, maximum=10000, read_only=True)
     autoreset: bool = setting()
     announce_instruction: bool = setting()

@@ -6,20 +6,21 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Collection
+from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory
 
 from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.nodes.command_inputs import CommandInputs
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import SIM
 from zipmo_ros.nodes.guard import Guard
@@ -34,6 +35,7 @@ from zipmo_ros.runtime.pairing import Pairing
 from zipmo_ros.runtime.safety import Safety
 from zipmo_ros.runtime.watchdog import Watchdog
 from zipmo_sim.simulator import Moment, Setup, Simulator, Suites
+from zipmo_sim.suites import render_settings
 
 PROGRESS_EVERY = 20  # steps between two progress messages
 
@@ -51,7 +53,6 @@ class SimNode(ManagedNode):
     def __init__(self, suites: Suites | None = None, **options: Any):
         self._suites = suites
         self._simulator: Simulator | None = None
-        self._robot = load_robot()  # what the suites simulate
         self._episode: Setup | None = None
         self._moment: Moment | None = None
         self._announced: str | None = None  # so that another round of a task leaves the user's own sentence in use
@@ -63,6 +64,7 @@ class SimNode(ManagedNode):
         self._step_time, self._rate, self._repeats = LatencyWindow(), Rate(), 0
         self._ticks = self._overruns = self._told_ticks = self._told_overruns = 0
         super().__init__(**options)
+        self._robot = load_robot(self.settings.robot)
         self.safety = Safety(self._robot, automatic=self.settings.automatic)
         self._guard = Guard(self, self.safety, lambda: None, self.settings.deadman_timeout)
         self._watchdog = Watchdog(f"{topics.POSE} and {topics.GRIPPER}", self.settings.command_timeout)
@@ -77,17 +79,20 @@ class SimNode(ManagedNode):
         }
         self._progress = self.create_lifecycle_publisher(String, topics.EPISODE, topics.LATCHED)
         self._announcement = Announcement(self)
-        self.subscribe(PoseStamped, topics.POSE, self._on_pose, topics.COMMAND)
-        self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
+        CommandInputs(self, self._robot, self.settings.command_interface, self._take, self._hand_at)
         self.create_service(Trigger, "~/reset", self._on_reset)
-        self.create_service(Trigger, "~/stop", self._on_stop)
+        self.create_service(Trigger, "~/end_episode", self._on_end_episode)
         self.create_timer(self._robot.period_s, self._tick, clock=self.steady)
 
     def load(self) -> None:
+        if self.settings.command_interface and not self._waits:
+            raise ValueError("as an arm node's controller a simulated arm waits: mode must be lockstep")
         suites = self._suites or importlib.import_module("zipmo_sim.suites")
         given = {"assets": self.settings.libero_assets, "max_steps": self.settings.max_steps}
         options = {name: value for name, value in given.items() if value}
-        self._simulator = Simulator(suites, options)
+        if size := self._robot.cameras[0].size:
+            options["render"] = replace(render_settings(self.settings.suite), size=size)
+        self._simulator = Simulator(suites, options, self.settings.image_phase)
         episode = self._describe()
         self._simulator.prepare(episode.suite, episode.task)
 
@@ -141,10 +146,10 @@ class SimNode(ManagedNode):
         response.success, response.message = True, json.dumps(asdict(episode))
         return response
 
-    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _on_end_episode(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = running = self._episode is not None
-        response.message = "stopped" if running else "no episode is running"
-        self._finish("error", "stopped by request")
+        response.message = "ended" if running else "no episode is running"
+        self._finish("error", "ended by request")
         return response
 
     def _start_episode(self, episode: Setup) -> None:
@@ -191,15 +196,16 @@ class SimNode(ManagedNode):
             done = episode.achieved(moment.done_tasks)
             self._finish("success" if done else "failure", "" if done else "the step limit was reached")
             return
-        self._publish_observation(observation, images=bool(observation.images))
+        self._publish_observation(observation, set(map(topics.image_topic, observation.images)))
         if observation.step % PROGRESS_EVERY == 0:
             self._publish_progress(episode, "running", "")
 
-    def _publish_observation(self, observation: Observation, images: bool) -> None:
+    def _publish_observation(self, observation: Observation, images: Collection[str]) -> None:
+        """images: topics of those to publish besides what is felt."""
         seconds = messages.to_stamp(observation.stamp_ns)
         self._time.publish(Clock(clock=seconds))
         for topic, message in self._messages.items():
-            if images or topic in (topics.CURRENT_POSE, topics.JOINT_STATES):
+            if topic in images or topic in (topics.CURRENT_POSE, topics.JOINT_STATES):
                 self._sensors[topic].publish(message)
         self._asked_at = time.monotonic()
 
@@ -237,11 +243,9 @@ class SimNode(ManagedNode):
             except Exception as error:  # parameters may have changed to something that does not exist
                 self.report.event(f"no further episode: {error}")
 
-    def _on_pose(self, message: PoseStamped) -> None:
-        self._take(topics.POSE, messages.to_ns(message.header.stamp), messages.read_pose(message, self._robot))
-
-    def _on_gripper(self, message: JointTrajectory) -> None:
-        self._take(topics.GRIPPER, messages.to_ns(message.header.stamp), messages.read_gripper(message, self._robot))
+    def _hand_at(self, stamp_ns: int) -> np.ndarray | None:
+        observation = self._moment and self._moment.observation
+        return observation.hand if observation and observation.stamp_ns == stamp_ns else None
 
     def _take(self, topic: str, stamp_ns: int, value: Any) -> None:
         """A command is whole when both halves of one stamp are there."""
@@ -311,14 +315,14 @@ class SimNode(ManagedNode):
         stamp = f"{observation.stamp_ns / 1e9:.2f} s"
         text = f"step {observation.step} of episode {episode.number} waits for the command with stamp {stamp}"
         self.report.problem("command", text, WARN)
-        self._publish_observation(observation, images=True)
+        self._publish_observation(observation, self._messages)
 
     def values(self) -> dict:
         return {
             "rate_hz": self._rate.read(), "step_ms_p50": self._step_time.p50, "step_ms_p95": self._step_time.p95,
-            "overruns": self._overruns, "repeats": self._repeats, "mode": self.settings.mode,
-            "episode": self._episode and self._episode.number, "step": self._step_number(),
-            "stopped_by": ", ".join(self.safety.causes) or None,
+            "overruns": self._overruns, "repeats": self._repeats, "safety": self.safety.state,
+            "mode": self.settings.mode, "episode": self._episode and self._episode.number, "step": self._step_number(),
+            "stopped_by": self.safety.stopped_by,
         }  # fmt: skip
 
 

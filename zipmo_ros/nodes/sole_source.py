@@ -13,6 +13,7 @@ from zipmo_ros.nodes.states import SEVERAL_SOURCES, WRONG_TYPE
 
 if TYPE_CHECKING:  # rclpy has it from Kilted on
     from rclpy.subscription import MessageInfo
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 Claims = Callable[[Any], Iterable[str]]
 
@@ -49,7 +50,7 @@ class SoleSource:
         """Whether a message comes from a publisher to listen to. Once it has turned out valid, tell `valid`."""
         gid = info.get("publisher_gid")
         if gid is None:
-            accepted = self._node.count_publishers(self._node.resolve_topic_name(self._topic)) <= 1
+            accepted = sum(info.topic_type == self._type for info in self._infos()) <= 1
         else:
             accepted = all(self._free(part, gid["data"]) for part in self._claims(message))
         if not accepted:
@@ -69,16 +70,16 @@ class SoleSource:
 
     def _present(self) -> dict[bytes, str]:
         """The publishers that the middleware knows now: identity -> node."""
-        infos = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(self._topic))
-        return {bytes(info.endpoint_gid): f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos}
+        return {bytes(i.endpoint_gid): f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in self._infos()}
+
+    def _infos(self) -> list[TopicEndpointInfo]:
+        return self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(self._topic))
 
     def check(self) -> None:
         """Set or clear the standing problems."""
         topic = self._node.resolve_topic_name(self._topic)
         strangers = [
-            f"{info.node_name} publishes {info.topic_type}"
-            for info in self._node.get_publishers_info_by_topic(topic)
-            if info.topic_type != self._type
+            f"{info.node_name} publishes {info.topic_type}" for info in self._infos() if info.topic_type != self._type
         ]
         wrong = f"{topic} must carry {self._type}, but {', '.join(strangers)}"
         self._report.stands(f"type of {self._topic}", WRONG_TYPE if strangers else None, wrong)

@@ -15,6 +15,7 @@ from zipmo_ros.runtime.latency import LatencyWindow
 LATE = 0.25  # s after its stamp at which an image arrives late: a slow clock, or a slow network
 OTHER_TIME = 86400.0  # s that two clocks differ by when they don't mean the same time, as simulated and real time
 OFFSETS = 20  # images that a clock's offset is the median of
+FROZEN = 0.5  # s that a picture may keep coming for while the arm moves: a live one has noise
 MOVED = 0.02  # rad of one joint, by which what a camera sees of the arm has changed
 
 
@@ -34,7 +35,7 @@ class View:
 
     def __init__(self, topic: str, timeout: float, clock: Callable[[], float], ros_time: Callable[[], int]):
         self.topic, self._timeout, self._clock, self._ros_time = topic, timeout, clock, ros_time
-        self._fresh = Freshness(topic, timeout, clock=clock)
+        self._fresh = Freshness(topic, FROZEN, clock=clock)
         self.size: tuple[int, ...] | None = None  # (height, width) of its images
         self.told_size: tuple[int, int] | None = None  # as camera_info has it
         self.reset()
@@ -94,23 +95,20 @@ class View:
         if self.silence > self._timeout:
             return None
         if self._frozen():
-            blind = "" if self._posture is not None else ", as far as is known: no joint states are heard"
-            seconds = self._clock() - self._since
-            return Seen(
-                states.PICTURE_FROZEN, f"{self.topic} shows the same for {seconds:.1f} s while the arm moves{blind}"
-            )
+            arm = "the arm moves" if self._posture is not None else "no joint states say that the arm stands still"
+            text = f"{self.topic} shows the same for {self._clock() - self._since:.1f} s while {arm}"
+            return Seen(states.PICTURE_FROZEN, text)
         if (silence := self._fresh.silence) is not None and silence > self._timeout:
             return Seen(states.STAMPS_STAND, f"{self.topic} has kept one stamp for {silence:.1f} s")
         return None
 
     def misinformed(self) -> Seen | None:
         """Where camera_info is of images of another size."""
-        if None in (self.size, self.told_size) or self.size == self.told_size:
+        if self.size is None or self.told_size is None or self.size == self.told_size:
             return None
         told, size = (f"{height} x {width}" for height, width in (self.told_size, self.size))
-        return Seen(
-            states.CAMERA_INFO_DIFFERS, f"the camera_info of {self.topic} is of {told} pixels, its images {size}"
-        )
+        text = f"the camera_info of {self.topic} is of {told} pixels, its images {size}"
+        return Seen(states.CAMERA_INFO_DIFFERS, text)
 
     @property
     def offset(self) -> float | None:

@@ -76,9 +76,8 @@ class Worker:
             with self._changed:
                 self._changed.wait_for(lambda: self._job or self._idle_job)
                 closing = self._closing
-                if self._job is not None:
-                    job, self._job = self._job, None
-                else:
+                job, self._job = self._job, None
+                if job is None:
                     job, self._idle_job = self._idle_job, None
                 assert job is not None  # that was waited for
             job()

@@ -11,7 +11,6 @@ from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan
-from zipmo_ros.contract.pose import offset_between
 from zipmo_ros.contract.protocols import Planner, Policy
 from zipmo_ros.contract.stamps import nearest_step
 from zipmo_ros.runtime.commands import to_action
@@ -21,16 +20,11 @@ from zipmo_ros.runtime.safety import Safety
 
 
 class Chunk(NamedTuple):
-    """Actions [length, 7] for the steps from the observation at stamp_ns on, and the plan that they were made of.
-
-    hand: its pose [7] at the observation. moving: the offset [6] that it had moved by in the step before.
-    """
+    """Actions [length, 7] for the steps from the observation at stamp_ns on, and the plan that they were made of."""
 
     stamp_ns: int
     plan: MotionPlan | None
     actions: np.ndarray
-    hand: np.ndarray
-    moving: np.ndarray
 
 
 class RecedingHorizonAgent:
@@ -50,6 +44,13 @@ class RecedingHorizonAgent:
         self.safety = Safety(horizon.robot)
         self._forget()
 
+    def _forget(self) -> None:
+        self._coming: tuple[int, Chunk] | None = None  # what is under way, and from when on it can be used (ns)
+        self._newest: Chunk | None = None
+        self._ages: list[int] = []  # of the newest plan at each step that it was used at, ns
+        self._jumps: list[float] = []
+        self._held_steps = 0
+
     def reset(self) -> None:
         """Begin an episode."""
         self._forget()
@@ -66,12 +67,11 @@ class RecedingHorizonAgent:
             raise ValueError("an arm is told where to go from where its hand is, and no pose of it was measured")
         self._receive(stamp_ns)
         if self._coming is None and self._due(stamp_ns):
-            self._coming = stamp_ns + self.delay.of(stamp_ns), self._plan(observation, goal, hand)
+            self._coming = stamp_ns + self.delay.of(stamp_ns), self._plan(observation, goal)
             self._receive(stamp_ns)
         elif self.planner is not None and observation.images:
             self.planner.observe(observation)
         command = self._allowed(self._command(observation, goal, hand), observation)
-        self._before = hand
         return to_action(command, hand, robot, robot.opening(observation.proprio))
 
     @property
@@ -83,18 +83,9 @@ class RecedingHorizonAgent:
             "held_steps": self._held_steps,
         }
 
-    def _forget(self) -> None:
-        self._coming: tuple[int, Chunk] | None = None  # what is under way, and from when on it can be used (ns)
-        self._newest: Chunk | None = None
-        self._before: np.ndarray | None = None  # where the hand was a step ago
-        self._ages: list[int] = []  # of the newest plan at each step that it was used at, ns
-        self._jumps: list[float] = []
-        self._held_steps = 0
-
-    def _plan(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Chunk:
+    def _plan(self, observation: Observation, goal: Goal) -> Chunk:
         plan = None if self.planner is None else self.planner.plan(observation, goal, self.seed)
-        moving = offset_between(hand if self._before is None else self._before, hand)
-        return Chunk(observation.stamp_ns, plan, self.policy.act(observation, goal, plan), hand, moving)
+        return Chunk(observation.stamp_ns, plan, self.policy.act(observation, goal, plan))
 
     def _receive(self, stamp_ns: int) -> None:
         """Take the chunk that was under way, if it has come by now."""

@@ -59,6 +59,9 @@ class Horizon:
         age = self.age_ns(stamp_ns)
         return age is None or age >= self.replan_every * self.robot.period_ns
 
+    def feel(self, stamp_ns: int, hand: np.ndarray) -> None:
+        """The hand was measured at the pose `hand` [7]. For horizons that care where it was, which this one doesn't."""
+
     def add(self, stamp_ns: int, chunk: np.ndarray) -> None:
         """Take the chunk [length, 7] of a plan. Raises ValueError when it is older than the newest one held."""
         if self._stamp_ns is not None and stamp_ns < self._stamp_ns:

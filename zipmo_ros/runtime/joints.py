@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class FeltMoment(NamedTuple):
+class JointReading(NamedTuple):
     """stamp_ns: of the first joint. positions: float32 [n]. skew_ns: most that a position is off the stamp."""
 
     stamp_ns: int
@@ -36,7 +36,7 @@ class JointStates:
         self._strangers.clear()
         self._given_ns = None
 
-    def add(self, stamp_ns: int, names: Sequence[str], positions: Sequence[float]) -> FeltMoment | None:
+    def add(self, stamp_ns: int, names: Sequence[str], positions: Sequence[float]) -> JointReading | None:
         """Take one message; the moment that is whole by it, again where its first joint is sent again.
 
         Raises ValueError for other than one finite position for each name; nothing of such a message is kept.
@@ -56,7 +56,7 @@ class JointStates:
         self._given_ns = leading_ns
         known = [self._known[name] for name in self._names]
         skew_ns = max(abs(at - leading_ns) for at, _ in known)
-        return FeltMoment(leading_ns, np.array([position for _, position in known], np.float32), skew_ns)
+        return JointReading(leading_ns, np.array([position for _, position in known], np.float32), skew_ns)
 
     @property
     def missing(self) -> tuple[str, ...]:

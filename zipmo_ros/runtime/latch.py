@@ -27,6 +27,16 @@ class Latch:
         return not self._latched
 
     @property
+    def state(self) -> str:
+        """ "armed" or "stopped": for /diagnostics."""
+        return "armed" if self.armed else "stopped"
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Names of the causes, the newest first, for /diagnostics; None while armed."""
+        return ", ".join(self.causes) or None
+
+    @property
     def causes(self) -> dict[str, str]:
         """Why it may not: {cause: what was found}, the newest first."""
         return dict(reversed(self._latched.items()))

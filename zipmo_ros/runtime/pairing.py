@@ -37,7 +37,7 @@ class Pairing:
         return {source: held[stamp_ns] for source, held in self._held.items()}
 
 
-class Moment(NamedTuple):
+class PairedValues(NamedTuple):
     """stamp_ns: of the source that came last. values: in the sources' order. skew_ns: most that one of them is off."""
 
     stamp_ns: int
@@ -46,7 +46,7 @@ class Moment(NamedTuple):
 
 
 class ApproximatePairing:
-    """Pairs sources that have clocks, rates and phases of their own: those of the slowest with the nearest of the others.
+    """Pairs sources that have rates and phases of their own: what the slowest gives with the nearest of the others.
 
     A moment is that of the source whose newest stamp is the oldest. All others have something newer or equal by then,
     so that which of theirs is nearest is settled, and sources that share their stamps are paired exactly. A moment is
@@ -69,7 +69,7 @@ class ApproximatePairing:
             held.clear()
         self.apart_ns = None
 
-    def add(self, source: str, stamp_ns: int, value: Any) -> Moment | None:
+    def add(self, source: str, stamp_ns: int, value: Any) -> PairedValues | None:
         """Take a value; the moment that it makes whole, if it does."""
         held = self._held[source]
         if held and stamp_ns < next(reversed(held)):
@@ -86,4 +86,4 @@ class ApproximatePairing:
         if stamps[source] != stamp_ns or self.apart_ns > self.skew_ns:
             return None
         values = {name: self._held[name][at] for name, at in stamps.items()}
-        return Moment(moment_ns, values, self.apart_ns)
+        return PairedValues(moment_ns, values, self.apart_ns)

@@ -7,7 +7,6 @@ import numpy as np
 from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.pose import moved, offset_between
 from zipmo_ros.runtime.agent import Chunk, RecedingHorizonAgent
 
 
@@ -45,35 +44,3 @@ class ReactingAgent(RecedingHorizonAgent):
             actions = self.policy.act(observation, goal, self._newest.plan)
             self.horizon.add(observation.stamp_ns, actions)
         return super()._command(observation, goal, hand)
-
-
-class AnchoredAgent(RecedingHorizonAgent):
-    """Goals of the hand stay where the chunk meant them: from the hand at its observation on, not from the hand now.
-
-    Entries of a late chunk take for granted that those before them were executed, but those of an older chunk were. The
-    difference is so put right. Where the hand would have come to by each entry is foretold by the response of the arm
-    that the actions were made for.
-    """
-
-    def _forget(self) -> None:
-        super()._forget()
-        self._reference: np.ndarray | None = None  # what goals are kept as offsets from, so that they can be blended
-
-    def _take(self, chunk: Chunk, stamp_ns: int) -> None:
-        robot = self.horizon.robot
-        reference = self._reference = chunk.hand if self._reference is None else self._reference
-        hand, moving, goals = chunk.hand, chunk.moving, []
-        for action in chunk.actions:
-            offset = action[:6] * robot.offset_scale
-            goals.append(np.append(offset_between(reference, moved(hand, offset)) / robot.offset_scale, action[6]))
-            moving = robot.response.step(moving, offset, robot.period_s)
-            hand = moved(hand, moving)
-        self.horizon.add(chunk.stamp_ns, np.stack(goals))
-
-    def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command | None:
-        command = super()._command(observation, goal, hand if self._reference is None else self._reference)
-        if command is None:
-            return None
-        scale = self.horizon.robot.offset_scale
-        offset = np.clip(offset_between(hand, command.pose), -scale, scale)  # as far off as an action can mean
-        return Command(moved(hand, offset), command.gripper)

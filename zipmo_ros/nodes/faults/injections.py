@@ -15,7 +15,7 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Bool, String
+from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory
 
 from zipmo_ros.contract.command import Command
@@ -33,12 +33,15 @@ DISCOVERY = 5.0  # s
 
 
 def _tampered(*taps: str, by: Callable[[Rig], Tamper]) -> Inject:
+    """Of those taps that the rig has."""
+
     def inject(rig: Rig, _: random.Random) -> Lift:
-        for name in taps:
+        there = [name for name in taps if name in rig.taps]
+        for name in there:
             rig.taps[name].tamper = by(rig)
 
         def lift() -> None:
-            for name in taps:
+            for name in there:
                 rig.taps[name].tamper = None
 
         return lift
@@ -226,10 +229,17 @@ def _nonsense(message: Any) -> None:
     message.data = '{"plan": 1}'
 
 
-def _tell_again(rig: Rig, rng: random.Random, inject: Inject) -> Lift:
-    """What is said of plans is said once; so have it said once more."""
-    lift = inject(rig, rng)
-    rig.taps["info"].publish(String(data="{}"))
+def _info_is_nonsense(rig: Rig, rng: random.Random) -> Lift:
+    """What is said of plans is said once; so it is said anew, and in the end as it was."""
+    tap = rig.taps["info"]
+    known = tap.newest
+    tap.tamper = tampering.changed(_nonsense)
+    tap.publish(known)
+
+    def lift() -> None:
+        tap.tamper = None
+        tap.publish(known)
+
     return lift
 
 
@@ -265,14 +275,14 @@ INJECTIONS: dict[str, Inject] = {
     "cameras 1 ns apart": _views(lambda: tampering.shifted(1e-9), 1),
     "camera clocks ahead": _views(lambda: tampering.shifted(0.5)),
     # joint states
-    "joint states silent": _on("joints", by=_SILENT),
-    "joint stamps frozen": _on("joints", by=_STAMPS),
+    "joint states silent": _on("joints", "fingers", by=_SILENT),
+    "joint stamps frozen": _on("joints", "fingers", by=_STAMPS),
     "joint positions frozen": _on("joints", by=lambda: tampering.content_frozen("position")),
     "joint positions NaN": _change("joints", by=partial(_joint, index=2, change=lambda _: _NAN)),
     "joint names of another arm": _change("joints", by=_renamed),
     "a joint missing": _change("joints", by=_cut),
-    "joint stamps back": _on("joints", by=lambda: tampering.shifted(-1.0)),
-    "joint stamps ahead": _on("joints", by=lambda: tampering.shifted(1.0)),
+    "joint stamps back": _on("joints", "fingers", by=lambda: tampering.shifted(-1.0)),
+    "joint stamps ahead": _on("joints", "fingers", by=lambda: tampering.shifted(1.0)),
     "joint at its limit": _tampered("joints", by=_near_limit),
     "second publisher of joint states": _rival(JointState, topics.JOINT_STATES, topics.SENSOR, _rival_joints),
     # the hand
@@ -295,7 +305,7 @@ INJECTIONS: dict[str, Inject] = {
     "plans late by 0.1 s": _on("plan", by=lambda: tampering.late_by(1)),
     "plans late by 0.5 s": _on("plan", by=lambda: tampering.late_by(5)),
     "plans in the wrong order": _on("plan", by=tampering.swapped),
-    "plan info is nonsense": partial(_tell_again, inject=_change("info", by=_nonsense)),
+    "plan info is nonsense": _info_is_nonsense,
     "second publisher of plans": _rival(Image, topics.MOTION_EMBEDDING, topics.PLAN_OFFERED, _rival_plan),
     "new sentence": _said("never rest, either"),
     # commands

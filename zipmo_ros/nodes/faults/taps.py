@@ -14,14 +14,16 @@ DIVERTED = "untouched"  # namespace of what a relay takes from a node, before it
 
 
 class Tap:
-    """A publisher. tamper: what is done to its messages; None: nothing."""
+    """A publisher. tamper: what is done to its messages; None: nothing. newest: what came last, untouched."""
 
     def __init__(self, publisher: Publisher):
         self._publisher = publisher
         self.tamper: Tamper | None = None
+        self.newest: Any = None
 
     def publish(self, message: Any) -> None:
         """Publish what is left of the message."""
+        self.newest = message
         for changed in (message,) if self.tamper is None else self.tamper(message):
             self._publisher.publish(changed)
 

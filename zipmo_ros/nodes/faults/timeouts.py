@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.nodes.cameras import TIMEOUT
 from zipmo_ros.nodes.graph import ARM, POLICY, SIM, parameters_path
 from zipmo_ros.nodes.parameters import documented
+from zipmo_ros.nodes.view import FROZEN
 
 REPLAN = "replan_every"
 
@@ -27,5 +27,5 @@ def in_force(rig: str, given: Mapping[tuple[str, str], str]) -> dict[str, float]
         "joints": of("policy", "joint_timeout"),
         "hand": of("arm" if rig == "arm" else "policy", "joint_timeout"),
         "deadman": of("policy", "deadman_timeout"),
-        "picture": TIMEOUT,
+        "picture": FROZEN,
     }

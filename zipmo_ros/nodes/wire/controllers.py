@@ -6,7 +6,7 @@ Actions are of control_msgs, which no wheel has: it is imported where one is ask
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +49,29 @@ def twist_message(twist: np.ndarray, stamp_ns: int, robot: RobotSpec) -> TwistSt
     linear, angular = message.twist.linear, message.twist.angular
     linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = map(float, twist)
     return message
+
+
+def read_twist(message: TwistStamped, robot: RobotSpec) -> np.ndarray:
+    """Twist float64 [6] (m/s, rad/s), finite, in the robot's base frame."""
+    if message.header.frame_id != robot.base_frame:
+        raise ValueError(f"its frame is '{message.header.frame_id}', expected the robot's base '{robot.base_frame}'")
+    linear, angular = message.twist.linear, message.twist.angular
+    twist = np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z])
+    if not np.isfinite(twist).all():
+        raise ValueError(f"the twist is not finite: {twist}")
+    return twist
+
+
+def read_trajectory(message: JointTrajectory, joints: Sequence[str]) -> np.ndarray:
+    """Positions float64 [n] of the joints in the last point of a trajectory, finite."""
+    positions = message.points[-1].positions if message.points else ()
+    if set(message.joint_names) != set(joints) or len(positions) != len(message.joint_names):
+        raise ValueError(f"expected points of joints {', '.join(joints)}, got {', '.join(message.joint_names)}")
+    given = dict(zip(message.joint_names, positions, strict=True))
+    values = np.array([given[joint] for joint in joints], np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"positions are not finite: {values}")
+    return values
 
 
 def trajectory_message(setpoint: TrajectorySetpoint) -> JointTrajectory:

@@ -1,0 +1,55 @@
+"""A node for the length of one command: asks, listens, and is gone."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+
+
+class Session:
+    """node: to subscribe, publish and ask with; it turns while `until` waits."""
+
+    def __init__(self, node: Node):
+        self.node = node
+
+    def until(self, condition: Callable[[], object], timeout: float) -> bool:
+        """Turn until the condition holds; whether it did within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+        return True
+
+    def turn(self, seconds: float) -> None:
+        """Turn for a while."""
+        self.until(lambda: False, seconds)
+
+
+@contextmanager
+def session(name: str, namespace: str = "") -> Iterator[Session]:
+    """A session in a namespace, on this machine alone unless the user has decided otherwise.
+
+    Ctrl-C is a KeyboardInterrupt, as anywhere.
+    """
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    rclpy.init(args=[])
+    node = rclpy.create_node(name, namespace=namespace.strip("/"), start_parameter_services=False)
+    try:
+        yield Session(node)
+    except ExternalShutdownException:  # as rclpy tells it
+        raise KeyboardInterrupt from None
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def where(node: Node) -> str:
+    """The namespace and domain of a node, for people."""
+    return f"namespace {node.get_namespace()} of ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}"

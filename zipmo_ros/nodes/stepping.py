@@ -1,0 +1,92 @@
+"""An arm led a control step at a time over ROS: commands in place of a policy's."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import rclpy
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from zipmo_ros.arms.grippers import Gripper
+from zipmo_ros.contract.command import Command
+from zipmo_ros.contract.pose import moved
+from zipmo_ros.contract.robot import RobotSpec
+from zipmo_ros.nodes.wire import messages, topics
+from zipmo_ros.runtime.stepping import Moment
+
+
+class CommandedArm:
+    """Publishes command/pose and command/gripper for the node that drives the arm; the gripper stays as it is seen.
+
+    Raises TimeoutError where nobody tells where the hand is or nobody listens, RuntimeError beside another commander.
+    """
+
+    def __init__(self, node: Node, robot: RobotSpec, timeout: float):
+        self._node, self._robot, self._timeout = node, robot, timeout
+        self._hand: tuple[int, float, np.ndarray] | None = None  # stamp, when it came, pose
+        self._opening: float | None = None
+        arm = robot.arm
+        self._gripper = None if arm is None else Gripper(robot, arm.gripper.interface)
+        self._pose = node.create_publisher(PoseStamped, topics.POSE, topics.COMMAND)
+        self._fingers = node.create_publisher(JointTrajectory, topics.GRIPPER, topics.COMMAND)
+        node.create_subscription(PoseStamped, topics.CURRENT_POSE, self._on_hand, topics.SENSOR)
+        node.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR_PARTS)
+        self._due = time.monotonic()
+        where = node.resolve_topic_name
+        self._wait(lambda: self._pose.get_subscription_count(), f"nobody listens to {where(topics.POSE)}")
+        self._wait(lambda: self._hand is not None, f"nobody publishes {where(topics.CURRENT_POSE)}")
+        self._wait(lambda: self._opening is not None, f"{where(topics.JOINT_STATES)} tell nothing of the gripper")
+        if node.count_publishers(topics.POSE) > 1:
+            raise RuntimeError(f"somebody else publishes {where(topics.POSE)}: end the policy first")
+        self._due = time.monotonic()
+
+    def step(self, offset: np.ndarray) -> Moment:
+        assert self._hand is not None
+        assert self._opening is not None
+        stamp_ns, _, hand = self._hand
+        command = Command(moved(hand, offset), self._opening)
+        pose, fingers = messages.command_messages(command, stamp_ns, self._robot)
+        self._fingers.publish(fingers)
+        self._pose.publish(pose)
+        self._due = max(self._due + self._robot.period_s, time.monotonic())
+        while (left := self._due - time.monotonic()) > 0:
+            rclpy.spin_once(self._node, timeout_sec=left)
+        self._wait(lambda: self._hand is not None and self._hand[0] != stamp_ns, "the arm's poses have stopped")
+        assert self._hand is not None
+        return Moment(self._hand[1], self._hand[2])
+
+    def _on_hand(self, message: PoseStamped) -> None:
+        stamp_ns = messages.to_ns(message.header.stamp)
+        self._hand = stamp_ns, time.monotonic(), messages.read_pose(message, self._robot)
+
+    def _on_joints(self, message: JointState) -> None:
+        seen = None if self._gripper is None else self._gripper.measured(message.name, message.position)
+        if seen is not None and self._opening is None:
+            self._opening = seen  # from now on as it was: what is held gives a little, and would be let go bit by bit
+
+    def _wait(self, condition: Callable[[], object], otherwise: str) -> None:
+        deadline = time.monotonic() + self._timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{otherwise} (waited {self._timeout:g} s)")
+            rclpy.spin_once(self._node, timeout_sec=0.02)
+
+
+@contextmanager
+def commanded_arm(robot: RobotSpec, name: str, namespace: str = "", timeout: float = 5.0) -> Iterator[CommandedArm]:
+    """The arm of the graph in a namespace, led by a node of this name. Raises as CommandedArm does."""
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    rclpy.init(args=[])
+    node = rclpy.create_node(name, namespace=namespace)
+    try:
+        yield CommandedArm(node, robot, timeout)
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()

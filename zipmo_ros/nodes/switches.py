@@ -1,0 +1,112 @@
+"""Stops the arms of a graph, and re-arms them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from zipmo_ros.contract.topics import DIAGNOSTICS, EMERGENCY_STOP
+from zipmo_ros.nodes.session import Session, session, where
+from zipmo_ros.nodes.wire.topics import LATCHED
+
+TRIGGER = "std_srvs/srv/Trigger"
+SETTLED = 0.5  # s without another node, until those that are there count as all
+
+
+class Answer(NamedTuple):
+    """What a node said. done: whether it did what it was asked."""
+
+    node: str
+    done: bool
+    text: str
+
+
+def arm(namespace: str = "", timeout: float = 5.0) -> list[Answer]:
+    """Release the emergency stop, where nobody else holds one, and call `~/arm` of every node that has it.
+
+    Raises TimeoutError when there is none after `timeout` seconds.
+    """
+    with session("zipmo_arm", namespace) as here:
+        services = _settled(here, timeout)
+        if not services:
+            raise TimeoutError(f"no node has a service ~/arm in {where(here.node)}")
+        release = here.node.create_publisher(Bool, EMERGENCY_STOP, LATCHED)
+        holders = _others(here.node)
+        if not holders:
+            here.until(release.get_subscription_count, 1.0)
+            release.publish(Bool(data=False))
+            release.wait_for_all_acked(Duration(seconds=1))
+            here.turn(0.1)  # it is heard before the question is
+        answers = [_ask(here, name, timeout) for name in services]
+        if holders and not all(answer.done for answer in answers):
+            answers.append(Answer(EMERGENCY_STOP, False, f"it is for {', '.join(holders)} to release"))
+        return answers
+
+
+def stop(namespace: str = "", timeout: float = 5.0) -> list[Answer]:
+    """Press the emergency stop, and see that every node which tells whether it is armed says that it is not.
+
+    Raises TimeoutError when nobody listens after `timeout` seconds.
+    """
+    states: dict[str, str] = {}
+
+    def take(message: DiagnosticArray) -> None:
+        for status in message.status:
+            states.update({f"/{status.name}": pair.value for pair in status.values if pair.key == "safety"})
+
+    with session("zipmo_stop", namespace) as here:
+        here.node.create_subscription(DiagnosticArray, DIAGNOSTICS, take, QoSProfile(depth=50))
+        button = here.node.create_publisher(Bool, EMERGENCY_STOP, LATCHED)
+        button.publish(Bool(data=True))  # at once: it is latched for those who are still to be found
+        if not here.until(lambda: _listeners(here.node), timeout):
+            raise TimeoutError(f"nobody listens to {button.topic_name} in {where(here.node)}; nothing was stopped")
+        here.turn(SETTLED)
+        here.until(lambda: all(states.get(name, "armed") != "armed" for name in _listeners(here.node)), timeout)
+        found = {name: states.get(name, "unknown") for name in _listeners(here.node)}
+        return [Answer(name, state not in ("armed", "unknown"), state) for name, state in sorted(found.items())]
+
+
+def _settled(here: Session, timeout: float) -> list[str]:
+    """Names of the services ~/arm in the session's namespace, once no more of them come."""
+    prefix = f"{here.node.get_namespace().rstrip('/')}/"
+
+    def found() -> list[str]:
+        known = here.node.get_service_names_and_types()
+        return sorted(n for n, kinds in known if n.startswith(prefix) and n.endswith("/arm") and TRIGGER in kinds)
+
+    here.until(found, timeout)
+    before = None
+    while (now := found()) != before:
+        before = now
+        here.turn(SETTLED)
+    return now
+
+
+def _ask(here: Session, service: str, timeout: float) -> Answer:
+    node = service.removesuffix("/arm")
+    client: Any = here.node.create_client(Trigger, service)
+    answer = client.call_async(Trigger.Request())
+    if not here.until(answer.done, timeout):
+        return Answer(node, False, f"no answer within {timeout:g} s")
+    result = answer.result()
+    return Answer(node, result.success, result.message)
+
+
+def _others(node: Node) -> list[str]:
+    """Nodes besides this one that publish the emergency stop."""
+    infos = node.get_publishers_info_by_topic(node.resolve_topic_name(EMERGENCY_STOP))
+    return sorted({info.node_name for info in infos} - {node.get_name()})
+
+
+def _listeners(node: Node) -> set[str]:
+    """Nodes that hear the emergency stop in order to stop: not those that record or show it."""
+    services = {name for name, kinds in node.get_service_names_and_types() if TRIGGER in kinds}
+    infos = node.get_subscriptions_info_by_topic(node.resolve_topic_name(EMERGENCY_STOP))
+    names = {f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos}
+    return {name for name in names if f"{name}/arm" in services}
