@@ -192,7 +192,8 @@ class ArmNode(ManagedNode):
         newest = history.newest_ns
         if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
             history.clear()
-        self._felt[topic].feed(stamp_ns, own, self._stands[topic].found(own, other))
+        stands = self._stands[topic].found(stamp_ns, own, other)
+        self._felt[topic].feed(stamp_ns, own if stands else None, stands)  # at rest it may well be the same
         history.add(stamp_ns, own)
 
     def _measured(self, stamp_ns: int | None = None) -> Measured | None:
@@ -323,15 +324,16 @@ class ArmNode(ManagedNode):
         self._guard.check()
         problems = [sense.problem() for sense in self._felt.values()]
         needed = problems if self.controllers.interface.needs_joints else problems[:1]
-        felt = [
-            "; ".join(text for name, text in filter(None, among) if name == cause) or None
-            for cause, among in (("stale observation", needed), ("frozen content", problems))
-        ]
-        silent = "; ".join(filter(None, [felt[0], self._parts.problem() if needed[-1] else None])) or None
+        felt = {
+            cause: "; ".join(text for name, text in filter(None, among) if name == cause) or None
+            for cause, among in (("stale observation", needed), ("backward stamp", needed), ("frozen content", problems))
+        }
+        missing = self._parts.problem() if needed[-1] else None
+        silent = "; ".join(filter(None, [felt["stale observation"], missing])) or None
         rivals = "; ".join(filter(None, (source.rivals() for source in self.sources))) or None
         lost = None if self.settings.shadow or self.controllers.arm_output.heard() else "no controller listens"
         found = {
-            "stale observation": silent, "frozen content": felt[1], "stale command": self._commands_watchdog.problem(),
+            **felt, "stale observation": silent, "stale command": self._commands_watchdog.problem(),
             "two publishers": rivals, "controller": lost,
         }  # fmt: skip
         for cause, text in found.items():

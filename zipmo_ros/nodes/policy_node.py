@@ -194,7 +194,8 @@ class PolicyNode(ManagedNode):
         self._act()
 
     def _feel(self, topic: str, stamp_ns: int, own: np.ndarray, other: np.ndarray | None) -> None:
-        self._felt[topic].feed(stamp_ns, own, self._stands[topic].found(own, other))
+        stands = self._stands[topic].found(stamp_ns, own, other)
+        self._felt[topic].feed(stamp_ns, own if stands else None, stands)  # at rest it may well be the same
 
     def _step(self, stamp_ns: int) -> int:
         return nearest_step(stamp_ns - self._chunks.began_ns, self._robot.period_ns)

@@ -6,6 +6,7 @@ import numpy as np
 
 JOINTS_MOVED = 0.01  # rad of one joint, by which the hand's pose must have become another one
 HAND_MOVED = 0.003  # m, or part of a quaternion, by which the joints must have become others
+REST_NS = 150 * 10**6  # without a change of the other one, after which it moves no more
 
 
 class Standstill:
@@ -18,11 +19,20 @@ class Standstill:
     def reset(self) -> None:
         """Forget all."""
         self._own: np.ndarray | None = None
-        self._other: np.ndarray | None = None  # when this one became what it is
+        self._from: np.ndarray | None = None  # where the other one was when this one became what it is, or at rest
+        self._other: np.ndarray | None = None
+        self._changed_ns = 0
 
-    def found(self, own: np.ndarray, other: np.ndarray | None) -> bool:
-        """Whether `own` [n] is what it was, to the bit, since `other` [m] (None: not known) began to move."""
-        if self._own is None or self._other is None or not np.array_equal(own, self._own):
-            self._own, self._other = own, other
+    def found(self, stamp_ns: int, own: np.ndarray, other: np.ndarray | None) -> bool:
+        """Whether `own` [n] is what it was, to the bit, while `other` [m] (None: not known) moves."""
+        if other is None:
+            self.reset()
             return False
-        return other is not None and float(np.abs(other - self._other).max()) > self._moved
+        if self._other is None or not np.array_equal(other, self._other):
+            self._other, self._changed_ns = other, stamp_ns
+        same = self._own is not None and np.array_equal(own, self._own)
+        self._own = own
+        if not same or self._from is None or not 0 <= stamp_ns - self._changed_ns <= REST_NS:
+            self._from = other
+            return False
+        return float(np.abs(other - self._from).max()) > self._moved
