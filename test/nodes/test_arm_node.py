@@ -7,13 +7,12 @@ import sys
 import types
 from pathlib import Path
 
-import fake_arms
 import numpy as np
 import pytest
 
 pytest.importorskip("pinocchio", reason="the fake arms need pin")
 
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray
@@ -24,6 +23,7 @@ from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.pose import moved, offset_between
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.arm_node import ArmNode
+from zipmo_ros.nodes.faults import fake_arms
 from zipmo_ros.nodes.wire import messages, topics
 
 pytestmark = pytest.mark.ros
@@ -340,7 +340,7 @@ class Lockstep:
     """The arm node before a simulator that waits, which is this test."""
 
     def __init__(self, graph, interface):
-        from fake_arms import Kinematics
+        from zipmo_ros.arms.kinematics import Kinematics
 
         self.graph = graph
         given = {"mode": "lockstep", "command_interface": interface, "gripper_interface": "joint_trajectory"}
@@ -351,7 +351,7 @@ class Lockstep:
         self.current = self.somebody.create_publisher(PoseStamped, topics.CURRENT_POSE, topics.COMMAND)
         self.joints = self.somebody.create_publisher(JointState, topics.JOINT_STATES, topics.COMMAND)
         self.heard = []
-        kind = fake_arms.TwistStamped if interface == "twist" else PoseStamped
+        kind = TwistStamped if interface == "twist" else PoseStamped
         for topic, type_ in (
             (ROBOT.arm.topic(interface), kind), (ROBOT.arm.gripper.interfaces["joint_trajectory"], JointTrajectory)
         ):  # fmt: skip
@@ -380,8 +380,8 @@ def test_in_lockstep_each_command_is_answered_with_its_own_stamp_and_the_very_sa
 def test_in_lockstep_the_same_question_has_the_same_answer(graph):
     lockstep = Lockstep(graph, "twist")
     goal = moved(lockstep.hand, STEP)
-    first = next(m for m in lockstep.step(ROBOT.period_ns, goal) if isinstance(m, fake_arms.TwistStamped))
-    again = next(m for m in lockstep.step(ROBOT.period_ns, goal) if isinstance(m, fake_arms.TwistStamped))
+    first = next(m for m in lockstep.step(ROBOT.period_ns, goal) if isinstance(m, TwistStamped))
+    again = next(m for m in lockstep.step(ROBOT.period_ns, goal) if isinstance(m, TwistStamped))
     assert first == again
     assert first.twist.linear.x > 0
 

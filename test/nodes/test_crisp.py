@@ -14,9 +14,8 @@ pytest.importorskip("pinocchio", reason="the fake arms need pin")
 if importlib.util.find_spec("crisp_py") is None:
     pytest.skip("needs crisp-python (requirements/test-nodeps.txt)", allow_module_level=True)
 
-from fake_arms import CrispStandIn
-
 from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.nodes.faults.fake_arms import CrispStandIn
 
 pytestmark = pytest.mark.ros
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "train": Subcommand("train", "train one stage: vae, grounding, planner, policy or bc"),
     "motion": Subcommand("motion", "errors of planner and autoencoder alone, on held-out demonstrations"),
     "latency": Subcommand("latency", "success against how late plans come, by how they are executed"),
+    "faults": Subcommand("faults", "faults over the wire while an arm moves: does it stop, and how soon"),
     "bench": Subcommand("bench", "latency of planning, as ratios measured in one run"),
     "report": Subcommand("report", "docs/results.md and its plots, from the result files of eval, motion and bench"),
     "interop": Subcommand("interop", "verify against golden cases; load released checkpoints"),

@@ -11,6 +11,7 @@ from typing import Any
 from zipmo_ros.apps import evaluate
 from zipmo_ros.apps.configuration import load, plain
 from zipmo_ros.evaluation import report_sections as sections
+from zipmo_ros.evaluation.faults.telling import faults
 from zipmo_ros.evaluation.latency_report import latencies
 from zipmo_ros.evaluation.results import Result, read_results
 from zipmo_ros.motion.checkpoint import write_atomically
@@ -45,6 +46,7 @@ def compose(results: dict[str, list[Result]], plots: Path, usual: Mapping[str, A
         *sections.ladders(evaluations, plots, unusual),
         *sections.euler_steps(evaluations, benches, plots),
         *latencies(results["latency"], evaluations, plots),
+        *faults(results["faults"], plots),
         *sections.motions(results["motion"], plots),
         *sections.savings(benches, plots),
     ]

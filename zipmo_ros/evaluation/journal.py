@@ -9,9 +9,10 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 from zipmo_ros import __version__
 from zipmo_ros.evaluation.episodes import Episode
@@ -31,20 +32,40 @@ def run_identity(settings: Settings, episodes: Sequence[Episode], hashes: Mappin
     return {**chosen, **hashes, "version": __version__, "episodes": drawn}
 
 
-class Journal:
+class Numbered(Protocol):
+    """A dataclass of JSON's types and tuples. error: set where it is no result."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+Entry = TypeVar("Entry", bound=Numbered)
+
+
+def read_outcome(row: dict[str, Any]) -> Outcome:
+    """An outcome of its JSON."""
+    return Outcome(**row | {"done_tasks": tuple(row["done_tasks"])})
+
+
+class Journal(Generic[Entry]):
     """The outcomes of one evaluation, each on disk when `append` returns. Use it as a context manager.
 
-    identity: of the evaluation, see run_identity. fresh: forget what is there, whatever it is of.
+    identity: of the evaluation, see run_identity. fresh: forget what is there, whatever it is of. read: makes an
+    outcome of its JSON.
     done: outcomes by episode number. Episodes that crashed are not among them, though they are in the file: a crash
     is no result, its cause may be gone, and an episode that runs again under its number is the same episode.
 
     Raises ValueError if the file is of another evaluation, or none; BlockingIOError while another process has it open.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, str], fresh: bool = False):
+    def __init__(self, path: Path, identity: Mapping[str, str], fresh: bool = False,
+                 read: Callable[[dict[str, Any]], Entry] = read_outcome):  # type: ignore[assignment]  # fmt: skip
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.done: dict[int, Outcome] = {}
+        self.done: dict[int, Entry] = {}
+        self._read = read
         self._stream = path.open("a+b")
         try:
             self._open(dict(identity), fresh)
@@ -52,15 +73,15 @@ class Journal:
             self.close()
             raise
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Journal[Entry]:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def append(self, outcome: Outcome) -> None:
+    def append(self, outcome: Entry) -> None:
         """Write the outcome, down to the disk."""
-        self._write(asdict(outcome))
+        self._write(asdict(outcome))  # type: ignore[call-overload]
         self._take(outcome)
 
     def close(self) -> None:
@@ -85,7 +106,7 @@ class Journal:
             return
         try:
             known, *rows = map(json.loads, whole.splitlines())
-            outcomes = [Outcome(**row | {"done_tasks": tuple(row["done_tasks"])}) for row in rows]
+            outcomes = [self._read(row) for row in rows]
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{self.path} is not what an evaluation writes ({error}): name another out=") from error
         if known != identity:
@@ -99,7 +120,7 @@ class Journal:
         for outcome in outcomes:
             self._take(outcome)
 
-    def _take(self, outcome: Outcome) -> None:
+    def _take(self, outcome: Entry) -> None:
         if outcome.error is None:
             self.done[outcome.number] = outcome
 

@@ -65,7 +65,7 @@ def sweep(
     WorkerError where workers can't do anything at all.
     """
     with contextlib.ExitStack() as stack:
-        journals: dict[Cell, Journal] = {}
+        journals: dict[Cell, Journal[Outcome]] = {}
         for cell in conditions:
             identity = run_identity(cell.settings(base), episodes, hashes)
             journals[cell] = stack.enter_context(Journal(folder / f"{cell.name}.jsonl", identity, fresh))

@@ -22,10 +22,11 @@ NEEDED = {
     "motion": (*_EVERY, "protocol", "hashes", "predictions", "growth", "autoencoder", "held_out"),
     "bench plan": (*_EVERY, "sizes"),
     "latency": (*_EVERY, "suite", "states", "seed", "hashes", "period_s", "cells"),
+    "faults": (*_EVERY, "rig", "timeouts", "drilled", "summary", "kinds", "findings"),
 }  # fmt: skip
 
 USUAL_TIMING = ("lockstep", "ensemble", 0.0, 0.0)  # of an evaluation in which nothing is late
-WORDS = ("who acts", "failures", "points")  # columns of tables
+WORDS = ("who acts", "failures", "points", "must", "stopped by")  # columns of tables
 
 
 class Result(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -23,13 +23,19 @@ from zipmo_ros.nodes.guard import Guard
 from zipmo_ros.nodes.managed import ManagedNode
 from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import ArmParameters
+from zipmo_ros.nodes.sole_source import SoleSource
 from zipmo_ros.nodes.wire import messages, topics
+from zipmo_ros.runtime.freshness import Freshness
 from zipmo_ros.runtime.history import History
 from zipmo_ros.runtime.joints import JointStates
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.pairing import Pairing
 from zipmo_ros.runtime.safety import Safety
+from zipmo_ros.runtime.standstill import HAND_MOVED, JOINTS_MOVED, Standstill
 from zipmo_ros.runtime.watchdog import Watchdog
+
+if TYPE_CHECKING:  # rclpy has it from Kilted on
+    from rclpy.subscription import MessageInfo
 
 KEPT_NS = 10**9  # past of the hand and the joints, to find those that a command was made at
 SKEW_NS = 50 * 10**6  # that joints of one moment may be apart, where several publishers tell of them
@@ -68,13 +74,18 @@ class ArmNode(ManagedNode):
         self.safety = Safety(self._robot, automatic=self.settings.automatic)
         self._guard = Guard(self, self.safety, self._stop, self.settings.deadman_timeout)
         self._commands_watchdog = Watchdog(f"{topics.POSE} and {topics.GRIPPER}", self.settings.command_timeout)
-        self._hand_watchdog = Watchdog(topics.CURRENT_POSE, self.settings.joint_timeout)
-        self._joints_watchdog = Watchdog(topics.JOINT_STATES, self.settings.joint_timeout)
+        self._felt = {topic: Freshness(topic, self.settings.joint_timeout)
+                      for topic in (topics.CURRENT_POSE, topics.JOINT_STATES)}  # fmt: skip
+        self._stands = {topics.CURRENT_POSE: Standstill(JOINTS_MOVED), topics.JOINT_STATES: Standstill(HAND_MOVED)}
         self.subscribe(PoseStamped, topics.POSE, self._on_pose, topics.COMMAND)
         self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
         if self.settings.hand_pose == "current_pose":
             self.subscribe(PoseStamped, topics.CURRENT_POSE, self._on_hand, topics.SENSOR)
         # Several publishers, each of some joints, are usual: the arm's broadcaster, and the gripper's.
+        wanted = {*self._robot.joints, *(self._robot.arm.gripper.joints if self._robot.arm else ())}
+        self._joint_source = SoleSource(self, self.report, topics.JOINT_STATES, JointState,
+                                        lambda message: wanted.intersection(message.name))  # fmt: skip
+        self.sources.append(self._joint_source)
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR_PARTS)
         self.create_timer(1 / self.settings.rate_hz, self._tick, clock=self.steady)
 
@@ -95,8 +106,8 @@ class ArmNode(ManagedNode):
         self._controllers = None
 
     def begin(self) -> None:
-        for watchdog in (self._commands_watchdog, self._hand_watchdog, self._joints_watchdog):
-            watchdog.reset()
+        for sense in (self._commands_watchdog, *self._felt.values(), *self._stands.values()):
+            sense.reset()
         self._hands.clear()
         self._joints.clear()
         self._parts.reset()
@@ -123,7 +134,8 @@ class ArmNode(ManagedNode):
     def _take_settings(self, settings: ArmParameters) -> None:
         super()._take_settings(settings)
         self._commands_watchdog.timeout = settings.command_timeout
-        self._hand_watchdog.timeout = self._joints_watchdog.timeout = settings.joint_timeout
+        for freshness in self._felt.values():
+            freshness.timeout = settings.joint_timeout
 
     def _forget(self) -> None:
         """Another episode, or activated anew."""
@@ -140,8 +152,9 @@ class ArmNode(ManagedNode):
             self._trip("wrong frame", f"{topics.CURRENT_POSE} is of frame '{message.header.frame_id}'")
         self._take_hand(stamp_ns, messages.read_pose(message, self._robot))
 
-    def _on_joints(self, message: JointState) -> None:
-        if not self.active:
+    def _on_joints(self, message: JointState, info: MessageInfo) -> None:
+        named = info.get("publisher_gid") is not None  # rclpy before Kilted does not say: there all are heard
+        if not self.active or (named and not self._joint_source.accepts(message, info)):
             return
         opening = self.controllers.gripper.measured(message.name, message.position)
         if opening is not None:
@@ -151,10 +164,11 @@ class ArmNode(ManagedNode):
         except ValueError as error:
             self.report.event(f"{topics.JOINT_STATES}: {error}; message dropped")
             return
+        self._joint_source.valid(message, info)
         if whole is None:
             return
         joints = whole.positions.astype(np.float64)
-        _take(self._joints, whole.stamp_ns, joints, self._joints_watchdog)
+        self._feel(topics.JOINT_STATES, self._joints, whole.stamp_ns, joints, self._hands.newest)
         if self.controllers.kinematics is not None:
             self._take_hand(whole.stamp_ns, self.controllers.kinematics.forward(joints))
 
@@ -164,10 +178,23 @@ class ArmNode(ManagedNode):
             self._forget()
             self.safety.reset()
             self._guard.report()
-        _take(self._hands, stamp_ns, pose, self._hand_watchdog)
+        told = None if self.controllers.kinematics is not None else self._joints.newest  # else they are the same
+        self._feel(topics.CURRENT_POSE, self._hands, stamp_ns, pose, told)
+        if self._realtime and (leap := self.safety.hand_seen(pose)) and self._goal is not None:
+            self._trip("jump", f"the hand was measured {leap} from where it was before")
         if self._realtime and self._still is None and self.controllers.interface.moves_on:
             self._stand_still()  # whoever was here before may have left it moving
         self._answer()
+
+    def _feel(self, topic: str, history: History[np.ndarray], stamp_ns: int, own: np.ndarray,
+              other: np.ndarray | None) -> None:  # fmt: skip
+        """Keep what was felt. Only a stamp that moves on is a sign of life, and what moves where the other one does."""
+        newest = history.newest_ns
+        if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
+            history.clear()
+        stands = self._stands[topic].found(stamp_ns, own, other)
+        self._felt[topic].feed(stamp_ns, own if stands else None, stands)  # at rest it may well be the same
+        history.add(stamp_ns, own)
 
     def _measured(self, stamp_ns: int | None = None) -> Measured | None:
         """Of that stamp, or the newest; None before there is any, or while the joints are missing where needed."""
@@ -295,13 +322,18 @@ class ArmNode(ManagedNode):
     def _watch(self) -> None:
         """Find what has fallen silent, and what else must not go on."""
         self._guard.check()
-        needed = [self._hand_watchdog] + [self._joints_watchdog] * self.controllers.interface.needs_joints
-        texts = [watchdog.problem() for watchdog in needed]
-        silent = "; ".join(filter(None, [*texts, self._parts.problem() if texts[-1] else None])) or None
+        problems = [sense.problem() for sense in self._felt.values()]
+        needed = problems if self.controllers.interface.needs_joints else problems[:1]
+        felt = {
+            cause: "; ".join(text for name, text in filter(None, among) if name == cause) or None
+            for cause, among in (("stale observation", needed), ("backward stamp", needed), ("frozen content", problems))
+        }
+        missing = self._parts.problem() if needed[-1] else None
+        silent = "; ".join(filter(None, [felt["stale observation"], missing])) or None
         rivals = "; ".join(filter(None, (source.rivals() for source in self.sources))) or None
         lost = None if self.settings.shadow or self.controllers.arm_output.heard() else "no controller listens"
         found = {
-            "stale observation": silent, "stale command": self._commands_watchdog.problem(),
+            **felt, "stale observation": silent, "stale command": self._commands_watchdog.problem(),
             "two publishers": rivals, "controller": lost,
         }  # fmt: skip
         for cause, text in found.items():
@@ -347,17 +379,8 @@ class ArmNode(ManagedNode):
         return {
             "rate_hz": self._rate.read(), "safety": self.safety.state, "shadow": self.settings.shadow,
             "command_age_ms_p50": self._age.p50, "command_age_ms_p95": self._age.p95, "mode": self.settings.mode,
+            "stopped_by": self.safety.stopped_by,
         }  # fmt: skip
-
-
-def _take(history: History[np.ndarray], stamp_ns: int, value: np.ndarray, watchdog: Watchdog) -> None:
-    """Keep the value; only a stamp that moves on is a sign of life."""
-    newest = history.newest_ns
-    if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
-        history.clear()
-    if stamp_ns != newest:
-        watchdog.feed()
-    history.add(stamp_ns, value)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -33,6 +33,7 @@ from zipmo_ros.runtime.horizons import make_horizon
 from zipmo_ros.runtime.joints import JointStates
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.safety import Safety
+from zipmo_ros.runtime.standstill import HAND_MOVED, JOINTS_MOVED, Standstill
 
 KEPT_NS = 2 * 10**9  # past of joints and hand, to find the state that a plan was made at
 WATCH_PERIOD = 0.05  # s
@@ -67,6 +68,7 @@ class PolicyNode(ManagedNode):
         self._parts = JointStates(self._robot.proprio_names, self._robot.period_ns)
         self._felt = {topic: Freshness(topic, self.settings.joint_timeout, now_ns=self._now_ns)
                       for topic in (topics.JOINT_STATES, topics.CURRENT_POSE)}  # fmt: skip
+        self._stands = {topics.JOINT_STATES: Standstill(HAND_MOVED), topics.CURRENT_POSE: Standstill(JOINTS_MOVED)}
         self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.OFFERED)
         self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.OFFERED)
         settings = self.settings
@@ -108,8 +110,8 @@ class PolicyNode(ManagedNode):
         self._joints.clear()
         self._hands.clear()
         self._parts.reset()
-        for freshness in self._felt.values():
-            freshness.reset()
+        for sense in (*self._felt.values(), *self._stands.values()):
+            sense.reset()
         self._due = self._answered = None
         self.safety.reset()
         self._chunks.begin(self._policy)
@@ -147,7 +149,7 @@ class PolicyNode(ManagedNode):
             self._chunks.began_ns = stamp_ns
         self._joints.add(stamp_ns, proprio)
         self.safety.gripper_seen(self._robot.opening(proprio))
-        self._felt[topics.JOINT_STATES].feed(stamp_ns)
+        self._feel(topics.JOINT_STATES, stamp_ns, proprio[: len(self._robot.joints)], self._hands.newest)
         self._chunks.make()
         if self._realtime and self._step(stamp_ns) == self._answered:
             return  # joint states may come faster than control steps
@@ -183,10 +185,17 @@ class PolicyNode(ManagedNode):
         newest = self._hands.newest_ns
         if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
             self._hands.clear()
-        self._felt[topics.CURRENT_POSE].feed(stamp_ns)
+        joints = self._joints.newest
+        self._feel(topics.CURRENT_POSE, stamp_ns, pose, None if joints is None else joints[: len(self._robot.joints)])
+        if self._realtime:
+            self.safety.hand_seen(pose)
         self._hands.add(stamp_ns, pose)
         self._chunks.horizon.feel(stamp_ns, pose)
         self._act()
+
+    def _feel(self, topic: str, stamp_ns: int, own: np.ndarray, other: np.ndarray | None) -> None:
+        stands = self._stands[topic].found(stamp_ns, own, other)
+        self._felt[topic].feed(stamp_ns, own if stands else None, stands)  # at rest it may well be the same
 
     def _step(self, stamp_ns: int) -> int:
         return nearest_step(stamp_ns - self._chunks.began_ns, self._robot.period_ns)
@@ -285,7 +294,9 @@ class PolicyNode(ManagedNode):
         found: dict[str, str] = {}
         for cause, text in filter(None, map(self._problem_of, self._felt.values())):
             found[cause] = f"{found[cause]}; {text}" if cause in found else text
-        for cause in ("stale observation", "future stamp"):
+        if rivals := "; ".join(filter(None, (source.rivals() for source in self.sources))):
+            found["two publishers"] = rivals
+        for cause in ("stale observation", "future stamp", "frozen content", "two publishers"):
             if cause not in found:
                 self.safety.over(cause)
             elif cause not in self.safety.causes:
@@ -330,7 +341,7 @@ class PolicyNode(ManagedNode):
             "rate_hz": self._rate.read(), "drops": chunks.drops,
             "inference_ms_p50": chunks.latency.p50, "inference_ms_p95": chunks.latency.p95,
             "plan_age_ms_p50": self._age.p50, "plan_age_ms_p95": self._age.p95,
-            "safety": self.safety.state,
+            "safety": self.safety.state, "stopped_by": self.safety.stopped_by,
             **chunks.values(),
             "device": self.settings.device,
             "policy": self._policy and self._policy.spec.name,

@@ -322,6 +322,7 @@ class SimNode(ManagedNode):
             "rate_hz": self._rate.read(), "step_ms_p50": self._step_time.p50, "step_ms_p95": self._step_time.p95,
             "overruns": self._overruns, "repeats": self._repeats, "safety": self.safety.state,
             "mode": self.settings.mode, "episode": self._episode and self._episode.number, "step": self._step_number(),
+            "stopped_by": self.safety.stopped_by,
         }  # fmt: skip
 
 

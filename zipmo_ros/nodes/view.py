@@ -15,6 +15,7 @@ from zipmo_ros.runtime.latency import LatencyWindow
 LATE = 0.25  # s after its stamp at which an image arrives late: a slow clock, or a slow network
 OTHER_TIME = 86400.0  # s that two clocks differ by when they don't mean the same time, as simulated and real time
 OFFSETS = 20  # images that a clock's offset is the median of
+FROZEN = 0.5  # s that a picture may keep coming for while the arm moves: a live one has noise
 MOVED = 0.02  # rad of one joint, by which what a camera sees of the arm has changed
 
 
@@ -34,7 +35,7 @@ class View:
 
     def __init__(self, topic: str, timeout: float, clock: Callable[[], float], ros_time: Callable[[], int]):
         self.topic, self._timeout, self._clock, self._ros_time = topic, timeout, clock, ros_time
-        self._fresh = Freshness(topic, timeout, clock=clock)
+        self._fresh = Freshness(topic, FROZEN, clock=clock)
         self.size: tuple[int, ...] | None = None  # (height, width) of its images
         self.told_size: tuple[int, int] | None = None  # as camera_info has it
         self.reset()

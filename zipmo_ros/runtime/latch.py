@@ -32,6 +32,11 @@ class Latch:
         return "armed" if self.armed else "stopped"
 
     @property
+    def stopped_by(self) -> str | None:
+        """Names of the causes, the newest first, for /diagnostics; None while armed."""
+        return ", ".join(self.causes) or None
+
+    @property
     def causes(self) -> dict[str, str]:
         """Why it may not: {cause: what was found}, the newest first."""
         return dict(reversed(self._latched.items()))

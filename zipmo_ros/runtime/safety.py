@@ -65,6 +65,15 @@ class Safety(Latch):
         if np.isfinite(opening_m):
             self._seen_m = float(opening_m)
 
+    def hand_seen(self, hand: np.ndarray) -> str | None:
+        """Where the hand has come to since the last command, pose [7]. A leap is not believed: how far it is."""
+        if problem_of(hand):
+            return None
+        leap = None if self._hand is None else checks.leap(self._hand, hand, self.robot.limits)
+        if leap is None:
+            self._hand, self._at = hand.copy(), self._clock()
+        return leap
+
     def allow(
         self, command: Command | None, hand: np.ndarray | None, joints: np.ndarray | None, stamp_ns: int
     ) -> Command | None:
@@ -81,7 +90,9 @@ class Safety(Latch):
         if stamp_ns == self._stamp_ns and self._answer is not None:
             return self._answer
         measured = None if hand is None or problem_of(hand) else hand
-        problems = dict(self._problems(command, hand, joints, stamp_ns))
+        leapt = self._leapt(hand, stamp_ns)
+        problems = dict(self._problems(command, hand, joints, stamp_ns, leapt))
+        trusted = self._expected() if measured is None or leapt else measured
         seconds = self._passed_s(stamp_ns)
         if measured is not None:
             self._hand, self._at = measured.copy(), self._clock()
@@ -92,7 +103,7 @@ class Safety(Latch):
             if cause not in problems:
                 self.over(cause)
         if not self.armed or measured is None:
-            self._answer = self._hold(self._expected() if measured is None else measured)
+            self._answer = self._hold(trusted)
         elif command is None:
             self._answer = self._stay(measured, seconds)
         else:
@@ -109,8 +120,9 @@ class Safety(Latch):
         return self._held
 
     def _problems(
-        self, command: Command | None, hand: np.ndarray | None, joints: np.ndarray | None, stamp_ns: int
-    ) -> Iterator[tuple[str, str]]:
+        self, command: Command | None, hand: np.ndarray | None, joints: np.ndarray | None, stamp_ns: int,
+        leapt: str | None,
+    ) -> Iterator[tuple[str, str]]:  # fmt: skip
         """(cause, text) of whatever is wrong."""
         since_ns = 0 if self._stamp_ns is None else stamp_ns - self._stamp_ns
         if since_ns < 0:
@@ -121,11 +133,17 @@ class Safety(Latch):
             if self._hand is not None:
                 yield "no measured pose", "the hand was not measured" if hand is None else f"of the hand, {text}"
             return
-        limits = self.robot.limits
-        if self._hand is not None and (text := checks.leap(self._hand, hand, limits, max(0, since_ns) / 1e9)):
-            yield "jump", f"the hand was measured {text} from where it was before"
-        if command is not None and (found := checks.wrong_command(command, hand, limits)):
+        if leapt is not None:
+            yield "jump", f"the hand was measured {leapt} from where it was before"
+        if command is not None and (found := checks.wrong_command(command, hand, self.robot.limits)):
             yield found
+
+    def _leapt(self, hand: np.ndarray | None, stamp_ns: int) -> str | None:
+        """How far, where a hand is measured farther from where it was than it can have come."""
+        if hand is None or self._hand is None or problem_of(hand):
+            return None
+        since_s = 0.0 if self._stamp_ns is None else max(0, stamp_ns - self._stamp_ns) / 1e9
+        return checks.leap(self._hand, hand, self.robot.limits, since_s)
 
     def _passed_s(self, stamp_ns: int) -> float:
         """Seconds from the last stamp to this one, a control step at most."""

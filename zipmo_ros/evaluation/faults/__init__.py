@@ -1,0 +1,1 @@
+"""Faults brought about while an arm moves: which there are, what must come of each, and what came."""
