@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("pinocchio", reason="the fake arms need pin")
 
-from fake_arms import CrispStandIn
+from zipmo_ros.nodes.faults.fake_arms import CrispStandIn
 from test_arm_node import PATIENT, Commander
 
 from zipmo_ros.contract.robot import load_robot

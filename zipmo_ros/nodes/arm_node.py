@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
@@ -79,8 +80,11 @@ class ArmNode(ManagedNode):
         self._stands = {topics.CURRENT_POSE: Standstill(JOINTS_MOVED), topics.JOINT_STATES: Standstill(HAND_MOVED)}
         self.subscribe(PoseStamped, topics.POSE, self._on_pose, topics.COMMAND)
         self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
+        self._told_hand: Publisher | None = None
         if self.settings.hand_pose == "current_pose":
             self.subscribe(PoseStamped, topics.CURRENT_POSE, self._on_hand, topics.SENSOR)
+        else:  # whoever commands needs it too
+            self._told_hand = self.create_publisher(PoseStamped, topics.CURRENT_POSE, topics.OFFERED)
         # Several publishers, each of some joints, are usual: the arm's broadcaster, and the gripper's.
         wanted = {*self._robot.joints, *(self._robot.arm.gripper.joints if self._robot.arm else ())}
         self._joint_source = SoleSource(self, self.report, topics.JOINT_STATES, JointState,
@@ -170,7 +174,10 @@ class ArmNode(ManagedNode):
         joints = whole.positions.astype(np.float64)
         self._feel(topics.JOINT_STATES, self._joints, whole.stamp_ns, joints, self._hands.newest)
         if self.controllers.kinematics is not None:
-            self._take_hand(whole.stamp_ns, self.controllers.kinematics.forward(joints))
+            hand = self.controllers.kinematics.forward(joints)
+            if self._told_hand is not None:
+                self._told_hand.publish(messages.pose_message(hand, whole.stamp_ns, self._robot))
+            self._take_hand(whole.stamp_ns, hand)
 
     def _take_hand(self, stamp_ns: int, pose: np.ndarray) -> None:
         newest = self._hands.newest_ns
@@ -326,7 +333,11 @@ class ArmNode(ManagedNode):
         needed = problems if self.controllers.interface.needs_joints else problems[:1]
         felt = {
             cause: "; ".join(text for name, text in filter(None, among) if name == cause) or None
-            for cause, among in (("stale observation", needed), ("backward stamp", needed), ("frozen content", problems))
+            for cause, among in (
+                ("stale observation", needed),
+                ("backward stamp", needed),
+                ("frozen content", problems),
+            )
         }
         missing = self._parts.problem() if needed[-1] else None
         silent = "; ".join(filter(None, [felt["stale observation"], missing])) or None

@@ -33,9 +33,7 @@ ENDLESS = "10000"  # control steps of an episode
 
 def _graph(nodes: tuple[NodeEntry, ...], parameters: Mapping[tuple[str, str], str]) -> Graph:
     """parameters: {(node, parameter): value}."""
-    arguments = (
-        Argument(f"{node}.{name}", value, "", ((node, name),)) for (node, name), value in parameters.items()
-    )
+    arguments = (Argument(f"{node}.{name}", value, "", ((node, name),)) for (node, name), value in parameters.items())
     return Graph("What faults are tried on", nodes, (*arguments, *ANY_GRAPH))
 
 
