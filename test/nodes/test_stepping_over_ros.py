@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("pinocchio", reason="the fake arms need pin")
 
-from zipmo_ros.nodes.faults.fake_arms import CrispStandIn
 from test_arm_node import PATIENT, Commander
 
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.arm_node import ArmNode
+from zipmo_ros.nodes.faults.fake_arms import CrispStandIn
 
 pytestmark = pytest.mark.ros
 

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import Count, Names, Range, Seed, load, plain
-from zipmo_ros.contract.arm import CommandKind
+from zipmo_ros.contract.arm import COMMAND_KINDS
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.evaluation.faults.drill import Injection, draw, drill
 from zipmo_ros.evaluation.faults.findings import Finding, of_kind, read_finding, summary
@@ -28,7 +28,6 @@ from zipmo_ros.motion.checkpoint import write_atomically
 
 RESTARTS = 5  # of a rig that no longer recovers, for the same injection
 Seconds = Annotated[float, Range(0.02, 10.0)]
-Interface = Literal[get_args(CommandKind)]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class FaultsRequest:
     injections: Count
     seed: Seed
     kinds: Names
-    interface: tuple[Interface, ...]
+    interface: tuple[Literal[COMMAND_KINDS], ...]  # type: ignore[valid-type]
     plan_timeout: Seconds | None
     joint_timeout: Seconds | None
     hand_timeout: Seconds | None
@@ -81,8 +80,9 @@ def main(argv: list[str]) -> int:
         print(f"zipmo faults: {error}", file=sys.stderr)
         return 2
     timeouts = in_force(request.rig, request.given)
-    identity = {"rig": request.rig, "seed": str(request.seed), "injections": str(len(drawn)), "kinds": str(request.kinds),
-                "timeouts": str(timeouts), "load": str(request.load), "interface": str(request.interface)}  # fmt: skip
+    identity = {"rig": request.rig, "seed": str(request.seed), "injections": str(len(drawn)),
+                "kinds": str(request.kinds), "timeouts": str(timeouts), "load": str(request.load),
+                "interface": str(request.interface)}  # fmt: skip
     path = request.out.with_name(f"{request.out.name}l")
     try:
         with Journal(path, identity, request.fresh, read_finding) as journal, _busy(request.load):

@@ -93,8 +93,6 @@ class ArmNode(ManagedNode):
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR_PARTS)
         self.create_timer(1 / self.settings.rate_hz, self._tick, clock=self.steady)
 
-    # -- lifecycle ------------------------------------------------------------------------------------------------
-
     def load(self) -> None:
         self._controllers = make_controllers(self, self._robot, self.settings)
 
@@ -110,8 +108,10 @@ class ArmNode(ManagedNode):
         self._controllers = None
 
     def begin(self) -> None:
-        for sense in (self._commands_watchdog, *self._felt.values(), *self._stands.values()):
-            sense.reset()
+        self._commands_watchdog.reset()
+        for topic, freshness in self._felt.items():
+            freshness.reset()
+            self._stands[topic].reset()
         self._hands.clear()
         self._joints.clear()
         self._parts.reset()
@@ -147,8 +147,6 @@ class ArmNode(ManagedNode):
         self._unanswered = self._answered = self._newest_ns = self._goal = self._still = None
         self.controllers.interface.reset()
         self.controllers.gripper.reset()
-
-    # -- what is measured -----------------------------------------------------------------------------------------
 
     def _on_hand(self, message: PoseStamped) -> None:
         stamp_ns = messages.to_ns(message.header.stamp)
@@ -210,8 +208,6 @@ class ArmNode(ManagedNode):
         if hand is None or (joints is None and self.controllers.interface.needs_joints):
             return None
         return Measured(hand, np.empty(0) if joints is None else joints)
-
-    # -- commands -------------------------------------------------------------------------------------------------
 
     def _on_pose(self, message: PoseStamped) -> None:
         frame = message.header.frame_id
@@ -300,8 +296,6 @@ class ArmNode(ManagedNode):
         if gripper is not None:
             sends.insert(0, lambda: c.gripper_output.send(gripper, stamp_ns))
         return sends
-
-    # -- moving and stopping --------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         """Realtime: every period of rate_hz. What fails here stops the arm."""

@@ -202,6 +202,8 @@ GRAPHS = {
 
 _OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "plan_age", "max_steps",
                      "autoreset", "announce_instruction", "libero_assets", "mode", "resume_automatically")  # fmt: skip
+# What computing takes makes plans late there, and anchored chunks bear that better (docs/results.md, "Late plans").
+_ON_A_ROBOT = {"execution": "anchored"}
 _OTHERS_HERE = ("checkpoint", "robot", "command_interface", "gripper_interface", "lag_s", "autostart")
 GRAPHS["arm"] = Graph(
     "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",
@@ -223,7 +225,11 @@ GRAPHS["arm"] = Graph(
         Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
                  _everywhere("autostart", ("planner", "policy", ARM.name, RECORDER.name)), _SWITCH),
         *(
-            replace(argument, parameters=tuple(pair for pair in argument.parameters if pair[0] != SIM.name))
+            replace(
+                argument,
+                parameters=tuple(pair for pair in argument.parameters if pair[0] != SIM.name),
+                default=_ON_A_ROBOT.get(argument.name, argument.default),
+            )
             for argument in GRAPHS["sim"].arguments
             if argument.name not in (*_OF_THE_SIMULATOR, *_OTHERS_HERE)
         ),

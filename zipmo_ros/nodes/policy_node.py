@@ -110,8 +110,9 @@ class PolicyNode(ManagedNode):
         self._joints.clear()
         self._hands.clear()
         self._parts.reset()
-        for sense in (*self._felt.values(), *self._stands.values()):
-            sense.reset()
+        for topic, freshness in self._felt.items():
+            freshness.reset()
+            self._stands[topic].reset()
         self._due = self._answered = None
         self.safety.reset()
         self._chunks.begin(self._policy)

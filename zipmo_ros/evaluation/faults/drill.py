@@ -65,7 +65,7 @@ def draw(kinds: Sequence[Kind], settings: Sequence[str], count: int, seed: int) 
 
 
 def inject(rig: Rig, injection: Injection, how: Inject, timeouts: Mapping[str, float], period_s: float) -> Finding:
-    """One injection, from a hand that moves to one that moves again. Raises RuntimeError where the rig is at its end."""
+    """One injection, from a hand that moves to one that moves again. Raises RuntimeError where the rig has ended."""
     before = _moving(rig, injection.wait_s)
     kind, budget = injection.kind, injection.kind.budget_s(timeouts, period_s)
     rig.mark()

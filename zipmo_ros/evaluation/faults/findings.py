@@ -20,10 +20,10 @@ class Finding:
     """number, kind: of the injection. speed: m/s of the hand when it began. load: the machine's, of the last minute.
 
     budget_s, wait_s: see Kind. stop_s: from the injection until the hand stood still; None: it did not. said_s: until a
-    node said that it stopped the arm. stops: {node: its causes}. way_m: how far the hand came in all, after_m: after the
-    budget, again_m: how far a stopped hand got before it was armed again, while the fault lasted and once it was over.
-    moved_on: whether the hand moved at the end. recovery_s: until it moved again, armed. before: causes of a stop that
-    nobody had brought about, before the injection. error: why there is no finding.
+    node said that it stopped the arm. stops: {node: its causes}. way_m: how far the hand came in all, after_m: after
+    the budget, again_m: how far a stopped hand got before it was armed again, while the fault lasted and once it was
+    over. moved_on: whether the hand moved at the end. recovery_s: until it moved again, armed. before: causes of a stop
+    that nobody had brought about, before the injection. error: why there is no finding.
     """
 
     number: int

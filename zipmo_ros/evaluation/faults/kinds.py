@@ -17,7 +17,8 @@ class Kind:
 
     expected: a stop that is latched; that motion goes on; either, as long as it is safe; or nobody left, where what
     could stop the arm is gone itself, and only its controller could. causes: one of these must be named
-    (runtime/causes.py); none: who stops the arm is gone with that, and begins unarmed when it is back. waits: timeouts that pass, one after another, before anybody can know. rigs: where it is tried.
+    (runtime/causes.py); none: who stops the arm is gone with that, and begins unarmed when it is back. waits: timeouts
+    that pass, one after another, before anybody can know. rigs: where it is tried.
     """
 
     name: str

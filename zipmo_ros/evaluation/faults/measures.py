@@ -10,7 +10,7 @@ UNSAFE_M = 0.02  # m after the budget
 
 
 def stop_s(path: np.ndarray, began: float) -> float | None:
-    """Seconds from `began` until the hand stood still for long; None where it did not. path: [n, 4], s and place (m)."""
+    """Seconds from `began` until the hand stood still for long; None where not. path: [n, 4], s and place (m)."""
     times = path[1:, 0]
     moves = (_steps(path) > STILL_M_S * np.diff(path[:, 0])) & (times > began)
     moments = np.concatenate([[began], times[moves], times[-1:]])

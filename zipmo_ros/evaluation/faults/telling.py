@@ -54,23 +54,26 @@ def headline(report: dict[str, Any]) -> str:
 def faults(results: Sequence[Result], folder: Path) -> Iterator[Section]:
     """A section a file."""
     for result in results:
-        title = f"Faults: {RIGS[result['rig']].partition(' behind ')[0].partition(' in ')[0]} ({result.name})"
+        content: dict[str, Any] = result.content
+        rig = RIGS[content["rig"]]
+        title = f"Faults: {rig.partition(' behind ')[0].partition(' in ')[0]} ({result.name})"
         picture = folder / f"faults-{result.name}.png"
-        plot_faults(result.content, picture)
-        waits = ", ".join(f"{name} {seconds:g} s" for name, seconds in result["timeouts"].items())
+        plot_faults(content, picture)
+        waits = ", ".join(f"{name} {seconds:g} s" for name, seconds in content["timeouts"].items())
         parts = [
-            f"{RIGS[result['rig']][0].upper()}{RIGS[result['rig']][1:]}; interfaces: {', '.join(result['drilled'])}. "
+            f"{rig[0].upper()}{rig[1:]}; interfaces: {', '.join(content['drilled'])}. "
             "Each fault strikes a hand that moves, in an order and at moments that a seed draws, and goes on while it "
             f"is watched. Known after: silence is only known once a timeout has passed ({waits}). The budget is that, "
             f"{1e3 * REACTION_S:.0f} ms and a control period. The hand stands still below {1e3 * STILL_M_S:.0f} mm/s, "
             "its path measured at the arm's own joints by forward kinematics, or at the simulated hand. Way: from the "
-            "fault to the end, the most of all; after budget: that, or how far a stopped hand moved before it was armed "
-            "again, the most of all. Where nobody is left, only a controller with a timeout of its own stops the arm.",
-            f"{headline(result.content)}.",
-            markdown(COLUMNS, rows(result["kinds"])),
+            "fault to the end, the most of all; after budget: that, or how far a stopped hand moved before it was "
+            "armed again, the most of all. Where nobody is left, only a controller with a timeout of its own stops the "
+            "arm.",
+            f"{headline(content)}.",
+            markdown(COLUMNS, rows(content["kinds"])),
             embedded(picture, title),
             *(f"Not as it must be, {kind['kind']}: {'; '.join(kind['problems'])}."
-              for kind in result["kinds"] if kind["problems"]),
+              for kind in content["kinds"] if kind["problems"]),
             f"Not injected: {'; '.join(f'{cause} ({why})' for cause, why in NOT_INJECTED.items())}.",
             sources(result),
         ]  # fmt: skip
