@@ -312,9 +312,9 @@ def test_a_shadow_moves_nothing(graph):
 
 def test_where_the_hand_is_may_come_from_the_joints(graph):
     bench = Bench(graph, hand_pose="kinematics", tells_pose=False)
-    graph.until(lambda: bench.arm.hands)
-    bench.commander.hand = bench.arm.hand  # nobody publishes it
-    graph.until(lambda: bench.arm.hand[0] - bench.commander.hand[0] > STEP[0] / 2)
+    graph.until(lambda: bench.commander.hand is not None, what="for the arm's node to tell it")  # nobody else does
+    at = bench.commander.hand
+    graph.until(lambda: bench.arm.hand[0] - at[0] > STEP[0] / 2)
 
 
 def test_a_failure_of_its_own_stops_it(graph, monkeypatch):

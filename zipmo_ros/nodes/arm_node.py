@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
@@ -72,8 +73,11 @@ class ArmNode(ManagedNode):
         self._joints_watchdog = Watchdog(topics.JOINT_STATES, self.settings.joint_timeout)
         self.subscribe(PoseStamped, topics.POSE, self._on_pose, topics.COMMAND)
         self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
+        self._told_hand: Publisher | None = None
         if self.settings.hand_pose == "current_pose":
             self.subscribe(PoseStamped, topics.CURRENT_POSE, self._on_hand, topics.SENSOR)
+        else:  # whoever commands needs it too
+            self._told_hand = self.create_publisher(PoseStamped, topics.CURRENT_POSE, topics.OFFERED)
         # Several publishers, each of some joints, are usual: the arm's broadcaster, and the gripper's.
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR_PARTS)
         self.create_timer(1 / self.settings.rate_hz, self._tick, clock=self.steady)
@@ -156,7 +160,10 @@ class ArmNode(ManagedNode):
         joints = whole.positions.astype(np.float64)
         _take(self._joints, whole.stamp_ns, joints, self._joints_watchdog)
         if self.controllers.kinematics is not None:
-            self._take_hand(whole.stamp_ns, self.controllers.kinematics.forward(joints))
+            hand = self.controllers.kinematics.forward(joints)
+            if self._told_hand is not None:
+                self._told_hand.publish(messages.pose_message(hand, whole.stamp_ns, self._robot))
+            self._take_hand(whole.stamp_ns, hand)
 
     def _take_hand(self, stamp_ns: int, pose: np.ndarray) -> None:
         newest = self._hands.newest_ns

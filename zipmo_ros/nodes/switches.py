@@ -17,7 +17,7 @@ from zipmo_ros.nodes.wire.topics import LATCHED
 
 TRIGGER = "std_srvs/srv/Trigger"
 TOLD_WITHIN = 1.5  # s: nodes say once a second how they are
-SETTLED = 1.0  # s without another node, until those that are there count as all
+SETTLED = 3.5  # s without another node, until those that are there count as all: Fast DDS says who is there every 3 s
 
 
 class Answer(NamedTuple):
