@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from zipmo_ros.contract.robot import RobotSpec
+from zipmo_ros.nodes.domains import PrivateDomain
 from zipmo_ros.nodes.faults.taps import Tap, relay
 from zipmo_ros.nodes.graph import Graph
 from zipmo_ros.nodes.processes import GraphProcesses
@@ -48,7 +49,8 @@ class Rig:
                  domain: int | None = None):  # fmt: skip
         os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         self.robot, self.guarded = robot, guarded
-        domain = 1 + os.getpid() % 100 if domain is None else domain
+        self._claim = PrivateDomain()  # freed with the rig
+        domain = self._claim.claim() if domain is None else domain
         self.names = [node.name for node in graph.started(values)]
         self.context = rclpy.Context()
         rclpy.init(args=[], context=self.context, domain_id=domain)
