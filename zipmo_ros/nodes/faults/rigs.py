@@ -14,6 +14,7 @@ from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import Image, JointState
 
 from zipmo_ros.arms.kinematics import Kinematics
+from zipmo_ros.contract.arm import CommandKind
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.robot import DEFAULT, load_robot
 from zipmo_ros.contract.share import share_path
@@ -33,9 +34,7 @@ ENDLESS = "10000"  # control steps of an episode
 
 def _graph(nodes: tuple[NodeEntry, ...], parameters: Mapping[tuple[str, str], str]) -> Graph:
     """parameters: {(node, parameter): value}."""
-    arguments = (
-        Argument(f"{node}.{name}", value, "", ((node, name),)) for (node, name), value in parameters.items()
-    )
+    arguments = (Argument(f"{node}.{name}", value, "", ((node, name),)) for (node, name), value in parameters.items())
     return Graph("What faults are tried on", nodes, (*arguments, *ANY_GRAPH))
 
 
@@ -56,7 +55,7 @@ def narrowed(folder: Path) -> Path:
 class ArmRig(Rig):
     """A message-level arm with cameras. interface: kind of its controller. parameters: {(node, parameter): value}."""
 
-    def __init__(self, interface: str, parameters: Mapping[tuple[str, str], str], domain: int | None = None):
+    def __init__(self, interface: CommandKind, parameters: Mapping[tuple[str, str], str], domain: int | None = None):
         self.interface = interface
         self._folder = tempfile.TemporaryDirectory(prefix="zipmo_faults_")
         path = narrowed(Path(self._folder.name))
