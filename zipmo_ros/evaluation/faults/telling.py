@@ -70,7 +70,8 @@ def faults(results: Sequence[Result], folder: Path) -> Iterator[Section]:
             f"{1e3 * REACTION_S:.0f} ms and a control period. The hand is braked below {1e3 * BRAKED_M_S:.0f} mm/s, "
             f"and still below {1e3 * STILL_M_S:.0f} mm/s, for {LASTING_S:g} s; its path is measured at the arm's own "
             "joints by forward kinematics, or at the simulated hand. Way: from the fault to the end, the most of all; "
-            "after budget: how far the hand got from where it was then, the most of all. Where nobody is left, only a controller with a timeout of its own stops the arm.",
+            "after budget: how far the hand got from where it was then, the most of all. Where nobody is left, only a "
+            "controller with a timeout of its own stops the arm.",
             f"{headline(content)}.",
             markdown(COLUMNS, rows(content["kinds"])),
             embedded(picture, title),
