@@ -27,7 +27,6 @@ from zipmo_ros.evaluation.results import grouped, markdown, write_json
 from zipmo_ros.motion.checkpoint import write_atomically
 
 RESTARTS = 5  # of a rig that no longer recovers, for the same injection
-Seconds = Annotated[float, Range(0.02, 10.0)]
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,12 @@ class FaultsRequest:
     injections: Count
     seed: Seed
     kinds: Names
-    interface: tuple[Literal[COMMAND_KINDS], ...]  # type: ignore[valid-type]
-    plan_timeout: Seconds | None
-    joint_timeout: Seconds | None
-    hand_timeout: Seconds | None
-    command_timeout: Seconds | None
-    deadman_timeout: Seconds
+    interface: Annotated[tuple[CommandKind, ...], Range(1)]
+    plan_timeout: Annotated[float, Range(0.02, 10)] | None
+    joint_timeout: Annotated[float, Range(0.02, 10)] | None
+    hand_timeout: Annotated[float, Range(0.02, 10)] | None
+    command_timeout: Annotated[float, Range(0.02, 10)] | None
+    deadman_timeout: Annotated[float, Range(0.02, 10)]
     load: Annotated[int, Range(0, 64)]
     domain: Annotated[int, Range(0, 232)] | None
     out: Path
@@ -80,9 +79,9 @@ def main(argv: list[str]) -> int:
         print(f"zipmo faults: {error}", file=sys.stderr)
         return 2
     timeouts = in_force(request.rig, request.given)
-    identity = {"rig": request.rig, "seed": str(request.seed), "injections": str(len(drawn)),
-                "kinds": str(request.kinds), "timeouts": str(timeouts), "load": str(request.load),
-                "interface": str(request.interface)}  # fmt: skip
+    asked_for = (request.rig, request.seed, len(drawn), request.kinds, request.interface, request.load, timeouts)
+    names = ("rig", "seed", "injections", "kinds", "interface", "load", "timeouts")
+    identity = dict(zip(names, map(str, asked_for), strict=True))
     path = request.out.with_name(f"{request.out.name}l")
     try:
         with Journal(path, identity, request.fresh, read_finding) as journal, _busy(request.load):

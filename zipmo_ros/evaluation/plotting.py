@@ -249,22 +249,22 @@ def plot_loop(report: dict, path: Path) -> None:
 
 
 def plot_faults(report: dict, path: Path) -> None:
-    """A line a kind of faults: seconds to each stop, how long silence had to last, and the budget.
+    """A line a kind of faults: seconds until the hand was braked, how long silence had to last, and the budget.
 
     `report` as zipmo faults writes it.
     """
     colours = {"stop": "tab:blue", "nobody left": "tab:red", "either": "tab:orange", "go on": "0.6"}
-    kinds = [kind for kind in report["kinds"] if kind["stop_s"] is not None]
+    kinds = [kind for kind in report["kinds"] if kind["braked_s"] is not None]
     figure = _figure(10, 1.5 + 0.2 * len(kinds))
     axes = figure.add_subplot()
     for place, kind in enumerate(kinds):
-        found = [f for f in report["findings"] if f["kind"] == kind["kind"] and f["stop_s"] is not None]
+        found = [f for f in report["findings"] if f["kind"] == kind["kind"] and f["braked_s"] is not None]
         axes.plot([kind["wait_s"]] * 2, [place - 0.4, place + 0.4], color="0.4", linewidth=1)
         axes.plot([max(f["budget_s"] for f in found)] * 2, [place - 0.4, place + 0.4], color="tab:red", linewidth=1)
-        axes.plot([f["stop_s"] for f in found], [place] * len(found), marker="|", linestyle="none",
+        axes.plot([f["braked_s"] for f in found], [place] * len(found), marker="|", linestyle="none",
                   color=colours[kind["expected"]])  # fmt: skip
     axes.set_yticks(range(len(kinds)), [kind["kind"] for kind in kinds], fontsize=7)
-    axes.set(xlabel="s from the fault to the stop (grey: when it can be known, red: the budget)", xlim=(0, None))
+    axes.set(xlabel="s from the fault until the hand is braked (grey: when it can be known, red: the budget)", xlim=(0, None))
     axes.invert_yaxis()
     axes.grid(alpha=0.3, axis="x")
     total = report["summary"]

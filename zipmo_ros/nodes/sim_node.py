@@ -296,6 +296,10 @@ class SimNode(ManagedNode):
             self.safety.over("stale command")
         elif begun:
             self.safety.trip("stale command", problem)
+        if rivals := "; ".join(filter(None, (source.rivals() for source in self.sources))):
+            self.safety.trip("two publishers", rivals)
+        else:
+            self.safety.over("two publishers")
         joints = observation.proprio[: len(self._robot.joints)]
         allowed = self.safety.allow(self._command, observation.hand, joints, observation.stamp_ns)
         self._guard.report()

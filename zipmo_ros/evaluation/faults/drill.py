@@ -13,7 +13,7 @@ import numpy as np
 
 from zipmo_ros.evaluation.faults.findings import Finding
 from zipmo_ros.evaluation.faults.kinds import Kind
-from zipmo_ros.evaluation.faults.measures import LASTING_S, metres_after, metres_again, stop_s
+from zipmo_ros.evaluation.faults.measures import BRAKED_M_S, LASTING_S, metres_after, metres_off, stop_s
 
 LONGEST_WAIT_S = 0.6  # before an injection, of a hand that moves
 LONGEST_FAULT_S = 0.3  # that it goes on for, once the hand stands still
@@ -65,7 +65,7 @@ def draw(kinds: Sequence[Kind], settings: Sequence[str], count: int, seed: int) 
 
 
 def inject(rig: Rig, injection: Injection, how: Inject, timeouts: Mapping[str, float], period_s: float) -> Finding:
-    """One injection, from a hand that moves to one that moves again. Raises RuntimeError where the rig has ended."""
+    """One injection, from a hand that moves to one that moves again. Raises RuntimeError where the rig is broken."""
     before = _moving(rig, injection.wait_s)
     kind, budget = injection.kind, injection.kind.budget_s(timeouts, period_s)
     rig.mark()
@@ -81,7 +81,7 @@ def inject(rig: Rig, injection: Injection, how: Inject, timeouts: Mapping[str, f
     lift()
     rig.turn(AFTER_S)
     path = rig.path(began)
-    again = 0.0 if stopped is None else metres_again(path, began + max(stopped, budget))
+    again = 0.0 if stopped is None else metres_off(path, began + max(stopped, budget))
     stops = {node: sorted(causes) for node, causes in rig.stops.items()}
     said = min((moment for causes in rig.stops.values() for moment in causes.values()), default=None)
     moved_on = metres_after(path, at) > 0.0
@@ -90,8 +90,8 @@ def inject(rig: Rig, injection: Injection, how: Inject, timeouts: Mapping[str, f
     return Finding(
         injection.number, kind.name, injection.setting, speed, round(os.getloadavg()[0], 2), budget,
         kind.wait_s(timeouts), stopped, None if said is None else said - began, stops,
-        metres_after(path, began), metres_after(path, began + budget), again, moved_on,
-        None if problem else time.monotonic() - since, before,
+        metres_after(path, began), metres_off(path, began + budget), again, moved_on,
+        None if problem else time.monotonic() - since, before, stop_s(path, began, BRAKED_M_S),
     )  # fmt: skip
 
 

@@ -19,11 +19,12 @@ AGAIN_M = 0.005  # m that a stopped hand may settle by
 class Finding:
     """number, kind: of the injection. speed: m/s of the hand when it began. load: the machine's, of the last minute.
 
-    budget_s, wait_s: see Kind. stop_s: from the injection until the hand stood still; None: it did not. said_s: until a
-    node said that it stopped the arm. stops: {node: its causes}. way_m: how far the hand came in all, after_m: after
-    the budget, again_m: how far a stopped hand got before it was armed again, while the fault lasted and once it was
-    over. moved_on: whether the hand moved at the end. recovery_s: until it moved again, armed. before: causes of a stop
-    that nobody had brought about, before the injection. error: why there is no finding.
+    budget_s, wait_s: see Kind. stop_s: from the injection until the hand stood still; None: it did not. braked_s: until
+    it had all but stopped (measures.py). said_s: until a node said that it stopped the arm. stops: {node: its causes}.
+    way_m: how far the hand came in all. after_m: how far it got from where it was when the budget ended; again_m: so
+    did a stopped hand before it was armed again, while the fault lasted and once it was over. moved_on: whether the
+    hand moved at the end. recovery_s: until it moved again, armed. before: causes of a stop that nobody had brought
+    about, before the injection. error: why there is no finding.
     """
 
     number: int
@@ -42,11 +43,17 @@ class Finding:
     moved_on: bool = False
     recovery_s: float | None = None
     before: tuple[str, ...] = ()
+    braked_s: float | None = None
     error: str | None = None
 
     @property
     def causes(self) -> set[str]:
         return {cause for causes in (self.stops or {}).values() for cause in causes}
+
+    @property
+    def stopped_first(self) -> bool:
+        """Whether the node that drives the arm stopped it by itself, not at the policy's command to hold."""
+        return not self.causes or bool(self.stops and {"arm", "sim"} & set(self.stops))
 
     @property
     def unsafe(self) -> bool:
@@ -101,7 +108,9 @@ def summary(findings: Sequence[Finding]) -> dict[str, Any]:
         "not_as_expected": sum(bool(f.problems) for f in ended),
         "unprovoked_stops": sum(bool(f.before) for f in ended),
         "reaction_s": percentiles([f.reaction_s for f in stops if f.reaction_s is not None]),
-        "told_stop_s": percentiles([f.stop_s for f in told if f.stop_s is not None]),
+        "braked_s": percentiles([f.braked_s - f.wait_s for f in stops if f.braked_s is not None]),
+        "told_braked_s": percentiles([f.braked_s for f in told if f.braked_s is not None]),
+        "by_arm_s": percentiles([f.braked_s - f.wait_s for f in stops if f.braked_s is not None and f.stopped_first]),
         "said_to_stop_s": percentiles([f.stop_s - f.said_s for f in stops
                                        if f.stop_s is not None and f.said_s is not None]),
         "load": statistics.median([f.load for f in ended]) if ended else None,
@@ -126,6 +135,7 @@ def of_kind(findings: Sequence[Finding]) -> dict[str, Any]:
         "unsafe": sum(finding.unsafe for finding in ended),
         "wait_s": max((finding.wait_s for finding in ended), default=None),
         "stop_s": percentiles([f.stop_s for f in ended if f.stop_s is not None]),
+        "braked_s": percentiles([f.braked_s for f in ended if f.braked_s is not None]),
         "way_m": max((f.way_m for f in ended), default=None),
         "after_m": max((max(f.after_m, f.again_m) for f in ended), default=None),
         "causes": dict(sorted(causes.items(), key=lambda item: -item[1])),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 Expected = Literal["stop", "go on", "either", "nobody left"]
@@ -18,7 +18,8 @@ class Kind:
     expected: a stop that is latched; that motion goes on; either, as long as it is safe; or nobody left, where what
     could stop the arm is gone itself, and only its controller could. causes: one of these must be named
     (runtime/causes.py); none: who stops the arm is gone with that, and begins unarmed when it is back. waits: timeouts
-    that pass, one after another, before anybody can know. rigs: where it is tried.
+    that pass, one after another, before anybody can know; sim_waits: in the simulator, which drops what it can't use.
+    rigs: where it is tried.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Kind:
     causes: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()
     rigs: tuple[str, ...] = BOTH
+    sim_waits: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.expected not in get_args(Expected):
@@ -106,13 +108,13 @@ KINDS = (
     Kind("commands silent", "commands", "stop", COMMAND, ("command",)),
     Kind("gripper's half silent", "commands", "stop", COMMAND, ("command",)),
     Kind("command repeated", "commands", "stop", COMMAND, ("command",)),
-    Kind("command NaN", "commands", "stop", ("not finite", *COMMAND)),
-    Kind("command infinite", "commands", "stop", ("not finite", *COMMAND)),
-    Kind("gripper NaN", "commands", "stop", ("not finite", *COMMAND)),
-    Kind("command in another frame", "commands", "stop", ("wrong frame", *COMMAND)),
-    Kind("commands 3.5 s old", "commands", "stop", COMMAND),
-    Kind("commands of the future", "commands", "stop", ("future stamp", *COMMAND)),
-    Kind("command stamps back", "commands", "stop", ("backward stamp", *COMMAND), ("replan",)),
+    Kind("command NaN", "commands", "stop", ("not finite", *COMMAND), sim_waits=("command",)),
+    Kind("command infinite", "commands", "stop", ("not finite", *COMMAND), sim_waits=("command",)),
+    Kind("gripper NaN", "commands", "stop", ("not finite", *COMMAND), sim_waits=("command",)),
+    Kind("command in another frame", "commands", "stop", ("wrong frame", *COMMAND), sim_waits=("command",)),
+    Kind("commands 3.5 s old", "commands", "stop", COMMAND, sim_waits=("command",)),
+    Kind("commands of the future", "commands", "stop", ("future stamp", *COMMAND), sim_waits=("command",)),
+    Kind("command stamps back", "commands", "stop", ("backward stamp", *COMMAND), ("replan",), sim_waits=("command",)),
     Kind("goal jumps", "commands", "stop", ("jump",)),
     Kind("goal outside the workspace", "commands", "stop", ("workspace",), rigs=ARM),
     Kind("second publisher of commands", "commands", "stop", ("two publishers",)),
@@ -132,7 +134,7 @@ NOT_INJECTED = {
     "comes first (test/runtime/test_safety.py has it)",
     "clock stopped": "no node takes its time from /clock by itself: one that stands still ends the stamps that come, "
     "which is 'stale observation'",
-    "failure": "no node calls it: what breaks in a callback is reported, and dropped",
+    "failure": "nothing on the wire makes a node's own control loop fail (test/nodes/test_arm_node.py makes it)",
 }
 
 
@@ -141,5 +143,6 @@ def of_rig(rig: str, groups: tuple[str, ...] = ()) -> list[Kind]:
     known = {kind.group for kind in KINDS} | set(BY_NAME)
     if unknown := [name for name in groups if name not in known]:
         raise ValueError(f"no kind of faults is called '{unknown[0]}'; there are {', '.join(BY_NAME)}")
-    return [kind for kind in KINDS
-            if rig in kind.rigs and (not groups or kind.name in groups or kind.group in groups)]  # fmt: skip
+    chosen = [kind for kind in KINDS if not groups or kind.name in groups or kind.group in groups]
+    there = [kind for kind in chosen if rig in kind.rigs]
+    return [replace(kind, waits=kind.sim_waits) if rig == "sim" and kind.sim_waits else kind for kind in there]
