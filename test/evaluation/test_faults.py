@@ -141,7 +141,14 @@ class StillRig:
     """A hand that stops when a fault begins, in no time at all; clock: of all that it does."""
 
     def __init__(self, monkeypatch, moves_again):
-        self.now, self.began, self.stops, self.moves_again, self.faulty, self.faults = 100.0, 0.0, {}, moves_again, False, 0
+        self.now, self.began, self.stops, self.moves_again, self.faulty, self.faults = (
+            100.0,
+            0.0,
+            {},
+            moves_again,
+            False,
+            0,
+        )
         self.samples = []
         monkeypatch.setattr("zipmo_ros.evaluation.faults.drill.time.monotonic", lambda: self.now)
 

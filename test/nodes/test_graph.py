@@ -108,3 +108,10 @@ def test_help_shows_every_argument(capsys):
     for argument in GRAPH.arguments:
         assert f"  {argument.name} " in shown
         assert argument.description in shown
+
+
+def test_the_arms_node_alone():
+    graph, values = up.parse(["arm", "policy=none"])
+    assert [node.name for node in graph.started(values)] == [ARM.name]
+    graph, values = up.parse(["arm"])
+    assert [node.name for node in graph.started(values)] == [PLANNER.name, POLICY.name, ARM.name]

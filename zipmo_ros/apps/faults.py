@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import Count, Names, Range, Seed, load, plain
-from zipmo_ros.contract.arm import COMMAND_KINDS
+from zipmo_ros.contract.arm import CommandKind
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.evaluation.faults.drill import Injection, draw, drill
 from zipmo_ros.evaluation.faults.findings import Finding, of_kind, read_finding, summary

@@ -264,7 +264,9 @@ def plot_faults(report: dict, path: Path) -> None:
         axes.plot([f["braked_s"] for f in found], [place] * len(found), marker="|", linestyle="none",
                   color=colours[kind["expected"]])  # fmt: skip
     axes.set_yticks(range(len(kinds)), [kind["kind"] for kind in kinds], fontsize=7)
-    axes.set(xlabel="s from the fault until the hand is braked (grey: when it can be known, red: the budget)", xlim=(0, None))
+    axes.set(
+        xlabel="s from the fault until the hand is braked (grey: when it can be known, red: the budget)", xlim=(0, None)
+    )
     axes.invert_yaxis()
     axes.grid(alpha=0.3, axis="x")
     total = report["summary"]

@@ -200,17 +200,25 @@ GRAPHS = {
     ),
 }  # fmt: skip
 
+
+def _left_out_of_arm(values: Mapping[str, str]) -> tuple[str, ...]:
+    alone = (PLANNER.name, POLICY.name) if values["policy"] == NO_PLANNER else ()
+    return (*_left_out(values), *alone)
+
+
 _OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "plan_age", "max_steps",
                      "autoreset", "announce_instruction", "libero_assets", "mode", "resume_automatically")  # fmt: skip
-# What computing takes makes plans late there, and anchored chunks bear that better (docs/results.md, "Late plans").
+# What computing takes makes plans late there, and anchored chunks bear that better (zipmo latency).
 _ON_A_ROBOT = {"execution": "anchored"}
-_OTHERS_HERE = ("checkpoint", "robot", "command_interface", "gripper_interface", "lag_s", "autostart")
+_OTHERS_HERE = ("checkpoint", "robot", "policy", "command_interface", "gripper_interface", "lag_s", "autostart")
 GRAPHS["arm"] = Graph(
     "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",
     (PLANNER, POLICY, ARM, RECORDER),
     (
         Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: nano-mini",
                  _everywhere("checkpoint", ("planner", "policy"))),
+        Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name; "
+                 f"{NO_PLANNER}: the arm's node alone, for zipmo home and calibrate", (("policy", "policy"),)),
         Argument("robot", "", "of config/robots, or a YAML file",
                  _everywhere("robot", ("planner", "policy", ARM.name))),
         Argument("command_interface", "", "kind of the arm's controller; empty: the robot's usual one",
@@ -234,5 +242,5 @@ GRAPHS["arm"] = Graph(
             if argument.name not in (*_OF_THE_SIMULATOR, *_OTHERS_HERE)
         ),
     ),
-    without=_left_out,
+    without=_left_out_of_arm,
 )  # fmt: skip

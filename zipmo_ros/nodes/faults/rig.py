@@ -41,8 +41,8 @@ class Rig:
 
     robot: what moves. graph, values: the nodes that drive it. guarded: those of them that ~/arm re-arms. taps: where
     messages can be tampered with: of the robot, "joints", "hand" and its views; "plan" and "info" of the planner,
-    "pose" and "gripper" of the policy. began: time (s) of the newest injection. stops: {node: {cause: when it was said}}
-    since then.
+    "pose" and "gripper" of the policy. began: time (s) of the newest injection. stops: {node: {cause: when it was
+    said}} since then.
     """
 
     def __init__(self, robot: RobotSpec, graph: Graph, values: Mapping[str, str], guarded: tuple[str, ...],
