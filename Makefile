@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.ready
 JAZZY := .venv-jazzy
+SITE := import os, sysconfig; print(os.path.abspath(sysconfig.get_path('purelib')))
 INTERFACES := $(CURDIR)/build/zipmo_interfaces
 # libOSMesa renders without a display or a GPU; the venv module is a package of its own on Debian.
 DEBIAN_PACKAGES := python3-venv libosmesa6 libgl1
@@ -54,8 +55,7 @@ test: lint
 $(JAZZY)/.ready: requirements/jazzy.txt | setup
 	test -x $(JAZZY)/bin/python || $(VENV)/bin/python -m venv $(JAZZY)
 	$(JAZZY)/bin/python -m pip install --quiet --requirement requirements/jazzy.txt
-	$(VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
-	  > $$($(JAZZY)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/behind.pth
+	printf "import site; site.addsitedir('%s')\n" $$($(VENV)/bin/python -c "$(SITE)") > $$($(JAZZY)/bin/python -c "$(SITE)")/behind.pth
 	touch $@
 
 test-jazzy: $(JAZZY)/.ready

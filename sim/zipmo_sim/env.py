@@ -7,12 +7,15 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 
-from zipmo_ros.contract.pose import pose_of, relative
+from zipmo_ros.contract.pose import composed, pose_of, relative
 from zipmo_ros.contract.robot import load_robot
 from zipmo_sim.rendering import RenderSettings, ViewRenderer, select_backend
 from zipmo_sim.task import INIT_STATES, Task
 
 SETTLE_STEPS = 10
+# From robosuite's grip site to the frame that a Panda's driver and its URDF call panda_hand_tcp: 6.9 mm along the hand,
+# and a quarter turn about it.
+_SITE_TO_HAND = np.array([0, 0, 0.0069, 0, 0, np.sqrt(0.5), np.sqrt(0.5)])
 _IDLE = np.array([0, 0, 0, 0, 0, 0, -1.0])
 
 
@@ -285,9 +288,10 @@ class ManipulationEnv(gymnasium.Env):
         return self.sim.data.site_xpos[site].copy(), self.sim.data.site_xmat[site].reshape(3, 3).copy()
 
     def hand(self) -> np.ndarray:
-        """Pose of the grip site in the robot's base frame, float64 [7] (m, quaternion xyzw)."""
+        """Pose of the hand (RobotSpec.hand_frame) in the robot's base frame, float64 [7] (m, quaternion xyzw)."""
         robot = self.robosuite.robots[0]
-        return relative(np.concatenate([robot.base_pos, robot.base_ori]), pose_of(*self.eef_pose()))
+        site = relative(np.concatenate([robot.base_pos, robot.base_ori]), pose_of(*self.eef_pose()))
+        return composed(site, _SITE_TO_HAND)
 
     def proprio(self) -> np.ndarray:
         """float32 [9]: 7 joint angles (rad) ++ 2 finger positions (m)."""

@@ -85,7 +85,7 @@ def test_the_tool_is_where_the_hand_is():
 
 
 def test_the_simulated_panda_agrees():
-    """Its grip site is the tool centre point, turned about its axis and 6 to 7 mm nearer to the flange."""
+    """What it says of its hand is what its URDF says of its joints."""
     pytest.importorskip("robosuite")
     env = suites.make_env(suites.DEFAULT, suites.tasks(suites.DEFAULT)[0].name, image_every=0)
     try:
@@ -97,9 +97,7 @@ def test_the_simulated_panda_agrees():
             seen.append(relative(kinematics.forward(joints), observation["hand"]))
     finally:
         env.close()
-    np.testing.assert_allclose(seen, np.tile(seen[0], (20, 1)), atol=1e-5)
-    np.testing.assert_allclose(seen[0][:2], 0, atol=1e-4)
-    assert -0.008 < seen[0][2] < 0
+    np.testing.assert_allclose(seen, np.tile([0, 0, 0, 0, 0, 0, 1.0], (20, 1)), atol=5e-4)
 
 
 @pytest.mark.parametrize(("changes", "reason"), [

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from zipmo_ros.contract.pose import matrix_of, moved, offset_between, pose_of, problem_of, relative
+from zipmo_ros.contract.pose import composed, matrix_of, moved, offset_between, pose_of, problem_of, relative
 
 NUMBERS = st.floats(-1, 1)
 VECTORS = st.lists(NUMBERS, min_size=3, max_size=3).map(np.array)
@@ -27,6 +27,9 @@ def test_matrices_and_other_frames(base, pose):
     np.testing.assert_allclose(matrix_of(pose_of(pose[:3], rotation.as_matrix())), rotation.as_matrix(), atol=1e-14)
     seen, back = relative(base, pose), Rotation.from_quat(base[3:]).inv()
     np.testing.assert_allclose(seen[:3], back.apply(pose[:3] - base[:3]), atol=1e-14)
+    again = composed(base, seen)
+    np.testing.assert_allclose(again[:3], pose[:3], atol=1e-14)
+    np.testing.assert_allclose(matrix_of(again), rotation.as_matrix(), atol=1e-14)
     np.testing.assert_allclose(matrix_of(seen), (back * rotation).as_matrix(), atol=1e-14)
 
 

@@ -119,7 +119,7 @@ def test_report(tmp_path, capsys):
     ("words", "reason"),
     [
         ([], "zipmo bench plan"),
-        (["loop"], "zipmo bench plan"),
+        (["nosuch"], "zipmo bench plan"),
         (["plan", "sizes=[huge]"], "huge"),
         (["plan", "checkpoint=/nowhere"], "/nowhere"),
         (["plan", "nfe=[0]", "checkpoint=random"], "nfe[0] must be a whole number from 1 to 1000, got 0"),

@@ -6,7 +6,7 @@ import pytest
 from zipmo_ros.contract.pose import moved
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.evaluation.calibration import AXES, axis_response, report_of, step_responses, trained_arm
-from zipmo_ros.runtime.stepping import Moment
+from zipmo_ros.runtime.stepping import HandAt
 from zipmo_sim.suites import DEFAULT
 
 ROBOT = load_robot()
@@ -26,7 +26,7 @@ class LaggingArm:
             self.velocity = self.velocity + fine / self.lag_s * (self.gain * np.asarray(offset) - self.velocity)
             self.hand = moved(self.hand, fine * self.velocity)
         self.seconds += ROBOT.period_s
-        return Moment(self.seconds, self.hand)
+        return HandAt(self.seconds, self.hand)
 
 
 def test_a_known_arm_is_found_out():

@@ -83,11 +83,21 @@ def test_cells_of_other_episodes_are_refused(ran, tmp_path, capsys):
     assert "with other seed" in capsys.readouterr().err
 
 
+def in_real_time(cell, report):
+    """The result of an evaluation, as zipmo eval mode=realtime writes it."""
+    changes = {"seed": 7, "plan_age_ms": 250.0}
+    episodes = [{**episode, **changes, "success": i < 4} for i, episode in enumerate(cell["episodes"])]
+    told = {"protocol": "-", "via": "ros", "instruction": "own", "tasks": {}, "mode": "realtime",
+            "execution": "anchored", "latency_ms": 200.0, "latency_jitter": 0.0}  # fmt: skip
+    return {**report, **told, "result": "eval", "replan_every": 2, "episodes": episodes}
+
+
 def test_the_report_tells_them_beside_what_others_measured(ran, tmp_path):
     report = sweep(tmp_path, "execution=[ensemble,anchored]", "latency_ms=[0,200]")
     folder = tmp_path / "results"
     folder.mkdir()
     (folder / "late.json").write_text(json.dumps(report))
+    (folder / "checked.json").write_text(json.dumps(in_real_time(report["cells"][1], report)))
     assert cli.main(["report", f"results={folder}", f"out={tmp_path}/page.md"]) == 0
     text = (tmp_path / "page.md").read_text()
     assert "## Success against late plans: mini" in text
@@ -103,6 +113,8 @@ def test_the_report_tells_them_beside_what_others_measured(ran, tmp_path):
     assert rows[0].split(" | ")[1] == "100 % (61-100)"
     assert rows[2].split(" | ")[1] == ""
     assert "| VLASH (delay 8, true future states) | 57 % |" in text
+    assert "| anchored, 200 ms | 4 of 6, 30-90 % (250 ms) |" in text
+    assert "## Success on mini" not in text, "it is of another timing"
     assert (tmp_path / "page/latency-late.png").exists()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("rosbags")
 
+from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from zipmo_ros.apps import replay as command
@@ -109,7 +110,8 @@ def horizon():
     return Horizon(TemporalEnsemble(), 2, ROBOT)
 
 
-def record(folder, steps=6, episodes=(0, 1), image_every=2, plan_every=2, run=None, overtaken=False, feel=feel):
+def record(folder, steps=6, episodes=(0, 1), image_every=2, plan_every=2, run=None, overtaken=False, feel=feel,
+           stopped=False):  # fmt: skip
     """A bag of episodes in lockstep, made with the stand-ins. overtaken: commands are heard before what led to them."""
     scribe, planner, policy = Scribe(folder), graph_stubs.StubPlanner(), graph_stubs.StubPolicy()
     for episode in episodes:
@@ -132,6 +134,10 @@ def record(folder, steps=6, episodes=(0, 1), image_every=2, plan_every=2, run=No
                 scribe.plan(planner, observation)
             if not overtaken:
                 scribe.command(command, stamp_ns)
+    if stopped:
+        pair = T["diagnostic_msgs/msg/KeyValue"]("safety", "stopped")
+        status = T["diagnostic_msgs/msg/DiagnosticStatus"](2, "policy", "", "", [pair])
+        scribe.say(topics.DIAGNOSTICS, T["diagnostic_msgs/msg/DiagnosticArray"](header(0), [status]))
     scribe.writer.describe(run or {})
     return Bag(scribe.writer.close())
 
@@ -183,6 +189,33 @@ def test_plans_whose_images_are_missing_are_told(tmp_path):
     assert not found[topics.MOTION_EMBEDDING].stamps
 
 
+def test_commands_whose_chunks_are_older_than_the_recording_are_skipped(tmp_path):
+    whole = record(tmp_path / "whole", steps=30, episodes=(0,))
+    first_ns = next(h.received_ns for h in whole.messages(topics.MOTION_EMBEDDING) if h.message.header.stamp.nanosec)
+    late = BagWriter(tmp_path / "late", 2**30)
+    with AnyReader([whole.folder]) as reader:
+        for connection in reader.connections:
+            late.declare(connection.topic, connection.msgtype, [])
+        for connection, received_ns, data in reader.messages():
+            if received_ns >= first_ns or connection.topic == f"/{topics.PLAN_INFO}":
+                late.add(connection.topic, received_ns, data)
+    _, found = replayed(Bag(late.close()))
+    poses = found[topics.POSE]
+    assert poses.skipped >= graph_stubs.StubPolicy.spec.chunk
+    assert poses.identical == len(poses.stamps) == 28 - poses.skipped
+    assert len(found[topics.MOTION_EMBEDDING].unanswered) == 1  # its images came before
+
+
+def test_a_stopped_arm_binds_no_command(tmp_path, capsys):
+    scribe_run = run_facts()
+    bag = record(tmp_path / "bag", run=scribe_run, stopped=True)
+    scribe_run["nodes"]["policy"]["parameters"]["policy"] = "test_replay:make_pushing_policy"
+    (bag.folder / "run.json").write_text(json.dumps(scribe_run))
+    assert command.main([str(bag.folder)]) == 0
+    assert "the arm was stopped during this recording" in capsys.readouterr().out
+    assert json.loads((bag.folder / "replay.json").read_text())["topics"][topics.POSE]["differing"]
+
+
 def test_an_answer_repeated_counts_once(tmp_path):
     scribe, planner = Scribe(tmp_path / "bag"), graph_stubs.StubPlanner()
     for _ in range(2):  # nobody answered: shown again, planned for again
@@ -201,6 +234,10 @@ def test_zeros_of_either_sign_differ():
 
 def make_planner(bundle, robot, execution):
     return graph_stubs.StubPlanner()
+
+
+def make_pushing_policy(bundle, robot, execution):
+    return graph_stubs.PushingPolicy()
 
 
 def make_policy(bundle, robot, execution):

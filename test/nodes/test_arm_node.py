@@ -32,6 +32,8 @@ ROBOT = load_robot()
 STEP = np.array([0.03, 0, 0, 0, 0, 0])  # m: the offset that is kept
 SPEED = 0.03 * ROBOT.response.gain  # m/s that the hand then moves at
 STILL = 0.002  # m/s
+# s: a busy machine holds any of the nodes up for a while, which is no fault to be found here.
+PATIENT = {"command_timeout": 1.0, "joint_timeout": 1.0}
 
 
 class Commander(Node):
@@ -68,14 +70,14 @@ class Bench:
         self.graph = graph
         given = {
             "command_interface": interface, "gripper_interface": "position_array", "begin_armed": True,
-            "autostart": False, **parameters,
+            "autostart": False, **PATIENT, **parameters,
         }  # fmt: skip
         self.arm = graph.add(fake_arms.STAND_INS[interface](ROBOT, tells_pose=tells_pose, **graph.options()))
         self.node = graph.start(ArmNode(**graph.options(**given)))
         self.commander = graph.add(Commander(graph)) if commands else None
 
     def until_it_moves(self):
-        self.graph.until(lambda: self.arm.hands and self.arm.speed() > SPEED / 2, what="for the arm to move")
+        self.graph.until(lambda: self.arm.hands and self.arm.speed() > SPEED / 4, what="for the arm to move")
 
     def stops(self, *reasons):
         """Wait until it stands, then see that it stays so; metres that the hand has moved meanwhile."""
@@ -244,7 +246,11 @@ def test_leaving_stops_it(graph, interface, transition):
 def test_a_signal_stops_the_arm_before_it_ends_the_process(graph, number):
     """The process is ended while the arm moves, and its controller would let it move on for ever."""
     arm = graph.add(fake_arms.ForwardVelocityStandIn(ROBOT, **graph.options()))
-    given = {"command_interface": "joint_velocity", "gripper_interface": "position_array", "begin_armed": "true"}
+    given = {
+        "command_interface": "joint_velocity",
+        "gripper_interface": "position_array",
+        "begin_armed": "true",
+    } | PATIENT
     words = [sys.executable, "-m", "zipmo_ros.nodes.arm_node", "--ros-args"]
     for name, value in given.items():
         words += ["-p", f"{name}:={value}"]
@@ -252,7 +258,7 @@ def test_a_signal_stops_the_arm_before_it_ends_the_process(graph, number):
     process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         graph.add(Commander(graph))
-        graph.until(lambda: arm.speed() > SPEED / 2 if arm.hands else False, what="for the arm to move")
+        graph.until(lambda: arm.speed() > SPEED / 4 if arm.hands else False, what="for the arm to move")
         process.send_signal(number)
         graph.until(lambda: process.poll() is not None)
         assert process.returncode == 0, process.stdout.read()
@@ -306,9 +312,9 @@ def test_a_shadow_moves_nothing(graph):
 
 def test_where_the_hand_is_may_come_from_the_joints(graph):
     bench = Bench(graph, hand_pose="kinematics", tells_pose=False)
-    graph.until(lambda: bench.arm.hands)
-    bench.commander.hand = bench.arm.hand  # nobody publishes it
-    graph.until(lambda: bench.arm.hand[0] - bench.commander.hand[0] > STEP[0] / 2)
+    graph.until(lambda: bench.commander.hand is not None, what="for the arm's node to tell it")  # nobody else does
+    at = bench.commander.hand
+    graph.until(lambda: bench.arm.hand[0] - at[0] > STEP[0] / 2)
 
 
 def test_a_failure_of_its_own_stops_it(graph, monkeypatch):

@@ -26,7 +26,7 @@ rclpy.spin(node)
 """
 
 
-@pytest.mark.parametrize(("qos", "delivered"), [(topics.SHOWN, 6), (topics.COMMAND, None)], ids=["shown", "command"])
+@pytest.mark.parametrize(("qos", "delivered"), [(topics.OFFERED, 6), (topics.COMMAND, None)], ids=["shown", "command"])
 def test_overlays_outlast_a_reader_that_stands_still(graph, qos, delivered):
     """Several of them are more than the middleware's shared memory holds; then only what can be sent again arrives.
 

@@ -191,6 +191,20 @@ def test_deactivating_the_policy_stops_the_arm(graph):
     assert best_of_three(measure) < 0.4  # sooner than by silence
 
 
+def test_a_simulator_that_is_too_slow_says_so(graph):
+    arm = Arm(graph, planner=False, policy=False)
+    graph.until(lambda: arm.env is not None)
+    step = arm.env.step
+
+    def slow(action):
+        time.sleep(2.5 * ROBOT.period_s)
+        return step(action)
+
+    arm.env.step = slow
+    graph.until(lambda: "came too late: the simulator is too slow" in str(arm.sim.report._problems))
+    assert arm.sim.values()["overruns"] > 0
+
+
 def test_emergency_stop_latches(graph):
     """Whether its publisher is volatile or latched."""
     arm = Arm(graph)
@@ -217,6 +231,7 @@ def test_a_deadman_that_falls_silent_stops_it(graph):
     deadman = hand.create_publisher(Bool, topics.DEADMAN, topics.SENSOR)
     held = hand.create_timer(0.05, lambda: deadman.publish(Bool(data=True)))
     arm.start_policy(deadman_timeout=0.4)
+    graph.until(lambda: arm.policy._guard._deadman.problem() is None)
     arm.graph.until(lambda: arm.arm() is None)
     arm.until_it_runs()
     held.cancel()

@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("pinocchio", reason="the fake arms need pin")
 
-from fake_arms import CrispStandIn
-from test_arm_node import Commander
+from test_arm_node import PATIENT, Commander
 
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.arm_node import ArmNode
+from zipmo_ros.nodes.faults.fake_arms import CrispStandIn
 
 pytestmark = pytest.mark.ros
 
@@ -33,7 +33,7 @@ class Setup:
             self.arm.joints = joints
             self.arm.target = self.arm.hand
         given = {"command_interface": "pose", "gripper_interface": "position_array", "autostart": False,
-                 "begin_armed": True, **parameters}  # fmt: skip
+                 "begin_armed": True, **PATIENT, **parameters}  # fmt: skip
         self.node = graph.start(ArmNode(**graph.options(**given)))
 
     def run(self, *words):

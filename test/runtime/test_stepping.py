@@ -5,7 +5,7 @@ import pytest
 
 from zipmo_ros.contract.pose import moved, offset_between
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.runtime.stepping import NEAR, Moment, go_to
+from zipmo_ros.runtime.stepping import NEAR, HandAt, go_to
 
 ROBOT = load_robot()
 HAND = np.array([0.4, 0.1, 0.3, 1, 0, 0, 0.0])
@@ -24,7 +24,7 @@ class FirstOrderArm:
         self.seconds += ROBOT.period_s
         if not self.held:
             self.hand = moved(self.hand, self.share * np.asarray(offset))
-        return Moment(self.seconds, self.hand)
+        return HandAt(self.seconds, self.hand)
 
 
 def test_it_goes_there_and_never_too_fast():

@@ -18,7 +18,7 @@ from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_calibration
 from zipmo_ros.evaluation.results import write_json
 from zipmo_ros.runtime.stepping import SteppedArm
-from zipmo_sim.suites import SUITES
+from zipmo_sim.suites import tasks
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class CalibrationRequest:
 
     via: Literal["ros", "direct"]
     robot: str
-    suite: Literal[tuple(SUITES)]
+    suite: str
     compare: bool
     step_m: Annotated[float, Range(0.001, 0.05)]
     step_rad: Annotated[float, Range(0.01, 0.5)]
@@ -65,6 +65,7 @@ def main(argv: list[str]) -> int:
     try:
         request = load("calibrate", argv, CalibrationRequest)
         robot = load_robot(request.robot)
+        tasks(request.suite)  # an unknown one is told as such
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo calibrate: {error}", file=sys.stderr)
         return 2

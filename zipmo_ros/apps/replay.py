@@ -36,15 +36,21 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         f"{report['bag']}: {report['episodes']} episodes, {report['mode']}; replayed {how}",
         "",
-        f"{'topic':<20}{'compared':>10}{'identical':>11}{'largest difference':>20}{'not made again':>16}",
+        f"{'topic':<20}{'compared':>10}{'identical':>11}{'largest difference':>20}{'not made again':>16}{'skipped':>9}",
     ]
     for topic, row in report["topics"].items():
         gap = "-" if row["max_difference"] is None else f"{row['max_difference']:.3g}"
-        lines.append(f"{topic:<20}{row['count']:>10}{row['identical']:>11}{gap:>20}{len(row['unanswered']):>16}")
+        lines.append(
+            f"{topic:<20}{row['count']:>10}{row['identical']:>11}{gap:>20}{len(row['unanswered']):>16}{row['skipped']:>9}"
+        )
         if row["differing"]:
             shown = ", ".join(f"{stamp / 1e9:.2f}" for stamp in row["differing"][:8])
             more = ", ..." if len(row["differing"]) > 8 else ""
             lines.append(f"  differ at (s): {shown}{more}")
+    if report["stopped"]:
+        lines.append("  the arm was stopped during this recording, and then commands follow what no bag holds")
+    elif report["mode"] != "lockstep":
+        lines.append("  not in lockstep, commands follow when plans arrived, too: they may differ")
     return "\n".join([*lines, *(f"  dropped: {text}" for text in report["dropped"][:5])])
 
 

@@ -45,7 +45,7 @@ def compose(results: dict[str, list[Result]], plots: Path, usual: Mapping[str, A
         *sections.words(evaluations, plots),
         *sections.ladders(evaluations, plots, unusual),
         *sections.euler_steps(evaluations, benches, plots),
-        *latencies(results["latency"], plots),
+        *latencies(results["latency"], evaluations, plots),
         *faults(results["faults"], plots),
         *sections.motions(results["motion"], plots),
         *sections.savings(benches, plots),

@@ -70,10 +70,13 @@ def safety(snapshot: Snapshot) -> str:
 
 
 def _nodes(snapshot: Snapshot) -> Table:
+    from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("node", "state", "level", *NUMBERS, "device")
+    table = Table(box=SIMPLE)
+    for name in ("node", "state", "level", *NUMBERS, "device"):
+        table.add_column(name, no_wrap=name == "node", justify="right" if name in NUMBERS else "left")
     for name, state in snapshot.nodes.items():
         values = state["values"]
         numbers = (next((values[key] for key in keys if key in values), "-") for keys in NUMBERS.values())
@@ -83,12 +86,15 @@ def _nodes(snapshot: Snapshot) -> Table:
 
 
 def _topics(snapshot: Snapshot) -> Table:
+    from rich.box import SIMPLE
     from rich.table import Table
 
     def told(value: Any, unit: str = "") -> str:
         return "-" if value is None else f"{value:.2f}{unit}"
 
-    table = Table("topic", "rate /s", "newest ago", "behind the joints")
+    table = Table(box=SIMPLE)
+    for name in ("topic", "rate /s", "newest ago", "behind the joints"):
+        table.add_column(name, justify="left" if name == "topic" else "right")
     for topic, row in snapshot.topics.items():
         table.add_row(topic, told(row["rate_hz"]), told(row["age_s"], " s"), told(row.get("behind_joints_s"), " s"))
     return table

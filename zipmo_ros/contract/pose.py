@@ -26,6 +26,11 @@ def relative(base: np.ndarray, pose: np.ndarray) -> np.ndarray:
     return np.concatenate([_turned(back, pose[:3] - base[:3]), _product(back, pose[3:])])
 
 
+def composed(base: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The pose [7] that is `seen` [7] from pose `base` [7]; the inverse of `relative`."""
+    return np.concatenate([base[:3] + _turned(base[3:], seen[:3]), _product(base[3:], seen[3:])])
+
+
 def pose_of(position: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Pose [7] of a position [3] and a rotation matrix [3, 3]."""
     # The largest of the four is computed first, so that no division is by something small (Shepperd 1978).

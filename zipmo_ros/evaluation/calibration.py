@@ -12,7 +12,7 @@ import numpy as np
 from zipmo_ros.contract.pose import offset_between
 from zipmo_ros.contract.robot import RobotSpec, load_robot
 from zipmo_ros.runtime.commands import to_action, to_command
-from zipmo_ros.runtime.stepping import Moment, SteppedArm
+from zipmo_ros.runtime.stepping import HandAt, SteppedArm
 
 AXES = ("x", "y", "z", "rotation x", "rotation y", "rotation z")
 REST = 12  # control steps that the hand is held for before and after
@@ -86,12 +86,12 @@ class TrainedArm:
         self._hand = env.reset(options={"init_state": 0})[0]["hand"]
         self._steps = 0
 
-    def step(self, offset: np.ndarray) -> Moment:
+    def step(self, offset: np.ndarray) -> HandAt:
         command = to_command(np.append(offset / self._robot.offset_scale, -1.0), self._hand, self._robot)
         action = to_action(command, self._hand, self._robot, command.gripper)
         self._hand = self._env.step(action)[0]["hand"]
         self._steps += 1
-        return Moment(self._steps * self._robot.period_s, self._hand)
+        return HandAt(self._steps * self._robot.period_s, self._hand)
 
 
 @contextmanager

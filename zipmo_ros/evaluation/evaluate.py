@@ -47,6 +47,10 @@ def identity(settings: Settings) -> dict:
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
         "command_interface": settings.command_interface,
+        "robot": settings.robot,
+        "image_phase": settings.image_phase,
+        "camera_skew": settings.camera_skew,
+        "plan_age": settings.plan_age,
         "mode": settings.mode,
         "execution": settings.execution,
         "latency_ms": settings.latency_ms,
@@ -88,6 +92,10 @@ def check_execution(settings: Settings) -> None:
     usual = settings.execution == "ensemble" and not settings.latency_ms
     if settings.command_interface and (settings.via != "ros" or settings.mode != "lockstep"):
         raise ValueError("command_interface needs via=ros and mode=lockstep: there an arm's node drives the arm")
+    if settings.via != "ros" and (settings.robot or settings.image_phase or settings.camera_skew or settings.plan_age):
+        raise ValueError(
+            "robot, image_phase, camera_skew and plan_age need via=ros: without ROS nothing is out of step"
+        )
     if settings.mode == "realtime" and settings.via != "ros":
         raise ValueError("mode=realtime needs via=ros: without ROS nothing waits, and nothing is late")
     if settings.via == "ros" and settings.execution not in HORIZONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,16 @@ from zipmo_ros.evaluation.plotting import plot_latency
 from zipmo_ros.evaluation.report_sections import Section
 from zipmo_ros.evaluation.results import (
     Result,
+    count,
     embedded,
+    finished,
     interval,
     markdown,
     share,
     sources,
     states_told,
     suite_title,
+    timing,
 )
 
 # SmolVLA on the 40 tasks of LIBERO, success in percent by delay in control steps: arXiv 2605.08168, read off a plot.
@@ -34,9 +38,14 @@ NEIGHBOURS = {
 Tell = Callable[[dict[str, Any]], str]
 
 
-def latencies(results: Sequence[Result], folder: Path) -> Iterator[Section]:
-    """Success, time and smoothness by latency and by how late plans are executed."""
+def latencies(results: Sequence[Result], evaluations: Sequence[Result], folder: Path) -> Iterator[Section]:
+    """Success, time and smoothness by latency and by how late plans are executed.
+
+    evaluations: those in real time stand beside the virtual ones of their checkpoint.
+    """
     for result in results:
+        checks = [check for check in evaluations if check.content.get("mode") == "realtime"
+                  and check.content["hashes"]["checkpoint"] == result.content["hashes"]["checkpoint"]]  # fmt: skip
         cells = result.content["cells"]
         title = f"Success against late plans: {suite_title(result)}"
         picture = folder / f"latency-{result.name}.png"
@@ -57,15 +66,40 @@ def latencies(results: Sequence[Result], folder: Path) -> Iterator[Section]:
             "How far a new chunk is from the one before at the step at which it takes over (largest entry of the "
             "offset, in units of action, mean over chunks):",
             _by_latency(cells, lambda cell: _number(cell["jump"], 2)),
+            *_checked(cells, checks),
             embedded(picture, title),
             "Others measure other things; nearest is SmolVLA on the 40 tasks of LIBERO under constant delays, in "
             "control steps (arXiv 2605.08168, read off a plot, give or take 2 points). Another benchmark, another "
             "model and no planner in the loop, so what compares is the shape, not the level:",
             markdown(["SmolVLA on LIBERO", *(f"{d} steps" for d in NEIGHBOUR_DELAYS)],
                      [[name, *(f"{rate} %" for rate in rates)] for name, rates in NEIGHBOURS.items()]),
-            sources(result),
+            sources(result, *checks),
         ]  # fmt: skip
-        yield Section(title, "\n\n".join(parts), (result,))
+        yield Section(title, "\n\n".join(parts), (result, *checks))
+
+
+def _checked(cells: list[dict[str, Any]], checks: list[Result]) -> list[str]:
+    """What real time gave, over ROS, beside what simulated time gave."""
+    if not checks:
+        return []
+    rows = []
+    for check in checks:
+        _, execution, latency, jitter = timing(check)
+        virtual = [
+            cell
+            for cell in cells
+            if (cell["execution"], cell["latency_ms"], cell["latency_jitter"]) == (execution, latency, jitter)
+        ]
+        ages = [e["plan_age_ms"] for e in finished(check.content["episodes"]) if e["plan_age_ms"] is not None]
+        told = [_told(check.content["episodes"], statistics.median(ages) if ages else None)]
+        told += [_told(cell["episodes"], cell["plan_age_ms"]) for cell in virtual] or ["-"]
+        rows.append([f"{execution}, {latency:g} ms{f', +-{100 * jitter:.0f} %' if jitter else ''}", *told])
+    return ["The same in real time, over ROS, with a planner that takes at least so long (in brackets: median age of "
+            "the plan at use):", markdown(["execution", "real time", "simulated time"], rows)]  # fmt: skip
+
+
+def _told(episodes: list[dict[str, Any]], age_ms: float | None) -> str:
+    return f"{count(episodes)}, {interval(episodes)} % ({_number(age_ms)} ms)"
 
 
 def _by_latency(cells: list[dict[str, Any]], tell: Tell) -> str:

@@ -15,6 +15,7 @@ from zipmo_ros.contract.plan import MotionPlan
 from zipmo_ros.contract.protocols import Planner, Policy
 from zipmo_ros.contract.reading import read_gripper, read_plan, read_pose, to_ns
 from zipmo_ros.contract.robot import RobotSpec
+from zipmo_ros.contract.stamps import EPISODE_GAP_NS
 from zipmo_ros.data.bag import Bag, Heard
 from zipmo_ros.evaluation.recorded import RecordedSenses
 from zipmo_ros.runtime.horizon import Horizon
@@ -25,12 +26,16 @@ OUTPUTS = (topics.MOTION_EMBEDDING, topics.POSE, topics.GRIPPER)
 
 @dataclass
 class Comparison:
-    """Of one topic: what was recorded, and what comes out now. unanswered: stamps of what could not be made again."""
+    """Of one topic: what was recorded, and what comes out now.
+
+    unanswered: stamps of what could not be made again, because images or poses of it were not recorded.
+    """
 
     stamps: list[int] = field(default_factory=list)
     differences: list[float] = field(default_factory=list)  # largest absolute one of each message
     differing: list[int] = field(default_factory=list)  # stamps of those that are not the same to the bit
     unanswered: list[int] = field(default_factory=list)
+    skipped: int = 0  # messages that are nobody's to answer: what they were made of is older than the recording
 
     def add(self, stamp_ns: int, recorded: np.ndarray, replayed: np.ndarray | None) -> None:
         """Compare one message; None: it could not be made again."""
@@ -61,6 +66,7 @@ class Comparison:
             "max_difference": max(self.differences, default=None),
             "differing": self.differing,
             "unanswered": self.unanswered,
+            "skipped": self.skipped,
             "stamps": self.stamps,
             "differences": self.differences,
         }
@@ -167,6 +173,10 @@ class Replay:
         self._commands: list[tuple[str, int, np.ndarray]] = []  # still to be compared: topic, stamp, what was said
         self.comparisons = {topic: Comparison() for topic in OUTPUTS}
         self.dropped: list[str] = []  # messages that the nodes could not read either
+        self.stopped = False  # the policy said that its arm was: commands then follow what no bag holds
+        self._whole_from: int | None = (
+            None if lockstep else 0
+        )  # stamp of the commands that the recording holds all chunks of, if it does
 
     @property
     def episodes(self) -> int:
@@ -175,7 +185,8 @@ class Replay:
 
     def run(self) -> dict[str, Comparison]:
         """By topic, how what was said then compares with what is said now."""
-        for heard in self._bag.messages(*self._senses.topics, *OUTPUTS, topics.PLAN_INFO, topics.INSTRUCTION):
+        others = (topics.PLAN_INFO, topics.INSTRUCTION, topics.DIAGNOSTICS)
+        for heard in self._bag.messages(*self._senses.topics, *OUTPUTS, *others):
             try:
                 self._take(heard)
             except ValueError as error:
@@ -190,6 +201,8 @@ class Replay:
             early, self._early = self._early, []
             for message in early:
                 self._on_embedding(message)
+        elif heard.topic == topics.DIAGNOSTICS:
+            self.stopped |= _says_stopped(heard.message, self._bag.full_name("policy").lstrip("/"))
         elif heard.topic == topics.INSTRUCTION:
             self._goal = Sentence(heard.message.data)
         elif heard.topic == topics.MOTION_EMBEDDING:
@@ -203,6 +216,8 @@ class Replay:
         if (episode := self._senses.episodes) != self._episode:
             self._episode = episode
             self._compare_commands(lambda stamp_ns: not self._senses.belongs(stamp_ns))  # before all is forgotten
+            from_the_start = not self._lockstep or observation.stamp_ns % EPISODE_GAP_NS == 0
+            self._whole_from = 0 if from_the_start else None
         if self._planner is not None:
             self._planner.see(observation, episode)
         if self._policy is not None:
@@ -227,6 +242,9 @@ class Replay:
         self.comparisons[topics.MOTION_EMBEDDING].add(recorded.stamp_ns, recorded.embedding, embedding)
         if made is not None and self._policy is not None and self._policy.policy.spec.plan is not None:
             observation, plan = made
+            if self._whole_from is None:
+                chunk_ns = self._policy.policy.spec.chunk * self._robot.period_ns
+                self._whole_from = observation.stamp_ns + chunk_ns
             self._policy.act(self._with_feeling(observation), plan.goal, plan)
 
     def _on_command(self, heard: Heard) -> None:
@@ -247,6 +265,9 @@ class Replay:
                 self._commands.append((topic, stamp_ns, recorded))
                 continue
             said = self._policy.command(self._senses.at(stamp_ns))
+            if self._whole_from is None or stamp_ns < self._whole_from:
+                self.comparisons[topic].skipped += 1
+                continue
             self.comparisons[topic].add(stamp_ns, recorded, None if said is None else said[topic])
 
     def _is_ready(self, stamp_ns: int) -> bool:
@@ -257,11 +278,18 @@ class Replay:
         return there and not self._policy.awaits_plan(stamp_ns)
 
 
+def _says_stopped(message: Any, name: str) -> bool:
+    """Whether a status of this name tells that its safety layer has stopped the arm."""
+    return any(
+        pair.key == "safety" and pair.value == "stopped"
+        for status in message.status
+        if status.name == name
+        for pair in status.values
+    )
+
+
 def differing(comparisons: dict[str, Comparison]) -> Iterator[str]:
     """What is not as it was, a line a topic."""
     for topic, comparison in comparisons.items():
-        if comparison.differing or comparison.unanswered:
-            parts = [f"{len(comparison.differing)} of {len(comparison.stamps)} differ"] if comparison.differing else []
-            if comparison.unanswered:
-                parts.append(f"{len(comparison.unanswered)} could not be made again")
-            yield f"{topic}: {', '.join(parts)}"
+        if comparison.differing:
+            yield f"{topic}: {len(comparison.differing)} of {len(comparison.stamps)} differ"

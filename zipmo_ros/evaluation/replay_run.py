@@ -67,7 +67,8 @@ def replay_bag(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     same, lockstep = not changed, settings.get("mode") == "lockstep"
     if not any(comparison.stamps for comparison in topics.values()):
         raise ValueError(f"'{folder}' holds no plan and no command that could be made again: {bag.counts()}")
-    must = {topic: found for topic, found in topics.items() if lockstep or topic == MOTION_EMBEDDING}
+    binding = lockstep and not replay.stopped
+    must = {topic: found for topic, found in topics.items() if binding or topic == MOTION_EMBEDDING}
     return {
         "bag": str(folder),
         "mode": settings.get("mode", "mode unknown"),
@@ -78,6 +79,7 @@ def replay_bag(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
         "replayed_with": {name: settings.get(name) for name in (*UNSAID, "checkpoint", "replan_every", "mode")},
         "episodes": replay.episodes,
         "dropped": replay.dropped,
+        "stopped": replay.stopped,
         "topics": {topic: comparison.plain() for topic, comparison in topics.items() if comparison.heard},
         "broken": list(differing(must)) if same else [],
     }

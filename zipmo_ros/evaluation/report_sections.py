@@ -14,6 +14,7 @@ from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.evaluation.motion_report import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows, report_views
 from zipmo_ros.evaluation.plotting import plot_bench, plot_endings, plot_motion, plot_steps
 from zipmo_ros.evaluation.results import (
+    USUAL_TIMING,
     Result,
     count,
     embedded,
@@ -26,6 +27,7 @@ from zipmo_ros.evaluation.results import (
     sources,
     states_told,
     suite_title,
+    timing,
 )
 from zipmo_sim.suites import suite_entry
 
@@ -61,9 +63,7 @@ class Section:
 def _setting(result: Result) -> tuple:
     """What two evaluations must share to be compared in one table, besides what the table is about."""
     keys = ("suite", "states", "seed", "max_steps", "replan_every", "ensemble")
-    late = (result.content.get(key) for key in ("execution", "latency_ms", "latency_jitter"))  # older files: as usual
-    return (*(result[key] for key in keys), *(value for value in late if value not in (None, "ensemble", 0)),
-            result["hashes"]["assets"])  # fmt: skip
+    return (*(result[key] for key in keys), timing(result), result["hashes"]["assets"])
 
 
 def _whole(results: list[Result]) -> list[Result]:
@@ -107,7 +107,7 @@ def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Se
 
     The one with the command's own settings, then the one with most episodes, then over ROS.
     """
-    chosen = [result for result in _whole(results) if result["states"] == "evaluation"]
+    chosen = [r for r in _whole(results) if r["states"] == "evaluation" and timing(r) == USUAL_TIMING]
     for group in grouped(chosen, lambda r: (r["protocol"], r["hashes"]["checkpoint"], r["hashes"]["assets"])):
         result = min(group, key=lambda r: (unusual(r), -len(r["episodes"]), r["via"] != "ros", r.name))
         rows = []

@@ -25,6 +25,7 @@ NEEDED = {
     "faults": (*_EVERY, "rig", "timeouts", "drilled", "summary", "kinds", "findings"),
 }  # fmt: skip
 
+USUAL_TIMING = ("lockstep", "ensemble", 0.0, 0.0)  # of an evaluation in which nothing is late
 WORDS = ("who acts", "failures", "points", "must", "stopped by")  # columns of tables
 
 
@@ -105,6 +106,12 @@ def sources(*results: Result) -> str:
             facts.append(content["protocol"])
         lines.append(f"- `{content['command']}`: {', '.join(facts)} (`{result.name}.json`)")
     return "\n".join(lines)
+
+
+def timing(result: Result) -> tuple:
+    """Mode, execution, latency in ms and its jitter; files that were written before there were others lack them."""
+    keys = ("mode", "execution", "latency_ms", "latency_jitter")
+    return tuple(result.content.get(key, usual) for key, usual in zip(keys, USUAL_TIMING, strict=True))
 
 
 def suite_title(result: Result) -> str:

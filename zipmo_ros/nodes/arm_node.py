@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
@@ -79,8 +80,11 @@ class ArmNode(ManagedNode):
         self._stands = {topics.CURRENT_POSE: Standstill(JOINTS_MOVED), topics.JOINT_STATES: Standstill(HAND_MOVED)}
         self.subscribe(PoseStamped, topics.POSE, self._on_pose, topics.COMMAND)
         self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
+        self._told_hand: Publisher | None = None
         if self.settings.hand_pose == "current_pose":
             self.subscribe(PoseStamped, topics.CURRENT_POSE, self._on_hand, topics.SENSOR)
+        else:  # whoever commands needs it too
+            self._told_hand = self.create_publisher(PoseStamped, topics.CURRENT_POSE, topics.OFFERED)
         # Several publishers, each of some joints, are usual: the arm's broadcaster, and the gripper's.
         wanted = {*self._robot.joints, *(self._robot.arm.gripper.joints if self._robot.arm else ())}
         self._joint_source = SoleSource(self, self.report, topics.JOINT_STATES, JointState,
@@ -88,8 +92,6 @@ class ArmNode(ManagedNode):
         self.sources.append(self._joint_source)
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR_PARTS)
         self.create_timer(1 / self.settings.rate_hz, self._tick, clock=self.steady)
-
-    # -- lifecycle ------------------------------------------------------------------------------------------------
 
     def load(self) -> None:
         self._controllers = make_controllers(self, self._robot, self.settings)
@@ -106,8 +108,10 @@ class ArmNode(ManagedNode):
         self._controllers = None
 
     def begin(self) -> None:
-        for sense in (self._commands_watchdog, *self._felt.values(), *self._stands.values()):
-            sense.reset()
+        self._commands_watchdog.reset()
+        for topic, freshness in self._felt.items():
+            freshness.reset()
+            self._stands[topic].reset()
         self._hands.clear()
         self._joints.clear()
         self._parts.reset()
@@ -144,8 +148,6 @@ class ArmNode(ManagedNode):
         self.controllers.interface.reset()
         self.controllers.gripper.reset()
 
-    # -- what is measured -----------------------------------------------------------------------------------------
-
     def _on_hand(self, message: PoseStamped) -> None:
         stamp_ns = messages.to_ns(message.header.stamp)
         if message.header.frame_id != self._robot.base_frame:
@@ -170,7 +172,10 @@ class ArmNode(ManagedNode):
         joints = whole.positions.astype(np.float64)
         self._feel(topics.JOINT_STATES, self._joints, whole.stamp_ns, joints, self._hands.newest)
         if self.controllers.kinematics is not None:
-            self._take_hand(whole.stamp_ns, self.controllers.kinematics.forward(joints))
+            hand = self.controllers.kinematics.forward(joints)
+            if self._told_hand is not None:
+                self._told_hand.publish(messages.pose_message(hand, whole.stamp_ns, self._robot))
+            self._take_hand(whole.stamp_ns, hand)
 
     def _take_hand(self, stamp_ns: int, pose: np.ndarray) -> None:
         newest = self._hands.newest_ns
@@ -203,8 +208,6 @@ class ArmNode(ManagedNode):
         if hand is None or (joints is None and self.controllers.interface.needs_joints):
             return None
         return Measured(hand, np.empty(0) if joints is None else joints)
-
-    # -- commands -------------------------------------------------------------------------------------------------
 
     def _on_pose(self, message: PoseStamped) -> None:
         frame = message.header.frame_id
@@ -294,8 +297,6 @@ class ArmNode(ManagedNode):
             sends.insert(0, lambda: c.gripper_output.send(gripper, stamp_ns))
         return sends
 
-    # -- moving and stopping --------------------------------------------------------------------------------------
-
     def _tick(self) -> None:
         """Realtime: every period of rate_hz. What fails here stops the arm."""
         if not self.active or not self._realtime:
@@ -326,7 +327,11 @@ class ArmNode(ManagedNode):
         needed = problems if self.controllers.interface.needs_joints else problems[:1]
         felt = {
             cause: "; ".join(text for name, text in filter(None, among) if name == cause) or None
-            for cause, among in (("stale observation", needed), ("backward stamp", needed), ("frozen content", problems))
+            for cause, among in (
+                ("stale observation", needed),
+                ("backward stamp", needed),
+                ("frozen content", problems),
+            )
         }
         missing = self._parts.problem() if needed[-1] else None
         silent = "; ".join(filter(None, [felt["stale observation"], missing])) or None

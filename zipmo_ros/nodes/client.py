@@ -17,6 +17,7 @@ import numpy as np
 from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.stamps import observation_stamp
+from zipmo_ros.nodes.domains import PrivateDomain
 from zipmo_ros.nodes.graph import GRAPHS, PLANNER, POLICY, Graph
 from zipmo_ros.nodes.processes import GraphProcesses
 from zipmo_ros.runtime.commands import to_action
@@ -61,7 +62,7 @@ class GraphDriver:
     """A graph of its own, in a ROS domain of its own, that runs episodes one after another.
 
     given: arguments of the graph, see nodes/graph.py. on_frames: gets all images with their overlay, for videos.
-    domain: ROS_DOMAIN_ID (None: one by process id).
+    domain: ROS_DOMAIN_ID (None: one that no other graph of ours is in).
     Use it as a context manager; `start` may also be called alone. A graph of which a node died is started afresh.
     """
 
@@ -70,7 +71,8 @@ class GraphDriver:
         fixed = {"autoreset": "false", "announce_instruction": "false"}
         self._graph, self._values = graph, graph.values({**given, **fixed})
         self._robot = load_robot()
-        self._domain = 1 + os.getpid() % 100 if domain is None else domain
+        self._claim = PrivateDomain()  # freed with the driver
+        self._domain = self._claim.claim() if domain is None else domain
         self._on_frames = on_frames
         self._processes: GraphProcesses | None = None
         self._context: Any = None  # of rclpy, which is imported when the graph starts

@@ -134,7 +134,7 @@ GRAPHS = {
             Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name",
                      (("policy", "policy"),)),
             Argument("robot", "", "of config/robots, or a YAML file",
-                     _everywhere("robot", ("planner", "policy", "arm"))),
+                     _everywhere("robot", (*_ALL, ARM.name))),
             Argument("device", "", "torch device, such as cpu or cuda", _everywhere("device", ("planner", "policy"))),
             Argument("suite", DEFAULT, "suite of tasks", (("sim", "suite"),), tuple(SUITES)),
             Argument("task", "", "task of the suite; empty: the first", (("sim", "task"),)),
@@ -156,7 +156,7 @@ GRAPHS = {
             Argument("replan_every", "", "control steps between two plans, and between two pairs of images",
                      (("sim", "image_every"), *_everywhere("replan_every", ("planner", "policy")))),
             Argument("plan_age", "", "control steps that the newest plan may be old (lockstep); empty: replan_every",
-                     (("policy", "replan_every"),)),
+                     (("policy", "plan_age"),)),
             Argument("image_every", "", "control steps between two pairs of images, where not those between plans",
                      (("sim", "image_every"),)),
             Argument("image_phase", "", "control steps that the second camera is later by than the first",
@@ -200,8 +200,10 @@ GRAPHS = {
     ),
 }  # fmt: skip
 
-_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "max_steps", "autoreset",
-                     "announce_instruction", "libero_assets", "mode", "resume_automatically")  # fmt: skip
+_OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "plan_age", "max_steps",
+                     "autoreset", "announce_instruction", "libero_assets", "mode", "resume_automatically")  # fmt: skip
+# What computing takes makes plans late there, and anchored chunks bear that better (docs/results.md, "Late plans").
+_ON_A_ROBOT = {"execution": "anchored"}
 _OTHERS_HERE = ("checkpoint", "robot", "command_interface", "gripper_interface", "lag_s", "autostart")
 GRAPHS["arm"] = Graph(
     "Planner, policy and the node that drives a real arm (not tried on hardware: begin with shadow=true)",
@@ -223,7 +225,11 @@ GRAPHS["arm"] = Graph(
         Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",
                  _everywhere("autostart", ("planner", "policy", ARM.name, RECORDER.name)), _SWITCH),
         *(
-            replace(argument, parameters=tuple(pair for pair in argument.parameters if pair[0] != SIM.name))
+            replace(
+                argument,
+                parameters=tuple(pair for pair in argument.parameters if pair[0] != SIM.name),
+                default=_ON_A_ROBOT.get(argument.name, argument.default),
+            )
             for argument in GRAPHS["sim"].arguments
             if argument.name not in (*_OF_THE_SIMULATOR, *_OTHERS_HERE)
         ),

@@ -64,8 +64,8 @@ class PlannerNode(ManagedNode):
         self._frame = self._robot.views[0]
         self._embedding = self.create_lifecycle_publisher(Image, topics.MOTION_EMBEDDING, topics.PLAN_OFFERED)
         self._info = self.create_lifecycle_publisher(String, topics.PLAN_INFO, topics.LATCHED)
-        self._overlay = self.create_lifecycle_publisher(Image, topics.OVERLAY, topics.SHOWN)
-        self._tracks = self.create_lifecycle_publisher(PointCloud2, topics.TRACKS, topics.SHOWN)
+        self._overlay = self.create_lifecycle_publisher(Image, topics.OVERLAY, topics.OFFERED)
+        self._tracks = self.create_lifecycle_publisher(PointCloud2, topics.TRACKS, topics.OFFERED)
         self._instruction = Instruction(self)
         self._cameras = Cameras(self, self._robot, self.settings.image_transport, self._on_images)
 

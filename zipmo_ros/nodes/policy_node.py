@@ -69,8 +69,8 @@ class PolicyNode(ManagedNode):
         self._felt = {topic: Freshness(topic, self.settings.joint_timeout, now_ns=self._now_ns)
                       for topic in (topics.JOINT_STATES, topics.CURRENT_POSE)}  # fmt: skip
         self._stands = {topics.JOINT_STATES: Standstill(HAND_MOVED), topics.CURRENT_POSE: Standstill(JOINTS_MOVED)}
-        self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.COMMAND)
-        self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.COMMAND)
+        self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.OFFERED)
+        self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.OFFERED)
         settings = self.settings
         horizon = make_horizon(settings.execution, settings.ensemble, settings.replan_every, self._robot)
         self._chunks = Chunks(self, self._robot, self.settings.image_transport, self._joints, horizon,
@@ -110,8 +110,9 @@ class PolicyNode(ManagedNode):
         self._joints.clear()
         self._hands.clear()
         self._parts.reset()
-        for sense in (*self._felt.values(), *self._stands.values()):
-            sense.reset()
+        for topic, freshness in self._felt.items():
+            freshness.reset()
+            self._stands[topic].reset()
         self._due = self._answered = None
         self.safety.reset()
         self._chunks.begin(self._policy)
@@ -220,7 +221,7 @@ class PolicyNode(ManagedNode):
         stamp_ns = self._due
         horizon = self._chunks.horizon
         self._chunks.heed_instruction()
-        if not self._realtime and (not self._waits or (self.safety.armed and horizon.due(stamp_ns))):
+        if not self._realtime and (not self._waits or (self.safety.armed and self._lacks_plan(stamp_ns))):
             return  # its plan is still to come
         self._due, self._answered = None, self._step(stamp_ns)
         command = None
@@ -241,6 +242,11 @@ class PolicyNode(ManagedNode):
         self._send(self.safety.allow(command, hand, joints, stamp_ns), stamp_ns)
         self._guard.report()
         self._rate.tick()
+
+    def _lacks_plan(self, stamp_ns: int) -> bool:
+        age = self._chunks.horizon.age_ns(stamp_ns)
+        most = self.settings.plan_age or self.settings.replan_every
+        return age is None or age >= most * self._robot.period_ns
 
     def _check_plan_age(self, stamp_ns: int) -> None:
         """Trip where the newest plan is too old by its stamp, or nothing new has come by a steady clock."""

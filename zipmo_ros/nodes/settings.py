@@ -62,6 +62,7 @@ class PolicyParameters(ModelParameters, SafetyParameters):
     mode: str = setting(choices=_MODES)
     execution: str = setting(choices=tuple(HORIZONS), read_only=True)
     ensemble: str = setting(choices=("intended", "official"), read_only=True)
+    plan_age: int = setting(minimum=0, maximum=_MOST_STEPS)
     plan_timeout: float = setting(minimum=0.05, maximum=10.0)
     joint_timeout: float = setting(minimum=0.05, maximum=10.0)
 

@@ -70,7 +70,7 @@ class SimNode(ManagedNode):
         self._watchdog = Watchdog(f"{topics.POSE} and {topics.GRIPPER}", self.settings.command_timeout)
         self._time = self.create_publisher(Clock, topics.CLOCK, topics.SENSOR)
         self._sensors = {
-            topics.CURRENT_POSE: self.create_lifecycle_publisher(PoseStamped, topics.CURRENT_POSE, topics.COMMAND),
+            topics.CURRENT_POSE: self.create_lifecycle_publisher(PoseStamped, topics.CURRENT_POSE, topics.OFFERED),
             topics.JOINT_STATES: self.create_lifecycle_publisher(JointState, topics.JOINT_STATES, topics.SENSOR),
             **{
                 t: self.create_lifecycle_publisher(Image, t, topics.SENSOR)

@@ -19,7 +19,7 @@ from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.pose import moved
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.nodes.wire import messages, topics
-from zipmo_ros.runtime.stepping import Moment
+from zipmo_ros.runtime.stepping import HandAt
 
 
 class CommandedArm:
@@ -47,7 +47,7 @@ class CommandedArm:
             raise RuntimeError(f"somebody else publishes {where(topics.POSE)}: end the policy first")
         self._due = time.monotonic()
 
-    def step(self, offset: np.ndarray) -> Moment:
+    def step(self, offset: np.ndarray) -> HandAt:
         assert self._hand is not None
         assert self._opening is not None
         stamp_ns, _, hand = self._hand
@@ -60,7 +60,7 @@ class CommandedArm:
             rclpy.spin_once(self._node, timeout_sec=left)
         self._wait(lambda: self._hand is not None and self._hand[0] != stamp_ns, "the arm's poses have stopped")
         assert self._hand is not None
-        return Moment(self._hand[1], self._hand[2])
+        return HandAt(self._hand[1], self._hand[2])
 
     def _on_hand(self, message: PoseStamped) -> None:
         stamp_ns = messages.to_ns(message.header.stamp)

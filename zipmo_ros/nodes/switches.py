@@ -16,7 +16,8 @@ from zipmo_ros.nodes.session import Session, session, where
 from zipmo_ros.nodes.wire.topics import LATCHED
 
 TRIGGER = "std_srvs/srv/Trigger"
-SETTLED = 0.5  # s without another node, until those that are there count as all
+TOLD_WITHIN = 1.5  # s: nodes say once a second how they are
+SETTLED = 3.5  # s without another node, until those that are there count as all: Fast DDS says who is there every 3 s
 
 
 class Answer(NamedTuple):
@@ -55,21 +56,25 @@ def stop(namespace: str = "", timeout: float = 5.0) -> list[Answer]:
     Raises TimeoutError when nobody listens after `timeout` seconds.
     """
     states: dict[str, str] = {}
+    prefix = f"/{namespace.strip('/')}/".replace("//", "/")
 
     def take(message: DiagnosticArray) -> None:
         for status in message.status:
-            states.update({f"/{status.name}": pair.value for pair in status.values if pair.key == "safety"})
+            told = {pair.key: pair.value for pair in status.values}
+            if "safety" in told and f"/{status.name}".startswith(prefix):
+                states[f"/{status.name}"] = told["safety"]
 
     with session("zipmo_stop", namespace) as here:
         here.node.create_subscription(DiagnosticArray, DIAGNOSTICS, take, QoSProfile(depth=50))
         button = here.node.create_publisher(Bool, EMERGENCY_STOP, LATCHED)
         button.publish(Bool(data=True))  # at once: it is latched for those who are still to be found
-        if not here.until(lambda: _listeners(here.node), timeout):
+        here.turn(TOLD_WITHIN)
+        nodes = {service.removesuffix("/arm") for service in _settled(here, timeout)}
+        if not nodes:
             raise TimeoutError(f"nobody listens to {button.topic_name} in {where(here.node)}; nothing was stopped")
-        here.turn(SETTLED)
-        here.until(lambda: all(states.get(name, "armed") != "armed" for name in _listeners(here.node)), timeout)
-        found = {name: states.get(name, "unknown") for name in _listeners(here.node)}
-        return [Answer(name, state not in ("armed", "unknown"), state) for name, state in sorted(found.items())]
+        here.until(lambda: all(states.get(name, "armed") != "armed" for name in nodes), timeout)
+        found = {**dict.fromkeys(nodes, "it does not say whether it has stopped"), **states}
+        return [Answer(name, states.get(name, "armed") != "armed", found[name]) for name in sorted(found)]
 
 
 def _settled(here: Session, timeout: float) -> list[str]:
@@ -102,11 +107,3 @@ def _others(node: Node) -> list[str]:
     """Nodes besides this one that publish the emergency stop."""
     infos = node.get_publishers_info_by_topic(node.resolve_topic_name(EMERGENCY_STOP))
     return sorted({info.node_name for info in infos} - {node.get_name()})
-
-
-def _listeners(node: Node) -> set[str]:
-    """Nodes that hear the emergency stop in order to stop: not those that record or show it."""
-    services = {name for name, kinds in node.get_service_names_and_types() if TRIGGER in kinds}
-    infos = node.get_subscriptions_info_by_topic(node.resolve_topic_name(EMERGENCY_STOP))
-    names = {f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos}
-    return {name for name in names if f"{name}/arm" in services}

@@ -11,7 +11,7 @@ from zipmo_ros.contract.pose import offset_between
 NEAR = np.repeat([0.005, 0.02], 3)  # m, rad: that is there
 
 
-class Moment(NamedTuple):
+class HandAt(NamedTuple):
     """seconds: when, on any clock that goes on. hand: measured pose [7] in the base frame."""
 
     seconds: float
@@ -21,7 +21,7 @@ class Moment(NamedTuple):
 class SteppedArm(Protocol):
     """An arm whose goal is renewed every control step."""
 
-    def step(self, offset: np.ndarray) -> Moment:
+    def step(self, offset: np.ndarray) -> HandAt:
         """Send the hand an offset [6] ahead of where it is, and return where it is a control step later."""
         ...
 

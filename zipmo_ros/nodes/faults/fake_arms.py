@@ -33,9 +33,12 @@ KEPT = 30_000  # periods that it remembers
 class FakeArm(Node):
     """Joints that move as a sub-class says, and what is published of them.
 
+    together: whether the fingers are in the arm's own joint states.
     hands: (s, pose [7]) of the last periods. tells_pose: whether it publishes current_pose. taps: what it publishes of
     its joints, its fingers and its hand.
     """
+
+    together = False
 
     def __init__(self, robot: RobotSpec, tells_pose: bool = True, **options: Any):
         super().__init__("fake_arm", **options)
@@ -94,7 +97,11 @@ class FakeArm(Node):
     def publish_state(self, stamp_ns: int) -> None:
         state = JointState(name=list(self.robot.joints), position=self.joints.tolist())
         fingers = JointState(name=list(self.robot.fingers), position=[self.opening / 2] * len(self.robot.fingers))
-        for part, message in (("joints", state), ("fingers", fingers)):
+        parts = {"joints": state, "fingers": fingers}
+        if self.together:
+            state.name, state.position = [*state.name, *fingers.name], [*state.position, *fingers.position]
+            del parts["fingers"]
+        for part, message in parts.items():
             message.header.stamp = messages.to_stamp(stamp_ns)
             self.taps[part].publish(message)
         if self._tells_pose:
@@ -110,6 +117,7 @@ class FakeArm(Node):
 class CrispStandIn(FakeArm):
     """cartesian_impedance_controller: pulls the hand to target_pose, the error clipped; hears one publisher only."""
 
+    together = True  # its Python client takes joints that a message does not tell of to be at zero
     STIFFNESS = 6.0  # 1/s: of its over-damped motion
     CLIP = np.repeat([0.1, 0.5], 3)  # m, rad: task.error_clip
 

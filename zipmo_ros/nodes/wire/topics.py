@@ -48,5 +48,5 @@ _AGAIN = 10
 PLAN_OFFERED = _profile(
     ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, depth=_AGAIN, deadline=Duration(seconds=1)
 )
-SHOWN = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, depth=_AGAIN)
+OFFERED = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, depth=_AGAIN)
 PLAN_REQUESTED = COMMAND
