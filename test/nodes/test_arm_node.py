@@ -192,7 +192,7 @@ def test_an_arm_that_no_longer_tells_where_it_is_is_stopped(graph, what):
     bench.until_it_moves()
     publish, frozen = bench.arm.publish_state, bench.node.get_clock().now().nanoseconds
     bench.arm.publish_state = (lambda stamp_ns: None) if what == "silent" else lambda stamp_ns: publish(frozen)
-    bench.stops("nothing heard on current_pose")
+    bench.stops({"silent": "nothing heard on current_pose", "frozen": "nothing new on current_pose"}[what])
 
 
 @pytest.mark.parametrize("latched", [True, False])
