@@ -24,6 +24,16 @@ def test_somebody_elses(tmp_path):
     assert (robot.rate_hz, robot.cameras[0].size) == (10, (480, 640))
 
 
+def test_one_that_is_like_another_says_what_differs(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("like: panda\nname: mine\nlimits: {workspace: {upper: [0.7, 0.3, 0.6]}}\narm: {interface: twist}\n")
+    mine, panda = load_robot(file), load_robot("panda")
+    assert mine.limits.workspace.upper == (0.7, 0.3, 0.6)
+    assert mine.limits.workspace.lower == panda.limits.workspace.lower
+    assert mine.limits.translation == panda.limits.translation
+    assert (mine.arm.interface, mine.arm.gripper) == ("twist", panda.arm.gripper)
+
+
 def test_what_is_none_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no robot 'nosuch'; there are fr3, panda, panda_640, so101"):
         load_robot("nosuch")

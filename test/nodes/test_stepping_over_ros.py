@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,14 +37,17 @@ class Setup:
                  "begin_armed": True, **PATIENT, **parameters}  # fmt: skip
         self.node = graph.start(ArmNode(**graph.options(**given)))
 
-    def run(self, *words):
-        """(exit status, what was said) of `zipmo` with these words."""
+    def run(self, *words, interrupt=None):
+        """(exit status, what was said) of `zipmo` with these words. interrupt: condition of Ctrl-C."""
         environment = {**os.environ, "ROS_DOMAIN_ID": str(self.graph.domain), "PYTHONPATH": ROOTS}
         command = [sys.executable, "-m", "zipmo_ros.apps.cli", *words]
         process = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         try:
+            if interrupt is not None:
+                self.graph.until(interrupt, what="to interrupt")
+                process.send_signal(signal.SIGINT)
             self.graph.until(lambda: process.poll() is not None, timeout=120)
             return process.returncode, process.stdout.read()
         finally:
@@ -81,6 +85,15 @@ def test_home_is_where_episodes_start(graph):
     assert (status, said) == (0, "home\n")
     assert np.linalg.norm(setup.arm.hand[:3] - target[:3]) < 0.012
     assert setup.arm.opening == ROBOT.gripper_open_m
+    assert "stop request" in setup.node.safety.causes
+    graph.turn(1.5 * PATIENT["command_timeout"])
+    setup.node.safety.arm()  # although nobody commands it: the next tool has it armed before it begins
+
+
+def test_home_that_is_interrupted_stops_the_arm(graph):
+    setup = Setup(graph, np.array(ROBOT.arm.home) + np.array([0.4, 0, 0, 0, 0, 0, 0]))
+    setup.run("home", "--speed", "0.05", interrupt=lambda: setup.arm.hands and setup.arm.speed() > 0.02)
+    assert list(setup.node.safety.causes) == ["stop request"]
 
 
 def test_home_does_not_fight_a_policy(graph):

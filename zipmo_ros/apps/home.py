@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     except (TimeoutError, RuntimeError) as error:
         print(f"zipmo home: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:  # nothing is sent any more, so the arm's node stops it
+    except KeyboardInterrupt:  # the arm has been stopped
         return 130
     print("home" if there else "not there: is the arm armed (`zipmo arm`), and its way free?")
     return int(not there)

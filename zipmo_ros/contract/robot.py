@@ -114,7 +114,14 @@ def _plain(path: Path) -> dict[str, Any]:
     """What a file says, over what the robot says that it is `like`."""
     plain = yaml.safe_load(path.read_text())
     like = plain.pop("like", None)
-    return plain if like is None else {**_plain(share_path(f"config/robots/{like}.yaml")), **plain}
+    return plain if like is None else _over(_plain(share_path(f"config/robots/{like}.yaml")), plain)
+
+
+def _over(below: dict[str, Any], plain: dict[str, Any]) -> dict[str, Any]:
+    """What `plain` says, and what it leaves unsaid as it is below, in sections within sections too."""
+    both = {key: _over(below[key], value) for key, value in plain.items()
+            if isinstance(value, dict) and isinstance(below.get(key), dict)}  # fmt: skip
+    return {**below, **plain, **both}
 
 
 def _read(plain: dict[str, Any]) -> RobotSpec:

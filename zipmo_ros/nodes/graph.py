@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.share import share_path
+from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.models import NO_PLANNER, shipped_for
 from zipmo_sim.suites import DEFAULT, SUITES
 
@@ -228,6 +229,11 @@ GRAPHS["arm"] = Graph(
         Argument("hand_pose", "", "where the pose of the hand comes from", ((ARM.name, "hand_pose"),),
                  ("", "current_pose", "kinematics")),
         Argument("shadow", "", "compute and check everything, move nothing", ((ARM.name, "shadow"),), ("", *_SWITCH)),
+        Argument("image_transport", "", "which messages the cameras send",
+                 _everywhere("image_transport", ("planner", "policy")), ("", *TRANSPORTS)),
+        Argument("plan_timeout", "", "age of the newest plan (s) at which the arm stops", (("policy", "plan_timeout"),)),
+        Argument("plan_budget", "", "s that a plan may take from its images on, later ones are warned of",
+                 (("planner", "plan_budget"),)),
         Argument("deadman_timeout", "", "silence of the topic deadman (s) at which the arm stops; 0: none is asked for",
                  _everywhere("deadman_timeout", ("policy", ARM.name))),
         Argument("autostart", "true", "nodes configure and activate themselves; false: a lifecycle manager does",

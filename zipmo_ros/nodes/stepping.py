@@ -10,16 +10,22 @@ from contextlib import contextmanager
 import numpy as np
 import rclpy
 from geometry_msgs.msg import PoseStamped
+from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from zipmo_ros.arms.grippers import Gripper
 from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.pose import moved
 from zipmo_ros.contract.robot import RobotSpec
+from zipmo_ros.nodes.graph import ARM
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.stepping import HandAt
+
+LAST_WORDS = 1.0  # s for a stop to be answered
 
 
 class CommandedArm:
@@ -38,6 +44,7 @@ class CommandedArm:
         self._fingers = node.create_publisher(JointTrajectory, topics.GRIPPER, topics.COMMAND)
         node.create_subscription(PoseStamped, topics.CURRENT_POSE, self._on_hand, topics.SENSOR)
         node.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, topics.SENSOR_PARTS)
+        self._stop: Client = node.create_client(Trigger, f"{ARM.name}/stop")
         self._due = time.monotonic()
         where = node.resolve_topic_name
         self._wait(lambda: self._pose.get_subscription_count(), f"nobody listens to {where(topics.POSE)}")
@@ -62,6 +69,16 @@ class CommandedArm:
         assert self._hand is not None
         return HandAt(self._hand[1], self._hand[2])
 
+    def let_go(self) -> None:
+        """Have the arm's node, where one drives it, stop: silence would stop it too, but keep it from being re-armed
+        until somebody commands it.
+        """
+        if self._stop.service_is_ready():
+            done = self._stop.call_async(Trigger.Request())
+            deadline = time.monotonic() + LAST_WORDS
+            while not done.done() and time.monotonic() < deadline:
+                rclpy.spin_once(self._node, timeout_sec=0.02)
+
     def _on_hand(self, message: PoseStamped) -> None:
         stamp_ns = messages.to_ns(message.header.stamp)
         self._hand = stamp_ns, time.monotonic(), messages.read_pose(message, self._robot)
@@ -81,12 +98,19 @@ class CommandedArm:
 
 @contextmanager
 def commanded_arm(robot: RobotSpec, name: str, namespace: str = "", timeout: float = 5.0) -> Iterator[CommandedArm]:
-    """The arm of the graph in a namespace, led by a node of this name. Raises as CommandedArm does."""
+    """The arm of the graph in a namespace, led by a node of this name; stopped at the end, on Ctrl-C as well.
+
+    Raises as CommandedArm does.
+    """
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    rclpy.init(args=[])
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # whose own would end the context first
     node = rclpy.create_node(name, namespace=namespace)
     try:
-        yield CommandedArm(node, robot, timeout)
+        arm = CommandedArm(node, robot, timeout)
+        try:
+            yield arm
+        finally:
+            arm.let_go()
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
