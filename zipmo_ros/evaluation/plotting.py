@@ -246,6 +246,7 @@ def plot_loop(report: dict, path: Path) -> None:
     figure.suptitle(
         f"loop itself {overhead:.2f} ms at the median; {host['cpu']}, load {host['load_average']}", fontsize=8
     )
+    _save(figure, path)
 
 
 def plot_faults(report: dict, path: Path) -> None:
