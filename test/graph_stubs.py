@@ -149,7 +149,7 @@ class StubEnv:
         if self.task.name == "crash" and self._step == 3:
             raise RuntimeError("the stub broke as asked")
         self.actions.append(np.array(action))
-        self._position[:7] += 0.05 * action
+        self._position[:6] += 0.05 * action[:6]  # the last entry is the gripper's
         self._step += 1
         self._new_views = ()
         if self._step % self.image_every == 0:

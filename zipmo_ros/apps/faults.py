@@ -107,7 +107,8 @@ def _run(request: FaultsRequest, drawn: Sequence[Injection], journal: Journal[Fi
     from zipmo_ros.nodes.faults.injections import INJECTIONS
     from zipmo_ros.nodes.faults.rigs import RIGS
 
-    period, failures = load_robot().period_s, 0
+    period, failures, log = load_robot().period_s, 0, request.out.with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(drawn), initial=len(journal.done), unit="fault") as bar:
 
         def found(finding: Finding) -> None:
@@ -120,7 +121,7 @@ def _run(request: FaultsRequest, drawn: Sequence[Injection], journal: Journal[Fi
             setting, before = left[0].setting, len(journal.done)
             bar.set_description(setting)
             try:
-                with RIGS[request.rig](setting, request.given, request.domain) as rig:
+                with RIGS[request.rig](setting, request.given, request.domain, log) as rig:
                     drill(rig, [i for i in left if i.setting == setting], INJECTIONS, timeouts, period, found)
             except RuntimeError as error:
                 bar.write(f"{error}: starting the rig afresh")

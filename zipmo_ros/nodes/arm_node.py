@@ -248,6 +248,7 @@ class ArmNode(ManagedNode):
         age = (self.get_clock().now().nanoseconds - stamp_ns) / 1e9
         if age > self.settings.command_timeout or age < -FUTURE_S:
             cause, text = ("stale command", f"{age:.2f} s old") if age > 0 else ("future stamp", f"{-age:.2f} s ahead")
+            self._commands_watchdog.reset()  # what came before it is no sign of life any more
             self._trip(cause, f"a command is {text} by its stamp")
             return
         self.safety.over("future stamp")

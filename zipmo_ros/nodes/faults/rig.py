@@ -1,4 +1,4 @@
-"""An arm that moves, nodes that drive it as processes, what is to be done to them, and what is seen of the hand."""
+"""An arm that moves, nodes that drive it, as processes; what is to be done to them, and what is seen of the hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,11 +43,12 @@ class Rig:
     robot: what moves. graph, values: the nodes that drive it. guarded: those of them that ~/arm re-arms. taps: where
     messages can be tampered with: of the robot, "joints", "hand" and its views; "plan" and "info" of the planner,
     "pose" and "gripper" of the policy. began: time (s) of the newest injection. stops: {node: {cause: when it was
-    said}} since then.
+    said}} since.
+    domain: ROS_DOMAIN_ID (None: one that is free). log: file that takes what the nodes say.
     """
 
     def __init__(self, robot: RobotSpec, graph: Graph, values: Mapping[str, str], guarded: tuple[str, ...],
-                 domain: int | None = None):  # fmt: skip
+                 domain: int | None = None, log: Path | None = None):  # fmt: skip
         os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         self.robot, self.guarded = robot, guarded
         self._claim = PrivateDomain()  # freed with the rig
@@ -56,7 +58,8 @@ class Rig:
         rclpy.init(args=[], context=self.context, domain_id=domain)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.node = self.add(Node("faults", **self.options()))
-        self.processes = GraphProcesses(graph, values, domain)
+        self._log = None if log is None else log.open("a")
+        self.processes = GraphProcesses(graph, values, domain, self._on_line)
         self.taps: dict[str, Tap] = {
             "plan": relay(self.node, Image, topics.MOTION_EMBEDDING, topics.PLAN_REQUESTED),
             "info": relay(self.node, String, topics.PLAN_INFO, topics.LATCHED),
@@ -92,6 +95,8 @@ class Rig:
         self.processes.stop()
         self.executor.shutdown()
         self.context.try_shutdown()
+        if self._log is not None:
+            self._log.close()
 
     # -- what is seen ---------------------------------------------------------------------------------------------
 
@@ -191,6 +196,11 @@ class Rig:
 
     def bring_back(self) -> None:
         """Before it is armed again, the arm may be put where it began."""
+
+    def _on_line(self, name: str, line: str) -> None:
+        if self._log is not None:
+            self._log.write(f"[{name}] {line}\n")
+            self._log.flush()
 
     def _hold(self) -> None:
         if self.held is not None:

@@ -55,7 +55,8 @@ def narrowed(folder: Path) -> Path:
 class ArmRig(Rig):
     """A message-level arm with cameras. interface: kind of its controller. parameters: {(node, parameter): value}."""
 
-    def __init__(self, interface: CommandKind, parameters: Mapping[tuple[str, str], str], domain: int | None = None):
+    def __init__(self, interface: CommandKind, parameters: Mapping[tuple[str, str], str], domain: int | None = None,
+                 log: Path | None = None):  # fmt: skip
         self.interface = interface
         self._folder = tempfile.TemporaryDirectory(prefix="zipmo_faults_")
         path = narrowed(Path(self._folder.name))
@@ -66,7 +67,7 @@ class ArmRig(Rig):
             **parameters,
         }
         graph = _graph((PLANNER, POLICY, ARM), given)
-        super().__init__(load_robot(path), graph, graph.values({}), ("policy", "arm"), domain)
+        super().__init__(load_robot(path), graph, graph.values({}), ("policy", "arm"), domain, log)
         self.arm: FakeArm = self.add(STAND_INS[interface](self.robot, **self.options()))
         self._home = self.arm.hand
         self.taps |= self.arm.taps
@@ -106,7 +107,8 @@ class SimRig(Rig):
     setting: said of its findings; there is one only.
     """
 
-    def __init__(self, setting: str, parameters: Mapping[tuple[str, str], str], domain: int | None = None):
+    def __init__(self, setting: str, parameters: Mapping[tuple[str, str], str], domain: int | None = None,
+                 log: Path | None = None):  # fmt: skip
         given = {
             ("sim", "mode"): "realtime",
             ("sim", "max_steps"): ENDLESS,
@@ -114,7 +116,7 @@ class SimRig(Rig):
             **parameters,
         }
         graph = _graph((PLANNER, POLICY, SIM), given)
-        super().__init__(load_robot(), graph, graph.values({}), ("policy", "sim"), domain)
+        super().__init__(load_robot(), graph, graph.values({}), ("policy", "sim"), domain, log)
         self._hands: deque[tuple[float, np.ndarray]] = deque(maxlen=KEPT)
         self.taps["joints"] = relay(self.node, JointState, topics.JOINT_STATES, topics.SENSOR)
         self.taps["hand"] = relay(self.node, PoseStamped, topics.CURRENT_POSE, topics.COMMAND)
