@@ -73,7 +73,12 @@ LAZY = {
 BEHIND = {
     "zipmo_ros.models": ("zipmo_sim.rendering", "zipmo_sim.task"),
     "zipmo_ros.nodes": ("zipmo_sim.rendering", "zipmo_sim.task"),
-    "zipmo_ros.evaluation": ("zipmo_ros.nodes.graph", "zipmo_ros.nodes.processes", "zipmo_ros.nodes.transport"),
+    "zipmo_ros.evaluation": (
+        "zipmo_ros.nodes.domains",
+        "zipmo_ros.nodes.graph",
+        "zipmo_ros.nodes.processes",
+        "zipmo_ros.nodes.transport",
+    ),
 }
 
 

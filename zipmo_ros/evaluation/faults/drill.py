@@ -22,7 +22,7 @@ PATIENCE_S = 1.0  # s after the budget
 AFTER_S = 0.35  # s that a stopped hand is watched for once the fault is over
 
 
-class Rig(Protocol):
+class DrilledRig(Protocol):
     """See nodes/faults/rig.py."""
 
     began: float
@@ -64,7 +64,9 @@ def draw(kinds: Sequence[Kind], settings: Sequence[str], count: int, seed: int) 
     return drawn
 
 
-def inject(rig: Rig, injection: Injection, how: Inject, timeouts: Mapping[str, float], period_s: float) -> Finding:
+def inject(
+    rig: DrilledRig, injection: Injection, how: Inject, timeouts: Mapping[str, float], period_s: float
+) -> Finding:
     """One injection, from a hand that moves to one that moves again. Raises RuntimeError where the rig is broken."""
     before = _moving(rig, injection.wait_s)
     kind, budget = injection.kind, injection.kind.budget_s(timeouts, period_s)
@@ -96,7 +98,7 @@ def inject(rig: Rig, injection: Injection, how: Inject, timeouts: Mapping[str, f
 
 
 def drill(
-    rig: Rig, injections: Sequence[Injection], how: Mapping[str, Inject], timeouts: Mapping[str, float],
+    rig: DrilledRig, injections: Sequence[Injection], how: Mapping[str, Inject], timeouts: Mapping[str, float],
     period_s: float, found: Callable[[Finding], None],
 ) -> None:  # fmt: skip
     """All of them; `found` is called with what came of each. Raises RuntimeError where the rig does not recover."""
@@ -107,7 +109,7 @@ def drill(
             raise RuntimeError(f"after '{finding.kind}' it does not move again")
 
 
-def _moving(rig: Rig, seconds: float) -> tuple[str, ...]:
+def _moving(rig: DrilledRig, seconds: float) -> tuple[str, ...]:
     """Have the hand move for a while; causes of stops that nobody brought about."""
     if problem := rig.recover():
         raise RuntimeError(problem)
@@ -119,7 +121,7 @@ def _moving(rig: Rig, seconds: float) -> tuple[str, ...]:
     return causes
 
 
-def _stood(rig: Rig) -> bool:
+def _stood(rig: DrilledRig) -> bool:
     now = time.monotonic()
     return now - rig.began > LASTING_S and stop_s(rig.path(rig.began), rig.began) is not None
 
