@@ -16,12 +16,11 @@ from zipmo_ros.apps import replay as command
 from zipmo_ros.contract import topics
 from zipmo_ros.contract.goal import Sentence, goal_to_plain
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.stamps import observation_stamp
+from zipmo_ros.contract.stamps import EPISODE_GAP_NS, observation_stamp
 from zipmo_ros.data.bag import Bag
 from zipmo_ros.data.bag_writer import BagWriter
 from zipmo_ros.evaluation.replay import Comparison, Replay
-from zipmo_ros.runtime.ensembling import TemporalEnsemble
-from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.horizons import make_horizon
 from zipmo_ros.runtime.safety import Safety
 
 ROBOT = graph_stubs.ROBOT
@@ -85,11 +84,11 @@ class Scribe:
         self.say(f"/{topics.MOTION_EMBEDDING}", image(stacked, observation.stamp_ns, f"32FC{channels}"))
         return plan
 
-    def step(self, stamp_ns, position):
+    def step(self, stamp_ns, position, hand):
         names = list(ROBOT.proprio_names)
         joints = T["sensor_msgs/msg/JointState"](header(stamp_ns), names, position, np.empty(0), np.empty(0))
         self.say(f"/{topics.JOINT_STATES}", joints)
-        self.say(f"/{topics.CURRENT_POSE}", self.pose(HAND, stamp_ns))
+        self.say(f"/{topics.CURRENT_POSE}", self.pose(hand, stamp_ns))
 
     def pose(self, pose, stamp_ns):
         place, turn = T["geometry_msgs/msg/Point"](*pose[:3]), T["geometry_msgs/msg/Quaternion"](*pose[3:])
@@ -106,16 +105,22 @@ class Scribe:
         self.say(f"/{topics.GRIPPER}", trajectory)
 
 
-def horizon():
-    return Horizon(TemporalEnsemble(), 2, ROBOT)
+def moving(stamp_ns):
+    """A pose of a hand that moves sideways, a little unevenly."""
+    seconds = stamp_ns % EPISODE_GAP_NS / 1e9
+    return HAND + np.array([0.0, 0.05 * seconds + 0.02 * seconds**2, 0.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def horizon(execution="ensemble"):
+    return make_horizon(execution, "intended", 2, ROBOT)
 
 
 def record(folder, steps=6, episodes=(0, 1), image_every=2, plan_every=2, run=None, overtaken=False, feel=feel,
-           stopped=False):  # fmt: skip
+           stopped=False, execution="ensemble", hand=lambda stamp_ns: HAND):  # fmt: skip
     """A bag of episodes in lockstep, made with the stand-ins. overtaken: commands are heard before what led to them."""
     scribe, planner, policy = Scribe(folder), graph_stubs.StubPlanner(), graph_stubs.StubPolicy()
     for episode in episodes:
-        held, safety = horizon(), Safety(ROBOT)
+        held, safety = horizon(execution), Safety(ROBOT)
         for step in range(steps):
             stamp_ns = observation_stamp(episode, step, ROBOT.period_ns)
             observation = Observation(stamp_ns, step, look(stamp_ns), feel(stamp_ns).astype(np.float32))
@@ -124,10 +129,11 @@ def record(folder, steps=6, episodes=(0, 1), image_every=2, plan_every=2, run=No
                 held.add(stamp_ns, policy.act(observation, GOAL, planner.plan(observation, GOAL, 0)))
             felt = observation.proprio
             safety.gripper_seen(ROBOT.opening(felt))
-            command = safety.allow(held.command(stamp_ns, HAND), HAND, felt[: len(ROBOT.joints)], stamp_ns)
+            at = hand(stamp_ns)
+            command = safety.allow(held.command(stamp_ns, at), at, felt[: len(ROBOT.joints)], stamp_ns)
             if overtaken:
                 scribe.command(command, stamp_ns)
-            scribe.step(stamp_ns, feel(stamp_ns))
+            scribe.step(stamp_ns, feel(stamp_ns), at)
             if step % image_every == 0:
                 scribe.show(stamp_ns)
             if planned:
@@ -244,7 +250,7 @@ def make_policy(bundle, robot, execution):
     return graph_stubs.StubPolicy()
 
 
-def run_facts(**planner):
+def run_facts(execution="ensemble", **planner):
     """As the recorder writes it, of stand-ins beside the shipped bundle."""
     from zipmo_ros.models import bundle_hash, bundle_path
 
@@ -252,7 +258,7 @@ def run_facts(**planner):
     common = {"checkpoint": "", "robot": "panda", "device": "cpu", "threads": 1, "image_transport": "raw"}
     parameters = {**common, "planner": "test_replay:make_planner", "seed": 0, "nfe": 0, "replan_every": 2, **planner}
     policy = {**common, "policy": "test_replay:make_policy", "mode": "lockstep", "ensemble": "intended",
-              "replan_every": 2}  # fmt: skip
+              "execution": execution, "replan_every": 2}  # fmt: skip
     nodes = {"planner": {"parameters": parameters, "models": digest}, "policy": {"parameters": policy}}
     return {"namespace": "/", "nodes": nodes, "changes": []}
 
@@ -276,6 +282,13 @@ def test_the_same_checkpoint_that_plans_something_else_is_an_error(tmp_path, cap
     bag = str(record(tmp_path / "bag", run=run_facts(seed=5)).folder)  # recorded with 0
     assert command.main([bag]) == 1
     assert "motion_embedding: 6 of 6 differ" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("told", "status"), [("anchored", 0), ("ensemble", 1)])
+def test_commands_are_made_the_way_that_the_recording_says(tmp_path, capsys, told, status):
+    bag = record(tmp_path / "bag", run=run_facts(execution=told), execution="anchored", hand=moving)
+    assert command.main([str(bag.folder)]) == status
+    assert (f"{topics.POSE}: " in capsys.readouterr().err) == bool(status)
 
 
 @pytest.mark.parametrize(

@@ -261,6 +261,22 @@ def test_anchored_goals_without_delay_are_what_the_chunk_says_now():
         assert actions[:, 0] == pytest.approx(0.3, abs=1e-6)
 
 
+def test_a_pose_that_another_input_overtook_does_not_make_the_horizon_forget():
+    """Joint states and poses with clocks of their own: the command of a joint state may come before an older pose."""
+    at = [moved(HOME, np.array([0.01 * step, 0, 0, 0, 0, 0])) for step in range(4)]
+    goals = []
+    for late in (False, True):
+        horizon = AnchoredHorizon(NewestChunk(), 1, ROBOT)
+        for step in range(4):
+            horizon.feel(step * PERIOD_NS, at[step])
+        if late:
+            horizon.feel(3 * PERIOD_NS - PERIOD_NS // 4, at[3])
+        horizon.add(PERIOD_NS, np.zeros((LENGTH, 7)))
+        goals.append(horizon.command(3 * PERIOD_NS, at[3]).pose)
+    assert np.array_equal(*goals)
+    assert goals[0][0] < at[3][0]  # where the chunk would have taken the hand from the second pose on
+
+
 def test_an_anchored_goal_is_never_farther_than_an_action_can_mean():
     """The safety layer would take it for a jump."""
     loop = Loop(horizon=AnchoredHorizon, delay=steps_late(8), meant=lambda k, i: 1.0)

@@ -132,6 +132,11 @@ class PolicyReplay:
         else:
             self._horizon.add(observation.stamp_ns, chunk)
 
+    def feel(self, felt: Observation) -> None:
+        """A pose of the hand was measured, between commands; one that a command is made for is felt with it."""
+        assert felt.hand is not None
+        self._horizon.feel(felt.stamp_ns, felt.hand)
+
     def awaits_plan(self, stamp_ns: int) -> bool:
         """Whether a simulator that waits would not have got its command for a stamp yet."""
         return self._safety.armed and self._horizon.due(stamp_ns)
@@ -174,9 +179,8 @@ class Replay:
         self.comparisons = {topic: Comparison() for topic in OUTPUTS}
         self.dropped: list[str] = []  # messages that the nodes could not read either
         self.stopped = False  # the policy said that its arm was: commands then follow what no bag holds
-        self._whole_from: int | None = (
-            None if lockstep else 0
-        )  # stamp of the commands that the recording holds all chunks of, if it does
+        # Stamp of the commands that the recording holds all chunks of, if it does.
+        self._whole_from = None if lockstep else 0
 
     @property
     def episodes(self) -> int:
@@ -209,8 +213,12 @@ class Replay:
             self._on_embedding(heard.message)
         elif heard.topic in OUTPUTS:
             self._on_command(heard)
-        elif (observation := self._senses.take(heard)) is not None:
-            self._on_observation(observation)
+        else:
+            observation = self._senses.take(heard)
+            if heard.topic == topics.CURRENT_POSE and self._policy is not None and not self._lockstep:
+                self._policy.feel(self._senses.at(to_ns(heard.message.header.stamp)))
+            if observation is not None:
+                self._on_observation(observation)
 
     def _on_observation(self, observation: Observation) -> None:
         if (episode := self._senses.episodes) != self._episode:

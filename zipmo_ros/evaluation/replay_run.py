@@ -13,11 +13,10 @@ from zipmo_ros.data.bag import Bag
 from zipmo_ros.evaluation.origin import check_device
 from zipmo_ros.evaluation.replay import Replay, differing
 from zipmo_ros.models import NO_PLANNER, bundle_hash, bundle_path, load_planner, load_policy
-from zipmo_ros.runtime.ensembling import TemporalEnsemble
-from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.horizons import make_horizon
 
 UNSAID = {"planner": "", "policy": "", "robot": "", "seed": 0, "nfe": 0, "device": "cpu", "threads": 1,
-          "ensemble": "intended", "image_transport": "raw", "camera_skew": 0.0}  # fmt: skip
+          "execution": "ensemble", "ensemble": "intended", "image_transport": "raw", "camera_skew": 0.0}  # fmt: skip
 
 
 def recorded_settings(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +99,7 @@ def _prepare(bag: Bag, settings: Mapping[str, Any]) -> Replay:
         raise ValueError("neither a planner nor a policy is to be replayed")
     if policy is not None and "replan_every" not in settings:
         raise ValueError("the recording does not say how often the policy took a plan: say it with replan_every=")
-    horizon = Horizon(TemporalEnsemble(mode=settings["ensemble"]), settings.get("replan_every", 1), robot)
+    horizon = make_horizon(settings["execution"], settings["ensemble"], settings.get("replan_every", 1), robot)
     return Replay(bag, robot, planner, policy, horizon=horizon, seed=settings["seed"],
                   lockstep=settings.get("mode") == "lockstep", transport=settings["image_transport"],
                   skew_ns=round(1e9 * settings["camera_skew"]))  # fmt: skip
