@@ -35,6 +35,11 @@ def observation_stamp(episode: int, step: int, period_ns: int) -> int:
     return episode * EPISODE_GAP_NS + step * period_ns
 
 
+def goes_on(before_ns: int | None, after_ns: int) -> bool:
+    """Whether a stamp may follow another one (None: there is none) within an episode: neither back nor with a leap."""
+    return before_ns is None or 0 <= after_ns - before_ns <= EPISODE_BREAK_NS
+
+
 def nearest_step(duration_ns: int, period_ns: int) -> int:
     """Control steps that a duration is, to the nearest."""
     return (duration_ns + period_ns // 2) // period_ns

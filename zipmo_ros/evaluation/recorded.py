@@ -10,7 +10,7 @@ from zipmo_ros.contract import topics
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.reading import read_image, read_pose, read_proprio, to_ns
 from zipmo_ros.contract.robot import RobotSpec
-from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, nearest_step
+from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, goes_on, nearest_step
 from zipmo_ros.data.bag import Heard
 from zipmo_ros.runtime.history import History
 from zipmo_ros.runtime.pairing import ApproximatePairing
@@ -46,9 +46,9 @@ class RecordedSenses:
         """
         stamp_ns = to_ns(heard.message.header.stamp)
         if heard.topic == topics.JOINT_STATES:
-            self._keep(self._joints, stamp_ns, read_proprio(heard.message, self._robot.proprio_names))
+            self._joints.add_or_restart(stamp_ns, read_proprio(heard.message, self._robot.proprio_names))
         elif heard.topic == topics.CURRENT_POSE:
-            self._keep(self._hands, stamp_ns, read_pose(heard.message, self._robot))
+            self._hands.add_or_restart(stamp_ns, read_pose(heard.message, self._robot))
         elif view := self._views.get(heard.topic):
             image = self._robot.camera(view).to_model(read_image(heard.message), self._size)
             moment = self._pairing.add(view, stamp_ns, image)
@@ -71,15 +71,8 @@ class RecordedSenses:
         return bool(self.episodes) and self._began_ns <= stamp_ns <= self._newest_ns + EPISODE_BREAK_NS
 
     def _observe(self, stamp_ns: int, images: dict[str, np.ndarray]) -> Observation:
-        if not self.episodes or not 0 < stamp_ns - self._newest_ns <= EPISODE_BREAK_NS:
+        if not self.episodes or not goes_on(self._newest_ns, stamp_ns):
             self._began_ns = stamp_ns
             self.episodes += 1
         self._newest_ns = stamp_ns
         return Observation(stamp_ns, nearest_step(stamp_ns - self._began_ns, self._robot.period_ns), images)
-
-    @staticmethod
-    def _keep(history: History[np.ndarray], stamp_ns: int, value: np.ndarray) -> None:
-        newest = history.newest_ns
-        if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
-            history.clear()
-        history.add(stamp_ns, value)

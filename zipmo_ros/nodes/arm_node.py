@@ -15,8 +15,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from zipmo_ros.arms.interfaces import Measured
 from zipmo_ros.contract.command import Command
-from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.contract.stamps import EPISODE_BREAK_NS
+from zipmo_ros.contract.robot import RobotSpec, load_robot
+from zipmo_ros.contract.stamps import goes_on
 from zipmo_ros.nodes.controllers import Controllers, make_controllers
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import ARM
@@ -26,13 +26,13 @@ from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import ArmParameters
 from zipmo_ros.nodes.sole_source import SoleSource
 from zipmo_ros.nodes.wire import messages, topics
-from zipmo_ros.runtime.freshness import Freshness
 from zipmo_ros.runtime.history import History
 from zipmo_ros.runtime.joints import JointStates
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.pairing import Pairing
 from zipmo_ros.runtime.safety import Safety
-from zipmo_ros.runtime.standstill import HAND_MOVED, JOINTS_MOVED, Standstill
+from zipmo_ros.runtime.sense import Sense
+from zipmo_ros.runtime.standstill import HAND_MOVED, JOINTS_MOVED
 from zipmo_ros.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:  # rclpy has it from Kilted on
@@ -75,9 +75,8 @@ class ArmNode(ManagedNode):
         self.safety = Safety(self._robot, automatic=self.settings.automatic)
         self._guard = Guard(self, self.safety, self._stop, self.settings.deadman_timeout)
         self._commands_watchdog = Watchdog(f"{topics.POSE} and {topics.GRIPPER}", self.settings.command_timeout)
-        self._felt = {topic: Freshness(topic, self.settings.joint_timeout)
-                      for topic in (topics.CURRENT_POSE, topics.JOINT_STATES)}  # fmt: skip
-        self._stands = {topics.CURRENT_POSE: Standstill(JOINTS_MOVED), topics.JOINT_STATES: Standstill(HAND_MOVED)}
+        moved = {topics.CURRENT_POSE: JOINTS_MOVED, topics.JOINT_STATES: HAND_MOVED}
+        self._felt = {topic: Sense(topic, self.settings.joint_timeout, moved[topic]) for topic in moved}
         self.subscribe(PoseStamped, topics.POSE, self._on_pose, topics.COMMAND)
         self.subscribe(JointTrajectory, topics.GRIPPER, self._on_gripper, topics.COMMAND)
         self._told_hand: Publisher | None = None
@@ -109,9 +108,8 @@ class ArmNode(ManagedNode):
 
     def begin(self) -> None:
         self._commands_watchdog.reset()
-        for topic, freshness in self._felt.items():
-            freshness.reset()
-            self._stands[topic].reset()
+        for sense in self._felt.values():
+            sense.reset()
         self._hands.clear()
         self._joints.clear()
         self._parts.reset()
@@ -138,8 +136,8 @@ class ArmNode(ManagedNode):
     def _take_settings(self, settings: ArmParameters) -> None:
         super()._take_settings(settings)
         self._commands_watchdog.timeout = settings.command_timeout
-        for freshness in self._felt.values():
-            freshness.timeout = settings.joint_timeout
+        for sense in self._felt.values():
+            sense.timeout = settings.joint_timeout
 
     def _forget(self) -> None:
         """Another episode, or activated anew."""
@@ -170,7 +168,8 @@ class ArmNode(ManagedNode):
         if whole is None:
             return
         joints = whole.positions.astype(np.float64)
-        self._feel(topics.JOINT_STATES, self._joints, whole.stamp_ns, joints, self._hands.newest)
+        self._felt[topics.JOINT_STATES].feel(whole.stamp_ns, joints, self._hands.newest)
+        self._joints.add_or_restart(whole.stamp_ns, joints)
         if self.controllers.kinematics is not None:
             hand = self.controllers.kinematics.forward(joints)
             if self._told_hand is not None:
@@ -178,28 +177,18 @@ class ArmNode(ManagedNode):
             self._take_hand(whole.stamp_ns, hand)
 
     def _take_hand(self, stamp_ns: int, pose: np.ndarray) -> None:
-        newest = self._hands.newest_ns
-        if not self._realtime and newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
+        if not self._realtime and not goes_on(self._hands.newest_ns, stamp_ns):
             self._forget()
             self.safety.reset()
             self._guard.report()
         told = None if self.controllers.kinematics is not None else self._joints.newest  # else they are the same
-        self._feel(topics.CURRENT_POSE, self._hands, stamp_ns, pose, told)
+        self._felt[topics.CURRENT_POSE].feel(stamp_ns, pose, told)
+        self._hands.add_or_restart(stamp_ns, pose)
         if self._realtime and (leap := self.safety.hand_seen(pose)) and self._goal is not None:
             self._trip("jump", f"the hand was measured {leap} from where it was before")
         if self._realtime and self._still is None and self.controllers.interface.moves_on:
             self._stand_still()  # whoever was here before may have left it moving
         self._answer()
-
-    def _feel(self, topic: str, history: History[np.ndarray], stamp_ns: int, own: np.ndarray,
-              other: np.ndarray | None) -> None:  # fmt: skip
-        """Keep what was felt. Only a stamp that moves on is a sign of life, and what moves where the other one does."""
-        newest = history.newest_ns
-        if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
-            history.clear()
-        stands = self._stands[topic].found(stamp_ns, own, other)
-        self._felt[topic].feed(stamp_ns, own if stands else None, stands)  # at rest it may well be the same
-        history.add(stamp_ns, own)
 
     def _measured(self, stamp_ns: int | None = None) -> Measured | None:
         """Of that stamp, or the newest; None before there is any, or while the joints are missing where needed."""
@@ -215,22 +204,19 @@ class ArmNode(ManagedNode):
             self._trip("wrong frame", f"{topics.POSE} is of frame '{frame}', expected '{self._robot.base_frame}'")
             return
         self.safety.over("wrong frame")
-        try:
-            pose = messages.read_pose(message, self._robot)
-        except ValueError as error:
-            self._trip("not finite", f"{topics.POSE}: {error}")
-            return
-        self._pair(topics.POSE, messages.to_ns(message.header.stamp), pose)
+        self._pair(topics.POSE, messages.read_pose, message)
 
     def _on_gripper(self, message: JointTrajectory) -> None:
-        try:
-            opening = messages.read_gripper(message, self._robot)
-        except ValueError as error:
-            self._trip("not finite", f"{topics.GRIPPER}: {error}")
-            return
-        self._pair(topics.GRIPPER, messages.to_ns(message.header.stamp), opening)
+        self._pair(topics.GRIPPER, messages.read_gripper, message)
 
-    def _pair(self, topic: str, stamp_ns: int, value: Any) -> None:
+    def _pair(self, topic: str, read: Callable[[Any, RobotSpec], Any], message: Any) -> None:
+        """Take half of a command, which it is once both of one stamp are there."""
+        try:
+            value = read(message, self._robot)
+        except ValueError as error:
+            self._trip("not finite", f"{topic}: {error}")
+            return
+        stamp_ns = messages.to_ns(message.header.stamp)
         halves = self._halves.add(topic, stamp_ns, value)
         if halves is None:
             return
@@ -336,11 +322,10 @@ class ArmNode(ManagedNode):
         }
         missing = self._parts.problem() if needed[-1] else None
         silent = "; ".join(filter(None, [felt["stale observation"], missing])) or None
-        rivals = "; ".join(filter(None, (source.rivals() for source in self.sources))) or None
         lost = None if self.settings.shadow or self.controllers.arm_output.heard() else "no controller listens"
         found = {
             **felt, "stale observation": silent, "stale command": self._commands_watchdog.problem(),
-            "two publishers": rivals, "controller": lost,
+            "two publishers": self.rivals(), "controller": lost,
         }  # fmt: skip
         for cause, text in found.items():
             if text is None:

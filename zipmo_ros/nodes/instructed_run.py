@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import rclpy
 from rclpy.client import Client
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
@@ -21,6 +19,7 @@ from std_srvs.srv import Trigger
 
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.nodes.graph import PLANNER, POLICY
+from zipmo_ros.nodes.session import session
 from zipmo_ros.nodes.wire import topics
 
 TRIGGER = "std_srvs/srv/Trigger"
@@ -151,21 +150,13 @@ def carry_out(sentence: str, namespace: str = "", limit: float = 0.0) -> Ending:
 
     limit: s after which it is stopped; 0: none. Ctrl-C stops it too. Raises ValueError for what is no instruction.
     """
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # whose own would end the context first
-    node = rclpy.create_node("zipmo_say", namespace=namespace)
-    try:
-        run = InstructedRun(node)
+    with session("zipmo_say", namespace, SignalHandlerOptions.NO) as here:
+        run = InstructedRun(here.node)
         run.begin(sentence, limit)
         try:
             while (ending := run.ending()) is None:
-                rclpy.spin_once(node, timeout_sec=0.1)
+                here.turn(0.1)
         except KeyboardInterrupt:
             ending = run.stop("interrupted")
-        deadline = time.monotonic() + ASKING
-        while run.asking and time.monotonic() < deadline:
-            rclpy.spin_once(node, timeout_sec=0.05)
+        here.until(lambda: not run.asking, ASKING)
         return ending
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()

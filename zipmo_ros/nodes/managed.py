@@ -160,6 +160,10 @@ class ManagedNode(LifecycleNode):
 
         self.create_subscription(kind, topic, take, qos)
 
+    def rivals(self) -> str | None:
+        """Who besides those that are listened to publishes inputs that must have one publisher."""
+        return "; ".join(filter(None, (source.rivals() for source in self.sources))) or None
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             self.worker.call(self.load, self._goes_on)

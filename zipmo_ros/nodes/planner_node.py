@@ -17,7 +17,7 @@ from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan
 from zipmo_ros.contract.protocols import Planner
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, nearest_step
+from zipmo_ros.contract.stamps import goes_on, nearest_step
 from zipmo_ros.nodes.cameras import Cameras
 from zipmo_ros.nodes.diagnostics import Rate
 from zipmo_ros.nodes.graph import PLANNER
@@ -119,7 +119,7 @@ class PlannerNode(ManagedNode):
             return
         before, self._newest_ns = self._newest_ns, stamp_ns
         began = self._began_ns
-        anew = began is None or stamp_ns < before or stamp_ns - before > EPISODE_BREAK_NS
+        anew = began is None or not goes_on(before, stamp_ns)
         if began is not None and stamp_ns < before:
             times = f"from {before / 1e9:.2f} s to {stamp_ns / 1e9:.2f} s"
             self.report.event(f"image stamps went back {times}; starting afresh")

@@ -17,7 +17,7 @@ from trajectory_msgs.msg import JointTrajectory
 from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.protocols import Policy
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, nearest_step
+from zipmo_ros.contract.stamps import EPISODE_BREAK_NS, goes_on, nearest_step
 from zipmo_ros.nodes.chunks import Chunks
 from zipmo_ros.nodes.diagnostics import WARN, Rate
 from zipmo_ros.nodes.graph import POLICY
@@ -27,13 +27,13 @@ from zipmo_ros.nodes.models import make_policy
 from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import PolicyParameters
 from zipmo_ros.nodes.wire import messages, topics
-from zipmo_ros.runtime.freshness import Freshness
 from zipmo_ros.runtime.history import History
 from zipmo_ros.runtime.horizons import make_horizon
 from zipmo_ros.runtime.joints import JointStates
 from zipmo_ros.runtime.latency import LatencyWindow
 from zipmo_ros.runtime.safety import Safety
-from zipmo_ros.runtime.standstill import HAND_MOVED, JOINTS_MOVED, Standstill
+from zipmo_ros.runtime.sense import Sense
+from zipmo_ros.runtime.standstill import HAND_MOVED, JOINTS_MOVED
 
 KEPT_NS = 2 * 10**9  # past of joints and hand, to find the state that a plan was made at
 WATCH_PERIOD = 0.05  # s
@@ -66,9 +66,8 @@ class PolicyNode(ManagedNode):
         self._robot = load_robot(self.settings.robot)
         self.safety = Safety(self._robot, automatic=self.settings.automatic)
         self._parts = JointStates(self._robot.proprio_names, self._robot.period_ns)
-        self._felt = {topic: Freshness(topic, self.settings.joint_timeout, now_ns=self._now_ns)
-                      for topic in (topics.JOINT_STATES, topics.CURRENT_POSE)}  # fmt: skip
-        self._stands = {topics.JOINT_STATES: Standstill(HAND_MOVED), topics.CURRENT_POSE: Standstill(JOINTS_MOVED)}
+        moved = {topics.JOINT_STATES: HAND_MOVED, topics.CURRENT_POSE: JOINTS_MOVED}
+        self._felt = {t: Sense(t, self.settings.joint_timeout, moved[t], self._now_ns) for t in moved}
         self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.OFFERED)
         self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.OFFERED)
         settings = self.settings
@@ -110,9 +109,8 @@ class PolicyNode(ManagedNode):
         self._joints.clear()
         self._hands.clear()
         self._parts.reset()
-        for topic, freshness in self._felt.items():
-            freshness.reset()
-            self._stands[topic].reset()
+        for sense in self._felt.values():
+            sense.reset()
         self._due = self._answered = None
         self.safety.reset()
         self._chunks.begin(self._policy)
@@ -126,8 +124,8 @@ class PolicyNode(ManagedNode):
         super()._take_settings(settings)
         self._chunks.horizon.replan_every = settings.replan_every
         self._chunks.watchdog.timeout = settings.plan_timeout
-        for freshness in self._felt.values():
-            freshness.timeout = settings.joint_timeout
+        for sense in self._felt.values():
+            sense.timeout = settings.joint_timeout
 
     @property
     def _realtime(self) -> bool:
@@ -143,14 +141,14 @@ class PolicyNode(ManagedNode):
 
     def _take_joints(self, stamp_ns: int, proprio: np.ndarray) -> None:
         newest = self._joints.newest_ns
-        if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
+        if newest is not None and not goes_on(newest, stamp_ns):
             self._begin_anew(newest, stamp_ns)
             newest = None
         if newest is None:
             self._chunks.began_ns = stamp_ns
         self._joints.add(stamp_ns, proprio)
         self.safety.gripper_seen(self._robot.opening(proprio))
-        self._feel(topics.JOINT_STATES, stamp_ns, proprio[: len(self._robot.joints)], self._hands.newest)
+        self._felt[topics.JOINT_STATES].feel(stamp_ns, proprio[: len(self._robot.joints)], self._hands.newest)
         self._chunks.make()
         if self._realtime and self._step(stamp_ns) == self._answered:
             return  # joint states may come faster than control steps
@@ -183,20 +181,14 @@ class PolicyNode(ManagedNode):
     def _on_hand(self, message: PoseStamped) -> None:
         stamp_ns = messages.to_ns(message.header.stamp)
         pose = messages.read_pose(message, self._robot)
-        newest = self._hands.newest_ns
-        if newest is not None and not 0 <= stamp_ns - newest <= EPISODE_BREAK_NS:
-            self._hands.clear()
-        joints = self._joints.newest
-        self._feel(topics.CURRENT_POSE, stamp_ns, pose, None if joints is None else joints[: len(self._robot.joints)])
+        proprio = self._joints.newest
+        joints = None if proprio is None else proprio[: len(self._robot.joints)]
+        self._felt[topics.CURRENT_POSE].feel(stamp_ns, pose, joints)
         if self._realtime:
             self.safety.hand_seen(pose)
-        self._hands.add(stamp_ns, pose)
+        self._hands.add_or_restart(stamp_ns, pose)
         self._chunks.horizon.feel(stamp_ns, pose)
         self._act()
-
-    def _feel(self, topic: str, stamp_ns: int, own: np.ndarray, other: np.ndarray | None) -> None:
-        stands = self._stands[topic].found(stamp_ns, own, other)
-        self._felt[topic].feed(stamp_ns, own if stands else None, stands)  # at rest it may well be the same
 
     def _step(self, stamp_ns: int) -> int:
         return nearest_step(stamp_ns - self._chunks.began_ns, self._robot.period_ns)
@@ -295,7 +287,7 @@ class PolicyNode(ManagedNode):
         found: dict[str, str] = {}
         for cause, text in filter(None, map(self._problem_of, self._felt.values())):
             found[cause] = f"{found[cause]}; {text}" if cause in found else text
-        if rivals := "; ".join(filter(None, (source.rivals() for source in self.sources))):
+        if rivals := self.rivals():
             found["two publishers"] = rivals
         for cause in ("stale observation", "future stamp", "frozen content", "two publishers"):
             if cause not in found:
@@ -303,7 +295,7 @@ class PolicyNode(ManagedNode):
             elif cause not in self.safety.causes:
                 self._stop(cause, found[cause])
 
-    def _problem_of(self, felt: Freshness) -> tuple[str, str] | None:
+    def _problem_of(self, felt: Sense) -> tuple[str, str] | None:
         """(cause, text) of what is wrong with an input. Stamps that are seconds off are of another clock than ours."""
         problem, age, limit = felt.problem(), felt.age, felt.timeout
         if problem is None and age is not None and limit < age < EPISODE_BREAK_NS / 1e9:

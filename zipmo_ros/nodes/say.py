@@ -7,15 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import rclpy
 from lifecycle_msgs.srv import GetState
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from std_msgs.msg import String
 
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.nodes.graph import PLANNER, POLICY
+from zipmo_ros.nodes.session import session
 from zipmo_ros.nodes.wire import topics
 
 ASK_AGAIN = 1.0  # s until a node that does not say its state is asked again
@@ -60,24 +59,14 @@ def say(sentence: str, namespace: str = "", timeout: float = 10.0) -> None:
     nodes is not active, or (which only happens to a node that hangs) one did not take the sentence.
     """
     Sentence(sentence)
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    rclpy.init(args=[])
-    node = rclpy.create_node("zipmo_say", namespace=namespace)
     deadline = time.monotonic() + timeout
+    with session("zipmo_say", namespace) as here:
 
-    def wait(condition: Callable[[], object], otherwise: Callable[[], str]) -> None:
-        while not condition():
-            if time.monotonic() > deadline:
+        def wait(condition: Callable[[], object], otherwise: Callable[[], str]) -> None:
+            if not here.until(condition, deadline - time.monotonic()):
                 raise TimeoutError(otherwise())
-            rclpy.spin_once(node, timeout_sec=0.05)
 
-    try:
-        _say(node, sentence, wait)
-    except ExternalShutdownException:  # Ctrl-C, as rclpy tells it
-        raise KeyboardInterrupt from None
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+        _say(here.node, sentence, wait)
 
 
 def _say(node: Node, sentence: str, wait: Callable[[Callable[[], object], Callable[[], str]], None]) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 
 class Session:
@@ -22,9 +23,10 @@ class Session:
         """Turn until the condition holds; whether it did within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not condition():
-            if time.monotonic() > deadline:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 return False
-            rclpy.spin_once(self.node, timeout_sec=0.05)
+            rclpy.spin_once(self.node, timeout_sec=min(left, 0.05))
         return True
 
     def turn(self, seconds: float) -> None:
@@ -33,13 +35,15 @@ class Session:
 
 
 @contextmanager
-def session(name: str, namespace: str = "") -> Iterator[Session]:
+def session(name: str, namespace: str = "",
+            signals: SignalHandlerOptions = SignalHandlerOptions.ALL) -> Iterator[Session]:  # fmt: skip
     """A session in a namespace, on this machine alone unless the user has decided otherwise.
 
-    Ctrl-C is a KeyboardInterrupt, as anywhere.
+    Ctrl-C is a KeyboardInterrupt, as anywhere. signals: NO where something is still to be said after it: rclpy's own
+    handlers would end the context first.
     """
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    rclpy.init(args=[])
+    rclpy.init(args=[], signal_handler_options=signals)
     node = rclpy.create_node(name, namespace=namespace.strip("/"), start_parameter_services=False)
     try:
         yield Session(node)

@@ -296,7 +296,7 @@ class SimNode(ManagedNode):
             self.safety.over("stale command")
         elif begun:
             self.safety.trip("stale command", problem)
-        if rivals := "; ".join(filter(None, (source.rivals() for source in self.sources))):
+        if rivals := self.rivals():
             self.safety.trip("two publishers", rivals)
         else:
             self.safety.over("two publishers")

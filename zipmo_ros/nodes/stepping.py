@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import rclpy
 from geometry_msgs.msg import PoseStamped
 from rclpy.client import Client
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
@@ -22,6 +19,7 @@ from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.pose import moved
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.nodes.graph import ARM
+from zipmo_ros.nodes.session import Session, session
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.runtime.stepping import HandAt
 
@@ -34,8 +32,9 @@ class CommandedArm:
     Raises TimeoutError where nobody tells where the hand is or nobody listens, RuntimeError beside another commander.
     """
 
-    def __init__(self, node: Node, robot: RobotSpec, timeout: float):
-        self._node, self._robot, self._timeout = node, robot, timeout
+    def __init__(self, here: Session, robot: RobotSpec, timeout: float):
+        self._here, self._robot, self._timeout = here, robot, timeout
+        node = here.node
         self._hand: tuple[int, float, np.ndarray] | None = None  # stamp, when it came, pose
         self._opening: float | None = None
         arm = robot.arm
@@ -63,8 +62,7 @@ class CommandedArm:
         self._fingers.publish(fingers)
         self._pose.publish(pose)
         self._due = max(self._due + self._robot.period_s, time.monotonic())
-        while (left := self._due - time.monotonic()) > 0:
-            rclpy.spin_once(self._node, timeout_sec=left)
+        self._here.turn(self._due - time.monotonic())
         self._wait(lambda: self._hand is not None and self._hand[0] != stamp_ns, "the arm's poses have stopped")
         assert self._hand is not None
         return HandAt(self._hand[1], self._hand[2])
@@ -75,9 +73,7 @@ class CommandedArm:
         """
         if self._stop.service_is_ready():
             done = self._stop.call_async(Trigger.Request())
-            deadline = time.monotonic() + LAST_WORDS
-            while not done.done() and time.monotonic() < deadline:
-                rclpy.spin_once(self._node, timeout_sec=0.02)
+            self._here.until(done.done, LAST_WORDS)
 
     def _on_hand(self, message: PoseStamped) -> None:
         stamp_ns = messages.to_ns(message.header.stamp)
@@ -89,11 +85,8 @@ class CommandedArm:
             self._opening = seen  # from now on as it was: what is held gives a little, and would be let go bit by bit
 
     def _wait(self, condition: Callable[[], object], otherwise: str) -> None:
-        deadline = time.monotonic() + self._timeout
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{otherwise} (waited {self._timeout:g} s)")
-            rclpy.spin_once(self._node, timeout_sec=0.02)
+        if not self._here.until(condition, self._timeout):
+            raise TimeoutError(f"{otherwise} (waited {self._timeout:g} s)")
 
 
 @contextmanager
@@ -102,15 +95,9 @@ def commanded_arm(robot: RobotSpec, name: str, namespace: str = "", timeout: flo
 
     Raises as CommandedArm does.
     """
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # whose own would end the context first
-    node = rclpy.create_node(name, namespace=namespace)
-    try:
-        arm = CommandedArm(node, robot, timeout)
+    with session(name, namespace, SignalHandlerOptions.NO) as here:
+        arm = CommandedArm(here, robot, timeout)
         try:
             yield arm
         finally:
             arm.let_go()
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()

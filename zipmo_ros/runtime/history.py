@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Generic, TypeVar
 
+from zipmo_ros.contract.stamps import goes_on
+
 T = TypeVar("T")
 
 
@@ -33,6 +35,12 @@ class History(Generic[T]):
         self._values.append(value)
         expired = bisect_left(self._stamps, stamp_ns - self._span_ns)
         del self._stamps[:expired], self._values[:expired]
+
+    def add_or_restart(self, stamp_ns: int, value: T) -> None:
+        """As `add`, but where time has gone back or leapt all is forgotten before."""
+        if not goes_on(self.newest_ns, stamp_ns):
+            self.clear()
+        self.add(stamp_ns, value)
 
     @property
     def newest_ns(self) -> int | None:
