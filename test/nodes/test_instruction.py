@@ -183,7 +183,7 @@ def beside(graph, monkeypatch):
         graph.executor.spin_once(timeout_sec=0.01)
         spin_once(node, timeout_sec=0.01)
 
-    monkeypatch.setattr(say_module.rclpy, "spin_once", turn)
+    monkeypatch.setattr(rclpy, "spin_once", turn)
     return say_module.say
 
 

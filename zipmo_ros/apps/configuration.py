@@ -25,6 +25,8 @@ class Range(NamedTuple):
 Count = Annotated[int, Range(1)]
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 EulerSteps = Annotated[int, Range(1, 1000)]
+Timeout = Annotated[float, Range(0.02, 10)]  # s, of what is to come regularly
+Domain = Annotated[int, Range(0, 232)]  # ROS_DOMAIN_ID
 Milliseconds = Annotated[float, Range(0, 1e6)]
 Share = Annotated[float, Range(0, 1)]
 Names = Literal["all"] | tuple[str, ...]  # also given as a,b

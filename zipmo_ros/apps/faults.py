@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from tqdm import tqdm
 
-from zipmo_ros.apps.configuration import Count, Names, Range, Seed, load, plain
+from zipmo_ros.apps.configuration import Count, Domain, Names, Range, Seed, Timeout, load, plain
 from zipmo_ros.contract.arm import CommandKind
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.evaluation.faults.drill import Injection, draw, drill
@@ -38,13 +38,13 @@ class FaultsRequest:
     seed: Seed
     kinds: Names
     interface: Annotated[tuple[CommandKind, ...], Range(1)]
-    plan_timeout: Annotated[float, Range(0.02, 10)] | None
-    joint_timeout: Annotated[float, Range(0.02, 10)] | None
-    hand_timeout: Annotated[float, Range(0.02, 10)] | None
-    command_timeout: Annotated[float, Range(0.02, 10)] | None
-    deadman_timeout: Annotated[float, Range(0.02, 10)]
+    plan_timeout: Timeout | None
+    joint_timeout: Timeout | None
+    hand_timeout: Timeout | None
+    command_timeout: Timeout | None
+    deadman_timeout: Timeout
     load: Annotated[int, Range(0, 64)]
-    domain: Annotated[int, Range(0, 232)] | None
+    domain: Domain | None
     out: Path
     fresh: bool
 

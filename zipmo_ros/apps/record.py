@@ -6,9 +6,8 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from zipmo_ros.apps.configuration import Count, Range, load
+from zipmo_ros.apps.configuration import Count, Domain, load
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class RecordRequest:
 
     out: Path
     namespace: str
-    domain: Annotated[int, Range(0, 232)] | None
+    domain: Domain | None
     memory_mb: Count
     recover: Path | None
 

@@ -19,10 +19,10 @@ from std_srvs.srv import Trigger
 
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.nodes.graph import PLANNER, POLICY
-from zipmo_ros.nodes.session import session
+from zipmo_ros.nodes.say import Follower
+from zipmo_ros.nodes.session import session, triggers
 from zipmo_ros.nodes.wire import topics
 
-TRIGGER = "std_srvs/srv/Trigger"
 ASKING = 1.0  # s for requests to stop to be sent and answered
 SAY_AGAIN = 1.0  # s until a sentence that was not taken is said again: to nodes that are only now discovered
 TAKING = 10.0  # s that the nodes which follow an instruction have to take it
@@ -56,13 +56,10 @@ class InstructedRun:
         self._node, self._clock = node, clock
         self._sentence, self._limit, self._since, self._said = "", 0.0, 0.0, 0.0
         self._taken = False
-        self._in_use: dict[str, str] = {}  # by topic
         self._running: dict[str, Any] | None = None  # newest report of an episode that runs
         self._ended: dict[str, Any] | None = None  # report of the end that came since the sentence was taken
         self.asking: list[Client] = []  # of services that have not answered yet
-        self._followers = [f"{entry.name}/{topics.INSTRUCTION_IN_USE}" for entry in (PLANNER, POLICY)]
-        for topic in self._followers:
-            node.create_subscription(String, topic, partial(self._on_in_use, topic), topics.LATCHED)
+        self._followers = [Follower(node, entry.name) for entry in (PLANNER, POLICY)]
         node.create_subscription(String, topics.EPISODE, self._on_episode, topics.LATCHED)
         # Not kept for those who come late: what was given up must not be followed then. Who listens to kept ones too is
         # no fault.
@@ -76,7 +73,8 @@ class InstructedRun:
             raise ValueError(f"a time limit of {limit:g} s; 0 means none")
         self._sentence, self._limit, self._since = sentence, limit, self._clock()
         self._taken, self._ended = False, None
-        self._in_use.clear()
+        for follower in self._followers:
+            follower.in_use = ""
         self._say()
 
     def ending(self) -> Ending | None:
@@ -102,7 +100,7 @@ class InstructedRun:
 
     def stop(self, reason: str) -> Ending:
         """Have every node of this namespace that has a `~/stop` stop and latch. Moving again takes `zipmo arm`."""
-        stopped = sorted(self._stoppable())
+        stopped = triggers(self._node, "stop")
         for name in stopped:
             client: Client = self._node.create_client(Trigger, name)
             self.asking.append(client)
@@ -118,23 +116,10 @@ class InstructedRun:
         self.asking.remove(client)
         self._node.destroy_client(client)
 
-    def _stoppable(self) -> list[str]:
-        """Services named NAME/stop in this node's namespace."""
-        prefix = self._node.get_namespace().rstrip("/") + "/"
-        return [
-            name
-            for name, types in self._node.get_service_names_and_types()
-            if TRIGGER in types and name.startswith(prefix) and name.removeprefix(prefix).count("/") == 1
-            if name.endswith("/stop")
-        ]
-
     def _all_follow(self) -> bool:
         """Whether those that are there follow the sentence: a policy that needs no plan has no planner."""
-        there = [topic for topic in self._followers if self._node.count_publishers(topic)]
-        return bool(there) and all(self._in_use.get(topic) == self._sentence for topic in there)
-
-    def _on_in_use(self, topic: str, message: String) -> None:
-        self._in_use[topic] = message.data
+        there = [follower for follower in self._followers if follower.there]
+        return bool(there) and all(follower.in_use == self._sentence for follower in there)
 
     def _on_episode(self, message: String) -> None:
         """An end of which the beginning was not heard is an old one, which the topic keeps for whoever comes late."""

@@ -12,6 +12,8 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+TRIGGER = "std_srvs/srv/Trigger"
+
 
 class Session:
     """node: to subscribe, publish and ask with; it turns while `until` waits."""
@@ -52,6 +54,14 @@ def session(name: str, namespace: str = "",
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
+
+
+def triggers(node: Node, name: str) -> list[str]:
+    """Services std_srvs/Trigger called `name` of the nodes in this node's namespace, sorted; as they are known now."""
+    prefix = f"{node.get_namespace().rstrip('/')}/"
+    known = [service for service, kinds in node.get_service_names_and_types() if TRIGGER in kinds]
+    ends = (service.removeprefix(prefix).split("/") for service in known if service.startswith(prefix))
+    return sorted(f"{prefix}{parts[0]}/{name}" for parts in ends if parts[1:] == [name])
 
 
 def where(node: Node) -> str:

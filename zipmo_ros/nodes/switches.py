@@ -12,10 +12,9 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from zipmo_ros.contract.topics import DIAGNOSTICS, EMERGENCY_STOP
-from zipmo_ros.nodes.session import Session, session, where
+from zipmo_ros.nodes.session import Session, session, triggers, where
 from zipmo_ros.nodes.wire.topics import LATCHED
 
-TRIGGER = "std_srvs/srv/Trigger"
 TOLD_WITHIN = 1.5  # s: nodes say once a second how they are
 SETTLED = 3.5  # s without another node, until those that are there count as all: Fast DDS says who is there every 3 s
 
@@ -79,11 +78,9 @@ def stop(namespace: str = "", timeout: float = 5.0) -> list[Answer]:
 
 def _settled(here: Session, timeout: float) -> list[str]:
     """Names of the services ~/arm in the session's namespace, once no more of them come."""
-    prefix = f"{here.node.get_namespace().rstrip('/')}/"
 
     def found() -> list[str]:
-        known = here.node.get_service_names_and_types()
-        return sorted(n for n, kinds in known if n.startswith(prefix) and n.endswith("/arm") and TRIGGER in kinds)
+        return triggers(here.node, "arm")
 
     here.until(found, timeout)
     before = None

@@ -92,12 +92,18 @@ class RecedingHorizonAgent:
         if self._coming is None or self._coming[0] > stamp_ns:
             return
         chunk, self._coming = self._coming[1], None
-        if (problem := self.safety.check_chunk(chunk.actions)) is not None:
-            self.safety.trip("chunk", problem)
+        if not self._fits(chunk.actions):
             return
         self._note_jump(chunk, stamp_ns)
         self._take(chunk, stamp_ns)
         self._newest = chunk
+
+    def _fits(self, actions: np.ndarray) -> bool:
+        """Whether a chunk may be executed; the arm is stopped where not."""
+        problem = self.safety.check_chunk(actions)
+        if problem is not None:
+            self.safety.trip("chunk", problem)
+        return problem is None
 
     def _note_jump(self, chunk: Chunk, stamp_ns: int) -> None:
         """How far what the chunk means for now is from what the one before meant."""

@@ -20,15 +20,14 @@ from zipmo_ros.contract.command import Command
 from zipmo_ros.contract.pose import moved, offset_between
 from zipmo_ros.contract.robot import RobotSpec
 
+GRIPPER_TOLERANCE = 0.002  # m; a half-open gripper that is so near to where it shall be, is there
+
 
 def to_command(action: np.ndarray, hand: np.ndarray, robot: RobotSpec) -> Command:
     """Command of an action [7] in [-1, 1], chosen while the hand was at the pose `hand` [7]; float64."""
     action = np.asarray(action, np.float64)
     gripper = robot.gripper_open_m * (1.0 - action[6]) / 2.0
     return Command(moved(hand, action[:6] * robot.offset_scale), float(gripper))
-
-
-GRIPPER_TOLERANCE = 0.002  # m; a half-open gripper that is so near to where it shall be, is there
 
 
 def to_action(command: Command, hand: np.ndarray, robot: RobotSpec, opening: float | None = None) -> np.ndarray:

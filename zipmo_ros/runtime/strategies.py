@@ -42,5 +42,6 @@ class ReactingAgent(RecedingHorizonAgent):
     def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command | None:
         if self._newest is not None:
             actions = self.policy.act(observation, goal, self._newest.plan)
-            self.horizon.add(observation.stamp_ns, actions)
+            if self._fits(actions):
+                self.horizon.add(observation.stamp_ns, actions)
         return super()._command(observation, goal, hand)
