@@ -155,7 +155,7 @@ def test_the_end_waits_for_nothing(stub_graph, fresh_domain):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_policy_that_is_ended_stops_the_arm_first(stub_graph, graph, number):
     """The last command that leaves holds the hand where it must have come to by then."""
-    from test_realtime import PUSH, FedByHand
+    from fed_by_hand import PUSH, FedByHand
 
     node = next(node for node in stub_graph.nodes if node.name == "policy")
     values = stub_graph.values({"checkpoint": "pushing", "mode": "realtime"})
