@@ -11,6 +11,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import String
 
 from zipmo_ros.contract.goal import Sentence
+from zipmo_ros.nodes.wire import topics
 
 pytestmark = pytest.mark.ros
 
@@ -49,6 +50,23 @@ def test_nan_in_an_embedding_is_dropped_and_the_arm_stops_if_nothing_follows(gra
     assert alone.answer(10) == 0  # latched
     alone.policy.safety.arm()
     assert alone.answer(11) == PUSH  # late by three steps, and used
+
+
+def test_a_stop_is_told_once_and_again_after_it_was_armed(graph):
+    alone = PolicyAlone(graph)
+    told = []
+    alone.hand.node.create_subscription(String, topics.STOP, lambda message: told.append(message.data), 10)
+    alone.run_to(3)
+    graph.turn(0.2)
+    assert not told
+    for number in (1, 2):
+        alone.policy.safety.trip("chunk", f"number {number}")
+        alone.answer(2 * number + 2)
+        alone.answer(2 * number + 3)
+        graph.until(lambda number=number: told == [f"number {n + 1}" for n in range(number)])
+        alone.policy.safety.over("chunk")
+        alone.policy.safety.arm()
+        alone.answer(2 * number + 4)
 
 
 @pytest.mark.identities

@@ -11,6 +11,7 @@ OVERLAY = "motion_plan/overlay"
 TRACKS = "motion_plan/tracks"
 POSE = "command/pose"
 GRIPPER = "command/gripper"
+STOP = "command/stop"  # why whoever commands the arm has stopped it
 EPISODE = "episode"
 EMERGENCY_STOP = "emergency_stop"
 DEADMAN = "deadman"

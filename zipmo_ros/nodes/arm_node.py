@@ -68,12 +68,14 @@ class ArmNode(ManagedNode):
         self._goal: Command | None = None  # that the hand is being led to
         self._still: Measured | None = None  # where a stopped arm is held
         self._stop_until = 0.0
+        self._foreign: set[str] = set()  # topics whose newest pose is of another frame
         self._age, self._rate = LatencyWindow(), Rate()
         super().__init__(**options)
         self._robot = load_robot(self.settings.robot)
         self._parts = JointStates(self._robot.joints, SKEW_NS)
         self.safety = Safety(self._robot, automatic=self.settings.automatic)
         self._guard = Guard(self, self.safety, self._stop, self.settings.deadman_timeout)
+        self._guard.follow_commander(lambda: self._goal is not None)
         self._commands_watchdog = Watchdog(f"{topics.POSE} and {topics.GRIPPER}", self.settings.command_timeout)
         moved = {topics.CURRENT_POSE: JOINTS_MOVED, topics.JOINT_STATES: HAND_MOVED}
         self._felt = {topic: Sense(topic, self.settings.joint_timeout, moved[topic]) for topic in moved}
@@ -145,12 +147,22 @@ class ArmNode(ManagedNode):
         self._unanswered = self._answered = self._newest_ns = self._goal = self._still = None
         self.controllers.interface.reset()
         self.controllers.gripper.reset()
+        self.controllers.reckoning.reset()
+        self._foreign.clear()
 
     def _on_hand(self, message: PoseStamped) -> None:
-        stamp_ns = messages.to_ns(message.header.stamp)
-        if message.header.frame_id != self._robot.base_frame:
-            self._trip("wrong frame", f"{topics.CURRENT_POSE} is of frame '{message.header.frame_id}'")
-        self._take_hand(stamp_ns, messages.read_pose(message, self._robot))
+        if self._in_base_frame(topics.CURRENT_POSE, message):
+            self._take_hand(messages.to_ns(message.header.stamp), messages.read_pose(message, self._robot))
+
+    def _in_base_frame(self, topic: str, message: PoseStamped) -> bool:
+        """A pose of another frame stops the arm, until the next one of its topic that is not."""
+        frame, base = message.header.frame_id, self._robot.base_frame
+        (self._foreign.discard if frame == base else self._foreign.add)(topic)
+        if frame != base:
+            self._trip("wrong frame", f"{topic} is of frame '{frame}', expected '{base}'")
+        elif not self._foreign:
+            self.safety.over("wrong frame")
+        return frame == base
 
     def _on_joints(self, message: JointState, info: MessageInfo) -> None:
         named = info.get("publisher_gid") is not None  # rclpy before Kilted does not say: there all are heard
@@ -184,6 +196,8 @@ class ArmNode(ManagedNode):
         told = None if self.controllers.kinematics is not None else self._joints.newest  # else they are the same
         self._felt[topics.CURRENT_POSE].feel(stamp_ns, pose, told)
         self._hands.add_or_restart(stamp_ns, pose)
+        if told is not None:
+            self.controllers.reckoning.seen(pose, told)
         if self._realtime and (leap := self.safety.hand_seen(pose)) and self._goal is not None:
             self._trip("jump", f"the hand was measured {leap} from where it was before")
         if self._realtime and self._still is None and self.controllers.interface.moves_on:
@@ -199,12 +213,8 @@ class ArmNode(ManagedNode):
         return Measured(hand, np.empty(0) if joints is None else joints)
 
     def _on_pose(self, message: PoseStamped) -> None:
-        frame = message.header.frame_id
-        if frame != self._robot.base_frame:
-            self._trip("wrong frame", f"{topics.POSE} is of frame '{frame}', expected '{self._robot.base_frame}'")
-            return
-        self.safety.over("wrong frame")
-        self._pair(topics.POSE, messages.read_pose, message)
+        if self._in_base_frame(topics.POSE, message):
+            self._pair(topics.POSE, messages.read_pose, message)
 
     def _on_gripper(self, message: JointTrajectory) -> None:
         self._pair(topics.GRIPPER, messages.read_gripper, message)
@@ -349,12 +359,20 @@ class ArmNode(ManagedNode):
 
     def _stand_still(self) -> None:
         """Send a stop, and go on sending it for a while."""
+        self._reckon()
         held, measured = self.safety.hold(), self._measured()
         if measured is None:
             return  # nothing has been sent, either
         self._still = Measured(measured.hand if held is None else held.pose, measured.joints)
         self._stop_until = time.monotonic() + STOP_S
         self._send_stop()
+
+    def _reckon(self) -> None:
+        """A hand that is not seen any more is where its joints say."""
+        joints, felt = self._joints.newest, self._felt
+        lost, known = felt[topics.CURRENT_POSE].problem(), not felt[topics.JOINT_STATES].problem()
+        if lost and known and joints is not None and (hand := self.controllers.reckoning.hand(joints)) is not None:
+            self.safety.hand_seen(hand)
 
     def _send_stop(self) -> None:
         if self._still is not None:

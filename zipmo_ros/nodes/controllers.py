@@ -10,6 +10,7 @@ from zipmo_ros.arms.grippers import Gripper
 from zipmo_ros.arms.interfaces import CommandInterface, make_interface
 from zipmo_ros.arms.kinematics import Kinematics
 from zipmo_ros.arms.pursuit import Pursuit
+from zipmo_ros.arms.reckoning import Reckoning
 from zipmo_ros.contract.arm import CommandKind, GripperKind
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.nodes.outputs import Output, make_output
@@ -18,11 +19,14 @@ from zipmo_ros.nodes.settings import ArmParameters
 
 @dataclass(frozen=True)
 class Controllers:
-    """Of the arm and of its gripper. kinematics: where the hand's pose is computed; None: it is heard."""
+    """Of the arm and of its gripper. kinematics: where the hand's pose is computed; None: it is heard. reckoning: what
+    tells where the hand is once it is not heard any more.
+    """
 
     interface: CommandInterface
     gripper: Gripper
     kinematics: Kinematics | None
+    reckoning: Reckoning
     arm_output: Output
     gripper_output: Output
 
@@ -46,9 +50,18 @@ def make_controllers(node: Node, robot: RobotSpec, settings: ArmParameters) -> C
     lag_s = robot.response.lag_s if settings.lag_s < 0 else settings.lag_s
     interface = make_interface(kind, robot, Pursuit(robot.response.gain, lag_s))
     kinematics = Kinematics(robot) if settings.hand_pose == "kinematics" else None
+    reckoning = Reckoning(None if kinematics else _known_kinematics(robot))
     waits = settings.mode == "lockstep"
     outputs = [
         make_output(node, own, its_name, robot, settings.shadow, waits)
         for own, its_name in ((kind, name), (gripper_kind, gripper.name))
     ]
-    return Controllers(interface, gripper, kinematics, *outputs)
+    return Controllers(interface, gripper, kinematics, reckoning, *outputs)
+
+
+def _known_kinematics(robot: RobotSpec) -> Kinematics | None:
+    """Where robot and machine have what they take: a pose that is heard can do without."""
+    try:
+        return Kinematics(robot)
+    except (ValueError, ImportError, FileNotFoundError):
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from zipmo_ros.nodes.managed import ManagedNode
@@ -40,6 +40,17 @@ class Guard:
             self._safety.over("deadman")
         else:
             self._trip("deadman", problem)
+
+    def follow_commander(self, commanded: Callable[[], bool]) -> None:
+        """Stop the arm when whoever commands it says that it does, if it is commanded. At once: the pose to hold that
+        comes with that is one of a moment ago, which the hand would creep back to.
+        """
+
+        def stop(message: String) -> None:
+            if commanded():
+                self._trip("commander", f"its commander has stopped it: {message.data}")
+
+        self._node.create_subscription(String, topics.STOP, stop, topics.COMMAND)
 
     def report(self) -> None:
         """Say what stands in the way."""

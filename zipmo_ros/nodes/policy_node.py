@@ -70,6 +70,8 @@ class PolicyNode(ManagedNode):
         self._felt = {t: Sense(t, self.settings.joint_timeout, moved[t], self._now_ns) for t in moved}
         self._pose = self.create_lifecycle_publisher(PoseStamped, topics.POSE, topics.OFFERED)
         self._opening = self.create_lifecycle_publisher(JointTrajectory, topics.GRIPPER, topics.OFFERED)
+        self._stopped = self.create_lifecycle_publisher(String, topics.STOP, topics.OFFERED)
+        self._told = False  # that the arm is stopped
         settings = self.settings
         horizon = make_horizon(settings.execution, settings.ensemble, settings.replan_every, self._robot)
         self._chunks = Chunks(self, self._robot, self.settings.image_transport, self._joints, horizon,
@@ -265,6 +267,10 @@ class PolicyNode(ManagedNode):
         self._guard.report()
 
     def _send(self, command: Command | None, stamp_ns: int) -> None:
+        stopped = self._realtime and not self.safety.resumes  # whose latch would be another one
+        if stopped and not self._told:
+            self._stopped.publish(String(data=self.safety.reason))
+        self._told = stopped
         if command is None:
             return  # no pose was measured yet
         pose, opening = messages.command_messages(command, stamp_ns, self._robot)

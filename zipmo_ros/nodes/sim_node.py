@@ -67,6 +67,7 @@ class SimNode(ManagedNode):
         self._robot = load_robot(self.settings.robot)
         self.safety = Safety(self._robot, automatic=self.settings.automatic)
         self._guard = Guard(self, self.safety, lambda: None, self.settings.deadman_timeout)
+        self._guard.follow_commander(lambda: self._command is not None and not self._waits)
         self._watchdog = Watchdog(f"{topics.POSE} and {topics.GRIPPER}", self.settings.command_timeout)
         self._time = self.create_publisher(Clock, topics.CLOCK, topics.SENSOR)
         self._sensors = {

@@ -32,6 +32,7 @@ CAUSES = {
     "frozen content": Cause("the same content keeps coming while the arm moves", "restart what publishes it"),
     "future stamp": Cause("a stamp lies ahead of the clock here", "synchronise the clocks"),
     "backward stamp": Cause("a stamp lies before the last one", "see who else publishes"),
+    "commander": Cause("whoever commands the arm has stopped it", "see what the policy says"),
     "two publishers": Cause("two nodes publish what one alone may", "end one of them"),
     "clock stopped": Cause("/clock stands still", "let the simulator go on"),
     "chunk": Cause("a chunk of actions is no such thing", "see what the policy was given"),
@@ -39,7 +40,7 @@ CAUSES = {
     "failure": Cause("a node failed where it must not", "see its log"),
 }
 ASKED_FOR = ("e-stop", "deadman", "stop request")  # by a person: they outlast an episode
-AT_ONCE_OVER = ("stop request",)  # nothing persists
+AT_ONCE_OVER = ("stop request", "commander")  # nothing persists
 NEVER_AUTOMATIC = ("e-stop", "stop request")
 MEASURED = ("not finite", "jump", "workspace", "joint margin", "no measured pose", "backward stamp")  # by Safety.allow
 

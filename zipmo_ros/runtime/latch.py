@@ -27,6 +27,11 @@ class Latch:
         return not self._latched
 
     @property
+    def resumes(self) -> bool:
+        """Whether motion goes on by itself once nothing persists any more."""
+        return self._automatic.issuperset(self._latched)
+
+    @property
     def state(self) -> str:
         """ "armed" or "stopped": for /diagnostics."""
         return "armed" if self.armed else "stopped"
@@ -62,7 +67,7 @@ class Latch:
     def over(self, cause: str) -> None:
         """The cause has ended, if it was there at all. Raises ValueError for an unknown one."""
         self._persisting.discard(known(cause))
-        if not self._persisting and self._automatic.issuperset(self._latched):
+        if not self._persisting and self.resumes:
             self._latched.clear()
 
     def arm(self) -> None:

@@ -23,6 +23,7 @@ from zipmo_ros.contract.topics import (  # noqa: F401  (the names stand there, w
     OVERLAY,
     PLAN_INFO,
     POSE,
+    STOP,
     TRACKS,
     TRANSPORTS,
     camera_info_topic,
