@@ -1,4 +1,9 @@
-"""How messages travel between processes of one machine: Fast DDS's shared memory, with room for camera images."""
+"""How messages travel between processes of one machine: Fast DDS's shared memory, with room for camera images.
+
+Whoever publishes images needs the room, too: what a killed reader had not taken stays in the publisher's segment, and
+where that is small no image fits in any more, so that the reader that comes back hears none, until the publisher is
+started again.
+"""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from zipmo_ros.nodes.domains import PrivateDomain
 from zipmo_ros.nodes.faults.taps import Tap, relay
 from zipmo_ros.nodes.graph import Graph
 from zipmo_ros.nodes.processes import GraphProcesses
+from zipmo_ros.nodes.transport import transport_variables
 from zipmo_ros.nodes.wire import topics
 
 START_PATIENCE = 120.0  # s until all nodes are active, on a busy machine
@@ -50,6 +51,7 @@ class Rig:
     def __init__(self, robot: RobotSpec, graph: Graph, values: Mapping[str, str], guarded: tuple[str, ...],
                  domain: int | None = None, log: Path | None = None):  # fmt: skip
         os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        os.environ.update(transport_variables())  # it publishes images
         self.robot, self.guarded = robot, guarded
         self._claim = PrivateDomain()  # freed with the rig
         domain = self._claim.claim() if domain is None else domain
