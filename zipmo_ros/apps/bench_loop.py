@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from zipmo_ros.apps.configuration import Count, EulerSteps, Range, Seed, load, plain
+from zipmo_ros.apps.configuration import Count, Domain, EulerSteps, Range, Seed, load, plain
 from zipmo_ros.contract.splits import EVALUATION
 from zipmo_ros.evaluation.loop_times import LOOP, ORDER, loop_report
 from zipmo_ros.evaluation.origin import check_device, origin
@@ -37,7 +37,7 @@ class BenchLoopRequest:
     nfe: EulerSteps | None
     device: str
     seed: Seed
-    domain: Annotated[int, Range(0, 101)] | None
+    domain: Domain | None
     out: Path
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from zipmo_ros.apps.configuration import Count, Range, load, plain
+from zipmo_ros.apps.configuration import Count, Domain, Range, load, plain
 from zipmo_ros.evaluation.origin import origin
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.results import write_json
+from zipmo_ros.nodes.domains import PrivateDomain
 from zipmo_ros.nodes.transport import PROFILES
 from zipmo_ros.nodes.transport_probe import ImageStream, measure
 
@@ -27,15 +28,17 @@ class BenchTransportRequest:
     rate_hz: Annotated[float, Range(1, 1000)]
     count: Count
     turns: Count
-    domain: Annotated[int, Range(0, 101)]
+    domain: Domain | None
     out: Path
 
 
 def compare(request: BenchTransportRequest) -> list[dict[str, Any]]:
     """A row a turn and a way: the row of `measure`, with `transport` and `turn`."""
     stream = ImageStream(request.width, request.height, request.rate_hz, request.count)
+    alone = PrivateDomain()  # freed with this function
+    domain = alone.claim() if request.domain is None else request.domain
     return [
-        {"transport": name, "turn": turn, **measure(stream, profile, request.domain)}
+        {"transport": name, "turn": turn, **measure(stream, profile, domain)}
         for turn in range(request.turns)
         for name, profile in WAYS.items()
     ]

@@ -43,11 +43,11 @@ def headline(report: dict[str, Any]) -> str:
         f"median load average {_number(total['load'], 1)}",
     ]
     for key, what in (
-        ("braked_s", "from when it can be known until the hand is braked"),
-        ("told_braked_s", "of faults that are told at once"),
-        ("by_arm_s", "where the node that drives the arm stops it by itself"),
         ("reaction_s", "from when it can be known until the hand stands still"),
-        ("said_to_stop_s", "from the node's word to the stop"),
+        ("braked_s", "until it is braked"),
+        ("told_braked_s", "until it is braked, of faults that are told at once"),
+        ("by_arm_s", "until it is braked, where the node that drives the arm stops it by itself"),
+        ("said_to_stop_s", "from the node's word until it stands still"),
     ):
         if (figures := total[key]) is not None:
             parts.append(f"{what}: {figures['p50']:.3f} s at the median, {figures['p99']:.3f} s at the 99th percentile")
