@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from zipmo_ros.contract.robot import RobotSpec
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.domains import PrivateDomain
 from zipmo_ros.nodes.faults.taps import Tap, relay
 from zipmo_ros.nodes.graph import Graph
@@ -34,6 +35,7 @@ from zipmo_ros.nodes.wire import topics
 START_PATIENCE = 120.0  # s until all nodes are active, on a busy machine
 ANSWER = 1.0  # s that a service may take until it is asked again: its node may just have come back
 HELD_EVERY = 0.05  # s between two words of the deadman
+ROBOT_FILE = "robot.yaml"
 MOVING = 0.08  # m/s of a hand that moves
 SENTENCE = "never rest"
 
@@ -41,18 +43,19 @@ SENTENCE = "never rest"
 class Rig:
     """Has all of its nodes only turn while somebody waits: `turn` and `until`. Use it as a context manager.
 
-    robot: what moves. graph, values: the nodes that drive it. guarded: those of them that ~/arm re-arms. taps: where
-    messages can be tampered with: of the robot, "joints", "hand" and its views; "plan" and "info" of the planner,
-    "pose" and "gripper" of the policy. began: time (s) of the newest injection. stops: {node: {cause: when it was
-    said}} since.
+    folder: has the ROBOT_FILE of what moves; it is gone with the rig. graph, values: the nodes that drive it. guarded:
+    those of them that ~/arm re-arms. taps: where messages can be tampered with: of the robot, "joints", "hand" and its
+    views; "plan" and "info" of the planner, "pose" and "gripper" of the policy. began: time (s) of the newest
+    injection. stops: {node: {cause: when it was said}} since.
     domain: ROS_DOMAIN_ID (None: one that is free). log: file that takes what the nodes say.
     """
 
-    def __init__(self, robot: RobotSpec, graph: Graph, values: Mapping[str, str], guarded: tuple[str, ...],
-                 domain: int | None = None, log: Path | None = None):  # fmt: skip
+    def __init__(self, folder: tempfile.TemporaryDirectory[str], graph: Graph, values: Mapping[str, str],
+                 guarded: tuple[str, ...], domain: int | None = None, log: Path | None = None):  # fmt: skip
         os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         os.environ.update(transport_variables())  # it publishes images
-        self.robot, self.guarded = robot, guarded
+        self._folder, self.guarded = folder, guarded
+        self.robot = load_robot(Path(folder.name, ROBOT_FILE))
         self._claim = PrivateDomain()  # freed with the rig
         domain = self._claim.claim() if domain is None else domain
         self.names = [node.name for node in graph.started(values)]
@@ -97,6 +100,7 @@ class Rig:
         self.processes.stop()
         self.executor.shutdown()
         self.context.try_shutdown()
+        self._folder.cleanup()
         if self._log is not None:
             self._log.close()
 

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -19,7 +20,7 @@ from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.robot import DEFAULT, load_robot
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.nodes.faults.fake_arms import KEPT, STAND_INS, FakeArm
-from zipmo_ros.nodes.faults.rig import Rig
+from zipmo_ros.nodes.faults.rig import ROBOT_FILE, Rig
 from zipmo_ros.nodes.faults.taps import DIVERTED, Tap, relay
 from zipmo_ros.nodes.graph import ANY_GRAPH, ARM, Argument, Graph, NodeEntry
 from zipmo_ros.nodes.wire import messages, topics
@@ -38,18 +39,23 @@ def _graph(nodes: tuple[NodeEntry, ...], parameters: Mapping[tuple[str, str], st
     return Graph("What faults are tried on", nodes, (*arguments, *ANY_GRAPH))
 
 
-def narrowed(folder: Path) -> Path:
-    """The robot's file, its workspace narrowed to where the drills take place."""
+def robot_folder(**limits: Any) -> tempfile.TemporaryDirectory[str]:
+    """Has the robot's file for the drills: other `limits`, and cameras that say their size, as they should."""
+    plain = yaml.safe_load(share_path(f"config/robots/{DEFAULT}.yaml").read_text())
+    plain["limits"] |= limits
+    for camera in plain["cameras"].values():
+        camera["size"] = [IMAGE_SIZE, IMAGE_SIZE]
+    folder = tempfile.TemporaryDirectory(prefix="zipmo_faults_")
+    Path(folder.name, ROBOT_FILE).write_text(yaml.safe_dump(plain))
+    return folder
+
+
+def lane() -> dict[str, Any]:
+    """A workspace narrowed to where the drills of a message-level arm take place."""
     robot = load_robot()
     assert robot.arm is not None
-    plain = yaml.safe_load(share_path(f"config/robots/{DEFAULT}.yaml").read_text())
     hand = Kinematics(robot).forward(np.array(robot.arm.home))[:3]
-    plain["limits"]["workspace"] |= {
-        "lower": (hand - LANE).tolist(), "upper": (hand + LANE).tolist()
-    }  # fmt: skip
-    path = folder / "robot.yaml"
-    path.write_text(yaml.safe_dump(plain))
-    return path
+    return {"lower": (hand - LANE).tolist(), "upper": (hand + LANE).tolist(), "planes": []}
 
 
 class ArmRig(Rig):
@@ -58,16 +64,15 @@ class ArmRig(Rig):
     def __init__(self, interface: CommandKind, parameters: Mapping[tuple[str, str], str], domain: int | None = None,
                  log: Path | None = None):  # fmt: skip
         self.interface = interface
-        self._folder = tempfile.TemporaryDirectory(prefix="zipmo_faults_")
-        path = narrowed(Path(self._folder.name))
+        folder = robot_folder(workspace=lane())
         given = {
-            **{(node, "robot"): str(path) for node in ("planner", "policy", "arm")},
+            **{(node, "robot"): f"{folder.name}/{ROBOT_FILE}" for node in ("planner", "policy", "arm")},
             ("arm", "command_interface"): interface,
             ("arm", "gripper_interface"): "position_array",
             **parameters,
         }
         graph = _graph((PLANNER, POLICY, ARM), given)
-        super().__init__(load_robot(path), graph, graph.values({}), ("policy", "arm"), domain, log)
+        super().__init__(folder, graph, graph.values({}), ("policy", "arm"), domain, log)
         self.arm: FakeArm = self.add(STAND_INS[interface](self.robot, **self.options()))
         self._home = self.arm.hand
         self.taps |= self.arm.taps
@@ -88,10 +93,6 @@ class ArmRig(Rig):
             assert self.robot.arm is not None
             self.arm.place(np.array(self.robot.arm.home))
 
-    def __exit__(self, *given: object) -> None:
-        super().__exit__(*given)
-        self._folder.cleanup()
-
     def _look(self) -> None:
         """Pictures that change."""
         self._shade = (self._shade + 1) % 256
@@ -109,14 +110,16 @@ class SimRig(Rig):
 
     def __init__(self, setting: str, parameters: Mapping[tuple[str, str], str], domain: int | None = None,
                  log: Path | None = None):  # fmt: skip
+        folder = robot_folder()
         given = {
+            **{(node, "robot"): f"{folder.name}/{ROBOT_FILE}" for node in ("planner", "policy", "sim")},
             ("sim", "mode"): "realtime",
             ("sim", "max_steps"): ENDLESS,
             ("sim", "announce_instruction"): "false",
             **parameters,
         }
         graph = _graph((PLANNER, POLICY, SIM), given)
-        super().__init__(load_robot(), graph, graph.values({}), ("policy", "sim"), domain, log)
+        super().__init__(folder, graph, graph.values({}), ("policy", "sim"), domain, log)
         self._hands: deque[tuple[float, np.ndarray]] = deque(maxlen=KEPT)
         self.taps["joints"] = relay(self.node, JointState, topics.JOINT_STATES, topics.SENSOR)
         self.taps["hand"] = relay(self.node, PoseStamped, topics.CURRENT_POSE, topics.COMMAND)
