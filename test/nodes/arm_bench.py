@@ -1,5 +1,7 @@
 """The arm node before an arm by its messages alone, and somebody who commands it."""
 
+from pathlib import Path
+
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
@@ -13,7 +15,8 @@ from zipmo_ros.nodes.arm_node import ArmNode
 from zipmo_ros.nodes.faults import fake_arms
 from zipmo_ros.nodes.wire import messages, topics
 
-ROBOT = load_robot()
+ROBOT_FILE = Path(__file__).with_name("stand_in.yaml")
+ROBOT = load_robot(ROBOT_FILE)
 STEP = np.array([0.03, 0, 0, 0, 0, 0])  # m: the offset that is kept
 SPEED = 0.03 * ROBOT.response.gain  # m/s that the hand then moves at
 STILL = 0.002  # m/s
@@ -56,7 +59,7 @@ class Bench:
         self.graph = graph
         given = {
             "command_interface": interface, "gripper_interface": "position_array", "begin_armed": True,
-            "autostart": False, **PATIENT, **parameters,
+            "autostart": False, "robot": str(ROBOT_FILE), **PATIENT, **parameters,
         }  # fmt: skip
         self.arm = graph.add(fake_arms.STAND_INS[interface](ROBOT, tells_pose=tells_pose, **graph.options()))
         self.node = graph.start(ArmNode(**graph.options(**given)))

@@ -112,7 +112,8 @@ def test_a_stop_lasts_until_armed_and_its_goal_stays(arm):
     arm.allow(goal(0.05))
     arm.safety.trip("stale plan", "no plans")
     held = arm.allow(goal(0.05), moved(HAND, [0.01, 0, 0, 0, 0, 0]))
-    np.testing.assert_allclose(held.pose[:3], [0.51, 0, 0.2])
+    rest = 0.51 + 0.2 * ROBOT.response.lag_s  # of 0.2 m/s
+    np.testing.assert_allclose(held.pose[:3], [rest, 0, 0.2])
     assert arm.allow(goal(0.05), moved(HAND, [0.012, 0, 0, 0, 0, 0])) is held
     assert arm.safety.hold() is held
     with pytest.raises(SafetyError, match=r"not armed: no plans \(stale plan: start the planner\)"):
@@ -171,10 +172,18 @@ def test_after_a_stop_the_hand_starts_from_rest(arm):
 
 
 def test_a_stop_at_rest_holds_the_pose_of_the_stop(arm):
-    arm.allow(None)
     pushed = moved(HAND, [0.02, 0, 0, 0, 0, 0])
+    arm.allow(None, pushed)
     arm.safety.trip("e-stop", "pressed")
     np.testing.assert_array_equal(arm.allow(None, pushed).pose, pushed)
+
+
+def test_a_hand_that_seems_faster_than_it_may_be_is_not_believed_to_go_so_far(arm):
+    arm.allow(goal(0.05))
+    arm.safety.trip("e-stop", "pressed")
+    leapt = moved(HAND, [0, 0.1, 0, 0, 0, 0])  # 2 m/s
+    far = arm.allow(None, leapt).pose[1] - leapt[1]
+    assert far == pytest.approx(ROBOT.limits.translation.velocity * ROBOT.response.lag_s)
 
 
 def test_causes_are_known():
@@ -241,7 +250,7 @@ def test_nothing_wanted_is_rest_without_a_stop(arm):
     assert 0 < slower.pose[0] - HAND[0] < 0.05  # within the limits
     drifted = moved(HAND, [0.004, 0, 0, 0, 0, 0])
     held = arm.allow(None, drifted)
-    np.testing.assert_array_equal(held.pose, drifted)
+    np.testing.assert_allclose(held.pose, moved(drifted, [0.08 * ROBOT.response.lag_s, 0, 0, 0, 0, 0]))
     assert arm.allow(None, moved(HAND, [0.006, 0, 0, 0, 0, 0])) is held
     assert arm.safety.armed
     command = goal(0.05)

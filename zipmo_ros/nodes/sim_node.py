@@ -60,6 +60,7 @@ class SimNode(ManagedNode):
         self._messages: dict[str, Any] = {}  # newest observation, by topic
         self._halves = Pairing((topics.POSE, topics.GRIPPER))  # of commands
         self._command: Command | None = None
+        self._command_ns = 0  # its stamp
         self._asked_at = 0.0
         self._step_time, self._rate, self._repeats = LatencyWindow(), Rate(), 0
         self._ticks = self._overruns = self._told_ticks = self._told_overruns = 0
@@ -155,7 +156,7 @@ class SimNode(ManagedNode):
 
     def _start_episode(self, episode: Setup) -> None:
         self._episode, self._moment = episode, None
-        self._messages, self._command = {}, None
+        self._messages, self._command, self._command_ns = {}, None, 0
         if self.safety.armed:
             self.safety.reset()  # the hand is elsewhere now
         self._halves.reset()
@@ -259,6 +260,11 @@ class SimNode(ManagedNode):
         age = (newest - stamp_ns) / 1e9
         if not self._waits and age > self.settings.command_timeout:
             raise ValueError(f"a command of {age:.2f} s ago (limit {self.settings.command_timeout:.2f} s)")
+        if not self._waits and stamp_ns < self._command_ns:
+            back = (self._command_ns - stamp_ns) / 1e9
+            self.safety.trip("backward stamp", f"a command's stamp lies {back:.3f} s before the last one's")
+            return
+        self._command_ns = stamp_ns
         self._command = Command(halves[topics.POSE], halves[topics.GRIPPER])
         self._watchdog.feed()
         if self._waits and stamp_ns == newest and not self._stepping:

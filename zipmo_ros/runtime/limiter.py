@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from zipmo_ros.contract.limits import MotionLimits
+from zipmo_ros.contract.limits import Limits, MotionLimits
 from zipmo_ros.contract.robot import RobotSpec
 
 ROUNDING = 1e-9  # of a limit: what was limited once passes a second time as it is
+
+
+def within_speed(velocity: np.ndarray, limits: Limits) -> np.ndarray:
+    """A velocity [6] of the hand, each half of it no faster than it may be."""
+    halves = (velocity[:3], limits.translation), (velocity[3:], limits.rotation)
+    return np.concatenate([_shortened(half, own.velocity) for half, own in halves])
 
 
 class Limiter:

@@ -13,15 +13,18 @@ from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.runtime import checks
 from zipmo_ros.runtime.causes import MEASURED
 from zipmo_ros.runtime.latch import Latch
-from zipmo_ros.runtime.limiter import Limiter
+from zipmo_ros.runtime.limiter import Limiter, within_speed
+
+RECENT_S = 0.2  # s between two measured poses, at most, that tell how fast the hand is
 
 
 class Safety(Latch):
     """Begins armed and at rest, with nothing known of the hand. One thread; no call blocks.
 
     Between stops no command breaks a limit of the robot. A stop itself is at once: the goal of the hand becomes the
-    pose that it has, and stays that, and the gripper neither opens nor lets go: it stays at what it was told or at
-    where it was seen, whichever is more closed. A hand that moves again starts from rest.
+    pose that its lag lets it come to rest at, so that it is not pulled back, and stays that, and the gripper neither
+    opens nor lets go: it stays at what it was told or at where it was seen, whichever is more closed. A hand that moves
+    again starts from rest.
 
     automatic: causes after which motion may resume by itself. clock: seconds that never go back; it only tells how far
     a hand in motion has come since it was measured.
@@ -38,6 +41,8 @@ class Safety(Latch):
     def _forget(self) -> None:
         self._limiter.reset()
         self._stamp_ns: int | None = None
+        self._then: np.ndarray | None = None  # the hand as measured at that stamp
+        self._velocity = np.zeros(6)  # of the hand, as measured from the stamp before to this one
         self._hand: np.ndarray | None = None  # as last measured, at:
         self._at = 0.0
         self._seen_m: float | None = None  # opening of the gripper
@@ -96,6 +101,9 @@ class Safety(Latch):
         seconds = self._passed_s(stamp_ns)
         if measured is not None:
             self._hand, self._at = measured.copy(), self._clock()
+        if not leapt:
+            self._velocity = self._measured_velocity(measured, stamp_ns)
+            self._then = measured
         self._stamp_ns = stamp_ns
         for cause, text in problems.items():
             self.trip(cause, text)
@@ -145,6 +153,15 @@ class Safety(Latch):
         since_s = 0.0 if self._stamp_ns is None else max(0, stamp_ns - self._stamp_ns) / 1e9
         return checks.leap(self._hand, hand, self.robot.limits, since_s)
 
+    def _measured_velocity(self, hand: np.ndarray | None, stamp_ns: int) -> np.ndarray:
+        """m/s and rad/s [6] from the last stamp to this one, as far as the hand may be so fast; none where it is not
+        known, or was too long ago.
+        """
+        since_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / 1e9
+        if hand is None or self._then is None or not 0 < since_s <= RECENT_S:
+            return np.zeros(6)
+        return within_speed(offset_between(self._then, hand) / since_s, self.robot.limits)
+
     def _passed_s(self, stamp_ns: int) -> float:
         """Seconds from the last stamp to this one, a control step at most."""
         if self._stamp_ns is None:
@@ -187,8 +204,13 @@ class Safety(Latch):
         told_m = None if self._sent is None else self._sent.gripper
         openings = [opening for opening in (told_m, self._seen_m) if opening is not None]
         if self._held is None and hand is not None and openings:
-            self._held = Command(hand.copy(), min(openings))
+            self._held = Command(self._at_rest(hand), min(openings))
         return self._held
+
+    def _at_rest(self, hand: np.ndarray) -> np.ndarray:
+        """Where a hand that is told to hold stands still in the end, if that is allowed."""
+        pose = moved(hand, self.robot.response.lag_s * self._velocity)
+        return hand.copy() if checks.outside(pose, hand, self.robot.limits) else pose
 
     def _expected(self) -> np.ndarray | None:
         """Where the hand must be by now."""

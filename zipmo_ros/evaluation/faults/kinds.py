@@ -81,7 +81,7 @@ KINDS = (
     Kind("joint names of another arm", "joint states", "stop", (*JOINTS, *COMMAND), ("joints",)),
     Kind("a joint missing", "joint states", "stop", (*JOINTS, *COMMAND), ("joints",)),
     Kind("joint stamps back", "joint states", "stop", ("backward stamp", *JOINTS)),
-    Kind("joint stamps ahead", "joint states", "stop", ("future stamp",)),
+    Kind("joint stamps ahead", "joint states", "stop", ("future stamp", *PLAN)),  # which makes plans old, too
     Kind("joint at its limit", "joint states", "stop", ("joint margin",)),
     Kind("second publisher of joint states", "joint states", "stop", ("two publishers",)),
     Kind("pose silent", "hand's pose", "stop", HAND, ("hand",)),
@@ -106,7 +106,7 @@ KINDS = (
     Kind("second publisher of plans", "plans", "stop", ("two publishers",)),
     Kind("new sentence", "plans", "go on"),
     Kind("commands silent", "commands", "stop", COMMAND, ("command",)),
-    Kind("gripper's half silent", "commands", "stop", COMMAND, ("command",)),
+    Kind("gripper half silent", "commands", "stop", COMMAND, ("command",)),
     Kind("command repeated", "commands", "stop", COMMAND, ("command",)),
     Kind("command NaN", "commands", "stop", ("not finite", *COMMAND), sim_waits=("command",)),
     Kind("command infinite", "commands", "stop", ("not finite", *COMMAND), sim_waits=("command",)),
@@ -114,7 +114,7 @@ KINDS = (
     Kind("command in another frame", "commands", "stop", ("wrong frame", *COMMAND), sim_waits=("command",)),
     Kind("commands 3.5 s old", "commands", "stop", COMMAND, sim_waits=("command",)),
     Kind("commands of the future", "commands", "stop", ("future stamp", *COMMAND), sim_waits=("command",)),
-    Kind("command stamps back", "commands", "stop", ("backward stamp", *COMMAND), ("replan",), sim_waits=("command",)),
+    Kind("command stamps back", "commands", "stop", ("backward stamp", *COMMAND), ("replan",)),
     Kind("goal jumps", "commands", "stop", ("jump",)),
     Kind("goal outside the workspace", "commands", "stop", ("workspace",), rigs=ARM),
     Kind("second publisher of commands", "commands", "stop", ("two publishers",)),
@@ -123,8 +123,8 @@ KINDS = (
     Kind("emergency stop says false", "people", "go on"),
     Kind("deadman let go", "people", "stop", ("deadman",)),
     Kind("deadman silent", "people", "stop", ("deadman",), ("deadman",)),
-    Kind("policy's stop called", "people", "stop", ("stop request",)),
-    Kind("arm node's stop called", "people", "stop", ("stop request",), rigs=ARM),
+    Kind("stop called at the policy", "people", "stop", ("stop request",)),
+    Kind("stop called at the arm node", "people", "stop", ("stop request",), rigs=ARM),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 

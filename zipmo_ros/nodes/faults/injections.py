@@ -310,7 +310,7 @@ INJECTIONS: dict[str, Inject] = {
     "new sentence": _said("never rest, either"),
     # commands
     "commands silent": _on("pose", "gripper", by=_SILENT),
-    "gripper's half silent": _on("gripper", by=_SILENT),
+    "gripper half silent": _on("gripper", by=_SILENT),
     "command repeated": _on("pose", "gripper", by=tampering.repeated),
     "command NaN": _change("pose", by=partial(_fill, value=_NAN)),
     "command infinite": _change("pose", by=partial(_fill, value=_INF)),
@@ -331,6 +331,6 @@ INJECTIONS: dict[str, Inject] = {
     "emergency stop says false": _e_stop(False),
     "deadman let go": _deadman(False),
     "deadman silent": _deadman(None),
-    "policy's stop called": _stop_called("policy"),
-    "arm node's stop called": _stop_called("arm"),
+    "stop called at the policy": _stop_called("policy"),
+    "stop called at the arm node": _stop_called("arm"),
 }  # fmt: skip

@@ -19,7 +19,7 @@ from zipmo_ros.contract.arm import CommandKind
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.robot import DEFAULT, load_robot
 from zipmo_ros.contract.share import share_path
-from zipmo_ros.nodes.faults.fake_arms import KEPT, STAND_INS, FakeArm
+from zipmo_ros.nodes.faults.fake_arms import KEPT, STAND_INS, CrispStandIn, FakeArm
 from zipmo_ros.nodes.faults.rig import ROBOT_FILE, Rig
 from zipmo_ros.nodes.faults.taps import DIVERTED, Tap, relay
 from zipmo_ros.nodes.graph import ANY_GRAPH, ARM, Argument, Graph, NodeEntry
@@ -39,10 +39,11 @@ def _graph(nodes: tuple[NodeEntry, ...], parameters: Mapping[tuple[str, str], st
     return Graph("What faults are tried on", nodes, (*arguments, *ANY_GRAPH))
 
 
-def robot_folder(**limits: Any) -> tempfile.TemporaryDirectory[str]:
-    """Has the robot's file for the drills: other `limits`, and cameras that say their size, as they should."""
+def robot_folder(**changes: dict[str, Any]) -> tempfile.TemporaryDirectory[str]:
+    """Has the robot's file for the drills, with other values in sections, and cameras that say their size."""
     plain = yaml.safe_load(share_path(f"config/robots/{DEFAULT}.yaml").read_text())
-    plain["limits"] |= limits
+    for section, values in changes.items():
+        plain[section] |= values
     for camera in plain["cameras"].values():
         camera["size"] = [IMAGE_SIZE, IMAGE_SIZE]
     folder = tempfile.TemporaryDirectory(prefix="zipmo_faults_")
@@ -64,7 +65,8 @@ class ArmRig(Rig):
     def __init__(self, interface: CommandKind, parameters: Mapping[tuple[str, str], str], domain: int | None = None,
                  log: Path | None = None):  # fmt: skip
         self.interface = interface
-        folder = robot_folder(workspace=lane())
+        response = {"gain": CrispStandIn.STIFFNESS, "lag_s": 0.0}  # as one who has calibrated it would write
+        folder = robot_folder(limits={"workspace": lane()}, response=response)
         given = {
             **{(node, "robot"): f"{folder.name}/{ROBOT_FILE}" for node in ("planner", "policy", "arm")},
             ("arm", "command_interface"): interface,
