@@ -166,7 +166,7 @@ def test_simulator_gone_and_back(graph):
     arm.start_sim()
     assert arm.stays()
     before = len(arm.moved_at)
-    # Both, as what the policy held was where the hand had been before; again, where a busy machine's plans come too late.
+    # Both, for what the policy held was where the hand had been before; again, where a busy machine plans too late.
     graph.until(lambda: arm.arm() is None and len(arm.moved_at) > before + 10, what="for the arm to move")
 
 
