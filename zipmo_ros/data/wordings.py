@@ -100,26 +100,29 @@ class Family:
         command = self.command(sentence)
         return [command.slots[slot] for slot in self._verbs[command.verb]["stands"]] if command else []
 
-    def kinds(self, sentence: str, places: Mapping[str, str] | None = None) -> list[str]:
-        """Kinds that there are of a sentence, where things stand at `places` (see `order`)."""
+    def kinds(self, sentence: str, scene: Sequence[str] = (), places: Mapping[str, str] | None = None) -> list[str]:
+        """Kinds that a sentence can be put in; scene and places as `say` takes them."""
         command = self.command(sentence)
         if command is None:
             return ["plain"]
-        verb = self._rules[command.verb]
+        options = self._options(command, scene)
         found = [
             kind
             for kind, recipe in RECIPES.items()
-            if verb.get(recipe.templates) and (recipe.names == "names" or self._named(command, recipe.names, places))
+            if self._usable(command.verb, recipe.templates, options)
+            and (recipe.names == "names" or self._named(command, recipe.names, places))
         ]
         return [*found, TYPO]
 
     def say(self, sentence: str, rng: random.Random, scene: Sequence[str] = (),
             places: Mapping[str, str] | None = None, kind: str | None = None) -> Wording:  # fmt: skip
-        """A task's sentence in other words, of a kind or of any. scene: sentences of all that the scene can do.
+        """A task's sentence in other words, of a kind or of any.
 
-        A sentence that no rule is for stays as it is. Raises ValueError for a kind that it can't be put in.
+        scene: sentences of all that the scene can do, as far as something else of it may be named. places: where things
+        stand, if that is known (see `order`). A sentence that no rule is for stays as it is. Raises ValueError for a
+        kind that it can't be put in.
         """
-        command, kinds = self.command(sentence), self.kinds(sentence, places)
+        command, kinds = self.command(sentence), self.kinds(sentence, scene, places)
         kind = rng.choice(kinds) if kind is None else kind
         if kind not in kinds:
             raise ValueError(f"'{sentence}' can't be put as '{kind}', only as {', '.join(kinds)}")
@@ -163,7 +166,7 @@ class Family:
         verbs = {command.verb for command in commands}
         if kind == "other_scene":
             others = [sentence for sentence in self.sentences() if self.command(sentence).verb not in verbs]  # type: ignore[union-attr]
-            return self.say(rng.choice(others), rng).text
+            return self.say(rng.choice(others), rng, others).text
         command = rng.choice(commands)
         options = self._options(command, scene)
         if kind == "prohibition":
@@ -192,21 +195,22 @@ class Family:
                 options[f"not_{slot}"] = [name for value in sorted(another) for name in rules["names"][value]]
         return options
 
+    def _usable(self, verb: str, templates: str, options: Mapping[str, Sequence[str]]) -> list[str]:
+        """The verb's templates of which all names are known."""
+        every = self._rules[verb].get(templates, ())
+        return [template for template in every if all(name in options for name in _SLOT.findall(template))]
+
     def _fill(self, verb: str, templates: str, options: Mapping[str, Sequence[str]], ask: str | None,
               rng: random.Random, needs: str = "") -> str:  # fmt: skip
-        """One of a verb's templates that all names of are known, and that has `needs` in it."""
-        usable = [
-            template
-            for template in self._rules[verb][templates]
-            if all(name in options for name in _SLOT.findall(template)) and (not needs or f"{{{needs}}}" in template)
-        ]
-        text = rng.choice(usable)
+        """One of a verb's templates, one that has `needs` in it."""
+        text = rng.choice([template for template in self._usable(verb, templates, options) if f"{{{needs}" in template])
         return _expand(rng.choice(self._rules["ask"][ask]).replace("{do}", text) if ask else text, options, rng)
 
     def _unprinted(self, make: Callable[[], str]) -> str:
         """What is made, until it holds nothing that was printed."""
-        while any(printed in (text := make()) for printed in self._printed):
-            pass
+        text = make()
+        while any(printed in text for printed in self._printed):
+            text = make()
         return text
 
 

@@ -81,10 +81,11 @@ def worded(
 
     def tell(task: Task, init_state: int, rng: random.Random) -> Told:
         places = order(arrangement(task, init_state), APART)
-        kind = rng.choice([*family.kinds(task.language, places), *IMPOSSIBLE])
+        able = scene(task)
+        kind = rng.choice([*family.kinds(task.language, able, places), *IMPOSSIBLE])
         if kind in IMPOSSIBLE:
-            return Told(ANY, family.cannot(scene(task), rng, kind).text, kind)
-        return Told(task.name, family.say(task.language, rng, scene(task), places, kind).text, kind)
+            return Told(ANY, family.cannot(able, rng, kind).text, kind)
+        return Told(task.name, family.say(task.language, rng, able, places, kind).text, kind)
 
     return tell
 

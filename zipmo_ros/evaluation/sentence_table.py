@@ -26,7 +26,7 @@ from zipmo_sim.task import Task
 PROTOCOL = "zipmo-sentences-v1"
 
 
-class Pointing(Protocol):
+class PointingPlanner(Protocol):
     """A planner that points."""
 
     def point(self, observation: Observation, goal: Goal) -> tuple[np.ndarray, float | None]:
@@ -34,7 +34,7 @@ class Pointing(Protocol):
         ...
 
 
-def measure(planner: Pointing, suite: str, family: Family, states: range, count: int, seed: int,
+def measure(planner: PointingPlanner, suite: str, family: Family, states: range, count: int, seed: int,
             assets: Path | None = None, progress: Callable[[], Any] = lambda: None) -> list[dict]:  # fmt: skip
     """A row a wording: `count` of each kind in each scene of the suite, each kind once in a layout.
 
@@ -57,7 +57,7 @@ def measure(planner: Pointing, suite: str, family: Family, states: range, count:
     return rows
 
 
-def _layout(planner: Pointing, env: ManipulationEnv, task: Task, state: int, family: Family,
+def _layout(planner: PointingPlanner, env: ManipulationEnv, task: Task, state: int, family: Family,
             rng: random.Random) -> Iterator[dict]:  # fmt: skip
     """A wording of each kind in one layout."""
     seen, _ = env.reset(seed=state, options={"init_state": state})
@@ -68,7 +68,7 @@ def _layout(planner: Pointing, env: ManipulationEnv, task: Task, state: int, fam
     places, marks = order(suites.arrangement(task, state), APART), _marks(env)
     scene = suites.sentences(task)
     for kind in (*KINDS, *IMPOSSIBLE):
-        able = [sentence for sentence in scene if kind in family.kinds(sentence, places)]
+        able = [sentence for sentence in scene if kind in family.kinds(sentence, scene, places)]
         if kind in IMPOSSIBLE:
             wording = family.cannot(scene, rng, kind)
         elif able:

@@ -122,15 +122,15 @@ class Sentences:
     ) -> Tensor:
         """Each as it is, or in other words; where `cannot` [B] holds, something that can't be done there.
 
-        indices [B]: windows that it is said of; rows [B] of their sentences. Returns what `own` does.
+        indices [B]: windows that it is said of; rows [B] of their sentences. Returns what `own` does. Only rules know
+        what can't be done (`impossible`).
         """
         share, other = torch.rand(2, len(rows), generator=generator)
         taken, on = self._standing_of(indices, rows).unbind(1)
         numbers = self._groups.draw(self._first[rows, taken, on], other)
         numbers = torch.where(share < own_share, self._own[rows], numbers)
         if cannot is not None:
-            if self._impossible is None:
-                raise ValueError("what can't be done comes out of rules: rephrasings=config/wordings/train.yaml")
+            assert self._impossible is not None
             numbers = torch.where(cannot, self._groups.draw(self._impossible[self._scene[indices]], other), numbers)
         return self._embedded[numbers]
 

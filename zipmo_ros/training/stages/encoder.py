@@ -9,6 +9,7 @@ from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.training.request import TrainingRequest
+from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.understanding import Understood
 
 
@@ -23,11 +24,16 @@ def load_encoder(directory: Path | str) -> ConvEncoder:
 
 
 def understanding(
-    windows: DemonstrationWindows, encoder: ConvEncoder, count: int, request: TrainingRequest
+    windows: DemonstrationWindows, encoder: ConvEncoder, words: Sentences, count: int, request: TrainingRequest
 ) -> Understood | None:
-    """What measures whether an encoder understands, on at most `count` validation windows; None if it can't say."""
+    """What measures whether an encoder understands, on at most `count` validation windows; None if it can't say.
+
+    Raises ValueError where it would not be told (by `words`) what can't be done.
+    """
     if not encoder.config.understanding:
         return None
+    if not words.impossible:
+        raise ValueError("what is to be refused comes out of rules: rephrasings=config/wordings/train.yaml")
     _, validation = windows.split(request.validation_states)
     chosen = validation[:: max(1, -(-len(validation) // count))]
     return Understood(windows, chosen, encoder, request.seed, request.cache)

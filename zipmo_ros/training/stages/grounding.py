@@ -80,7 +80,7 @@ class GroundingStage(Stage):
         model = load_encoder(request.encoder) if request.encoder else ConvEncoder(config)
         words = sentences(windows, model.config.text, request)
         set_sentence_statistics(model, words.vectors)
-        understood = understanding(windows, model, stage_options.validation_windows, request)
+        understood = understanding(windows, model, words, stage_options.validation_windows, request)
         return cls(windows, model, words, stage_options, understood, **common(request)).start_from(request.init)
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PointingBatch:

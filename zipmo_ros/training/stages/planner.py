@@ -122,7 +122,7 @@ class PlannerStage(Stage):
         words = sentences(windows, model.config.text, request)
         if request.encoder or not request.init:
             set_sentence_statistics(model, words.vectors)
-        understood = understanding(windows, model.image_encoder, stage_options.validation_windows, request)
+        understood = understanding(windows, model.image_encoder, words, stage_options.validation_windows, request)
         return cls(windows, model, vae, latents, words, stage_options, understood, **common(request))
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PlanBatch:
