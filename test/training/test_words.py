@@ -15,6 +15,7 @@ from zipmo_ros.contract.share import share_path
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.data.wordings import Family
 from zipmo_ros.motion.config import TextConfig, TokenConfig
+from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.understanding import understanding_loss
@@ -94,6 +95,10 @@ def test_sentences_are_drawn_as_themselves_in_other_words_and_as_what_cannot_be_
     as_they_are = torch.tensor([same(a, b) for a, b in zip(drawn, own, strict=True)])
     assert not as_they_are[cannot].any()
     assert 0.1 < as_they_are[~cannot].float().mean() < 0.9
+    texts = [windows.sentences[row] for row in rows]
+    for found, text in zip(own, texts, strict=True):  # kept in half precision
+        exact = embed_for(config, [text])[0]
+        torch.testing.assert_close(found[: len(exact)], exact, atol=4e-3, rtol=1e-3)
     again = Sentences(windows, config, load_words(RULES, 3), tmp_path)  # out of the cache
     assert torch.equal(again.draw(indices, rows, torch.Generator().manual_seed(0), cannot), drawn)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from zipmo_ros.apps.configuration import Count, EulerSteps, Milliseconds, Names, Range, Seed, Share, load, plain
 from zipmo_ros.contract.splits import BY_NAME
+from zipmo_ros.data.wordings import FAMILIES, ONCE
 from zipmo_ros.evaluation.agents import AGENTS, EXECUTIONS
 from zipmo_ros.evaluation.evaluate import TELL, choose_episodes, evaluate, identity, resolve
 from zipmo_ros.evaluation.journal import Journal, run_identity
@@ -85,6 +86,8 @@ def main(argv: list[str]) -> int:
             refuse_unknown=request.refuse_unknown,
         )  # fmt: skip
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)
+        if request.instruction == FAMILIES[-1]:
+            print(ONCE)
         facts = identity(settings)  # assets that are missing are missed now, not after the episodes
     except (ValueError, FileNotFoundError, LiberoNotInstalledError) as error:
         print(f"zipmo eval: {error}", file=sys.stderr)

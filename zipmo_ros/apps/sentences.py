@@ -14,7 +14,7 @@ from zipmo_ros.apps.motion import aligned
 from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.splits import BY_NAME
-from zipmo_ros.data.wordings import FAMILIES, Family
+from zipmo_ros.data.wordings import FAMILIES, ONCE, Family
 from zipmo_ros.evaluation.origin import origin, shown
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_refusals
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
     try:
         request = load("sentences", argv, SentencesRequest)
         if request.family == FAMILIES[-1]:
-            print("the test family is for once, at the end: whoever chooses by these figures has no test any more")
+            print(ONCE)
         bundle, states = bundle_path(request.checkpoint, request.suite), BY_NAME[STATES[request.family]]
         planner = load_planner(request.planner, bundle, load_robot(), Execution())
         if not hasattr(planner, "point"):

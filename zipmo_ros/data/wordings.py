@@ -21,6 +21,7 @@ from zipmo_ros.data.typos import mistyped
 
 FOLDER = "config/wordings"
 FAMILIES = ("train", "development", "test")
+ONCE = "wordings of the family test are for once, at the end: whoever chooses by their figures has no test any more"
 TYPOS = 0.15  # share of what can't be done that is mistyped: as often as what can, or typos would tell
 _SLOT = re.compile(r"\{(\w+)\}")
 
