@@ -72,12 +72,14 @@ def test_without_refusing_it_is_told_alone(graph):
 
 def test_the_state_says_what_to_do_and_passes(graph, start):  # noqa: F811
     planner, cameras = start(instruction="fold the towel", planner="doubtful")
-    stamps = iter(range(0, 10**13, ROBOT.period_ns * 4))
-    text = state(graph, cameras, "not_understood", lambda: cameras.show(next(stamps)), DiagnosticStatus.WARN)
+    cameras.plan_for(0)
+    text = state(graph, cameras, "not_understood", level=DiagnosticStatus.WARN)
     assert "'fold the towel' is not understood (0.12), so the arm holds; say it in other words" in text
     assert planner.values()["understood"] == 0.125
     cameras.instruct("wander")
-    graph.until(lambda: cameras.show(next(stamps)) or cameras.status.message == "ok")
+    graph.until(lambda: cameras.in_use[-1] == "wander")
+    cameras.plan_for(4 * ROBOT.period_ns)
+    graph.until(lambda: cameras.status.message == "ok")
     assert planner.values()["understood"] == 0.875
 
 
@@ -93,22 +95,27 @@ class RefusedByHand(PolicyAlone):
 
 def test_refusals_are_plans_and_their_silence_stops_the_arm(graph):
     alone = RefusedByHand(graph)
-    assert alone.answer(0) == 0
-    for step in range(0, 24, 4):  # 1.2 s, three times as long as plans may be silent
+    for step in range(0, 24, 4):  # 1.2 s of stamps, three times as long as plans may be old
+        assert alone.answer(step) == 0
         alone.refuse(step)
         graph.until(lambda at=step: alone.policy._chunks.horizon.stamp_ns == at * ROBOT.period_ns)
-        assert alone.answer(step + 1) == 0
+    assert alone.policy._chunks.horizon.holds
     assert alone.policy.safety.armed
-    alone.policy._chunks.watchdog.timeout = 0.4
+    assert alone.answer(24) == 0
     alone.send_plan(24)  # understood, which ends the hold
     graph.until(lambda: not alone.policy._chunks.horizon.holds)
     assert alone.answer(25) == PUSH
+    assert alone.answer(28) == PUSH
+    alone.policy._chunks.watchdog.timeout = 0.4
     alone.refuse(28)
     graph.until(lambda: alone.policy._chunks.horizon.holds)
+    assert alone.answer(29) < PUSH  # it slows down
+    assert alone.policy.safety.armed
     deadline = time.monotonic() + 5
     while alone.policy.safety.armed and time.monotonic() < deadline:
+        alone.send_state(29)
         graph.turn(0.05)
-    assert alone.policy.safety.causes == ("stale plan",) or "stale plan" in alone.policy.safety.causes
+    assert "nothing heard on motion_embedding for 0.4" in alone.policy.report.last_error
 
 
 def test_a_verdict_survives_the_wire():

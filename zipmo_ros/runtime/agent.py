@@ -109,7 +109,7 @@ class RecedingHorizonAgent:
         chunk, self._coming = self._coming[1], None
         if not len(chunk.actions):
             self.horizon.hold(chunk.stamp_ns)
-            self._newest = None
+            self._newest = chunk
             return
         if not self._fits(chunk.actions):
             return
@@ -126,7 +126,7 @@ class RecedingHorizonAgent:
 
     def _note_jump(self, chunk: Chunk, stamp_ns: int) -> None:
         """How far what the chunk means for now is from what the one before meant."""
-        held = [] if self._newest is None else [self._newest]
+        held = [] if self._newest is None or not len(self._newest.actions) else [self._newest]
         ages = [nearest_step(stamp_ns - one.stamp_ns, self.horizon.robot.period_ns) for one in (*held, chunk)]
         if held and max(ages) < len(chunk.actions):
             meant = [one.actions[age, :6] for one, age in zip((*held, chunk), ages, strict=True)]
