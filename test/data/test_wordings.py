@@ -9,7 +9,7 @@ import yaml
 
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.data.typos import BESIDE, MOST, RULES, mistyped
-from zipmo_ros.data.wordings import FAMILIES, IMPOSSIBLE, KINDS, RECIPES, TYPO, Family, order
+from zipmo_ros.data.wordings import FAMILIES, IMPOSSIBLE, KINDS, MANNERS, TYPO, Family, order
 from zipmo_sim import suites
 
 SHARED = yaml.safe_load(share_path("config/wordings/shared.yaml").read_text())
@@ -159,4 +159,4 @@ def test_a_few_words_are_mistyped():
         assert 1 <= len(changed) <= MOST
         assert "in" not in changed
     assert mistyped("to go", rng) == "to go"
-    assert TYPO not in RECIPES
+    assert TYPO not in MANNERS

@@ -19,7 +19,7 @@ from zipmo_ros.evaluation.origin import origin, shown
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_refusals
 from zipmo_ros.evaluation.results import write_json
-from zipmo_ros.evaluation.sentence_table import PROTOCOL, measure, summary
+from zipmo_ros.evaluation.sentence_table import PROTOCOL, PointingPlanner, measure, summary
 from zipmo_ros.models import bundle_hash, bundle_path, load_planner
 from zipmo_sim.suites import tasks
 from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
@@ -33,7 +33,7 @@ class SentencesRequest:
     """Keys of config/hydra/sentences.yaml."""
 
     suite: str
-    family: Literal[FAMILIES[1:]]
+    family: Literal["development", "test"]
     count: Count
     seed: Seed
     checkpoint: str | None
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
             print(ONCE)
         bundle, states = bundle_path(request.checkpoint, request.suite), BY_NAME[STATES[request.family]]
         planner = load_planner(request.planner, bundle, load_robot(), Execution())
-        if not hasattr(planner, "point"):
+        if not isinstance(planner, PointingPlanner):
             raise ValueError(f"planner '{planner.spec.name}' does not say where it points")
         scenes = len({task.scene for task in tasks(request.suite)})
         with tqdm(total=request.count * scenes, unit="layout", desc="sentences") as bar:

@@ -60,7 +60,8 @@ def read_plan(message: Any, info: Any) -> MotionPlan:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"the plan's info can't be read: {error!r}") from error
     embeddings = read_embedding(message, views=spec.shape[0])[None]
-    return MotionPlan(to_ns(message.header.stamp), goal, spec, embeddings, verdict and verdict.understood, verdict)
+    understood = None if verdict is None else verdict.understood
+    return MotionPlan(to_ns(message.header.stamp), goal, spec, embeddings, understood, verdict)
 
 
 def read_embedding(message: Any, views: int) -> np.ndarray:

@@ -26,7 +26,7 @@ TYPOS = 0.15  # share of what can't be done that is mistyped: as often as what c
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
-class Recipe(NamedTuple):
+class Manner(NamedTuple):
     """A kind of wording. templates: of the verb. names: which of the verb's tables names what it has a name for. ask:
     what is said around it.
     """
@@ -36,13 +36,13 @@ class Recipe(NamedTuple):
     ask: str | None = None
 
 
-RECIPES = {
-    "plain": Recipe(), "order": Recipe("order"), "polite": Recipe(ask="polite"), "question": Recipe(ask="question"),
-    "look": Recipe(names="looks"), "place": Recipe(names="places"), "apart": Recipe(names="apart"),
-    "turned": Recipe("turned"), "negation": Recipe("negation"), "several": Recipe("several"),
+MANNERS = {
+    "plain": Manner(), "order": Manner("order"), "polite": Manner(ask="polite"), "question": Manner(ask="question"),
+    "look": Manner(names="looks"), "place": Manner(names="places"), "apart": Manner(names="apart"),
+    "turned": Manner("turned"), "negation": Manner("negation"), "several": Manner("several"),
 }  # fmt: skip
 TYPO = "typo"
-KINDS = (*RECIPES, TYPO)  # of what can be done
+KINDS = (*MANNERS, TYPO)  # of what can be done
 IMPOSSIBLE = ("prohibition", "absent_thing", "absent_goal", "gibberish", "unrelated", "other_scene")
 
 
@@ -54,7 +54,7 @@ class Wording(NamedTuple):
     means: str | None
 
 
-class Command(NamedTuple):
+class Meaning(NamedTuple):
     """A task's sentence taken apart: slots {name: value}."""
 
     verb: str
@@ -89,11 +89,11 @@ class Family:
             if len(set(values)) == len(values)
         ]
 
-    def command(self, sentence: str) -> Command | None:
+    def command(self, sentence: str) -> Meaning | None:
         """What a task's own sentence is about; None for one that no rule is for."""
         for verb, pattern in self._patterns.items():
             if match := pattern.fullmatch(sentence):
-                return Command(verb, match.groupdict())
+                return Meaning(verb, match.groupdict())
         return None
 
     def standing(self, sentence: str) -> list[str]:
@@ -109,9 +109,9 @@ class Family:
         options = self._options(command, scene)
         found = [
             kind
-            for kind, recipe in RECIPES.items()
-            if self._usable(command.verb, recipe.templates, options)
-            and (recipe.names == "names" or self._named(command, recipe.names, places))
+            for kind, manner in MANNERS.items()
+            if self._usable(command.verb, manner.templates, options)
+            and (manner.names == "names" or self._named(command, manner.names, places))
         ]
         return [*found, TYPO]
 
@@ -130,14 +130,14 @@ class Family:
         if command is None:
             return Wording(sentence, kind, sentence)
         of = rng.choice([other for other in kinds if other != TYPO]) if kind == TYPO else kind
-        recipe = RECIPES[of]
-        named = self._named(command, recipe.names, places)
+        manner = MANNERS[of]
+        named = self._named(command, manner.names, places)
         by = set(rng.sample(sorted(named), rng.randint(1, len(named)))) if named else set()
 
         def make() -> str:
             options = self._options(command, scene)
             options |= {slot: names for slot, names in named.items() if slot in by}
-            text = self._fill(command.verb, recipe.templates, options, recipe.ask, rng)
+            text = self._fill(command.verb, manner.templates, options, manner.ask, rng)
             return mistyped(text, rng) if kind == TYPO else text
 
         return Wording(self._unprinted(make), kind, sentence)
@@ -158,7 +158,7 @@ class Family:
 
         return Wording(self._unprinted(make), kind, None)
 
-    def _impossible(self, kind: str, scene: Sequence[str], commands: list[Command], rng: random.Random) -> str:
+    def _impossible(self, kind: str, scene: Sequence[str], commands: list[Meaning], rng: random.Random) -> str:
         if kind == "gibberish":
             lengths = rng.choices((1, 2, 3), k=rng.randint(1, 6))
             return " ".join("".join(rng.choices(self._rules["gibberish"], k=length)) for length in lengths)
@@ -173,10 +173,10 @@ class Family:
         if kind == "prohibition":
             return self._fill(command.verb, kind, options, None, rng)
         slot, names = rng.choice(list(self._rules[command.verb][kind].items()))
-        recipe = RECIPES[rng.choice(("plain", "polite", "question", "order"))]
-        return self._fill(command.verb, recipe.templates, options | {slot: names}, recipe.ask, rng, needs=slot)
+        manner = MANNERS[rng.choice(("plain", "polite", "question", "order"))]
+        return self._fill(command.verb, manner.templates, options | {slot: names}, manner.ask, rng, needs=slot)
 
-    def _named(self, command: Command, table: str, places: Mapping[str, str] | None) -> dict[str, Sequence[str]]:
+    def _named(self, command: Meaning, table: str, places: Mapping[str, str] | None) -> dict[str, Sequence[str]]:
         """Slots of a command that a table has names for, with those."""
         if table == "names":
             return {}
@@ -184,7 +184,7 @@ class Family:
         keys = (places or {}) if table == "places" else {value: value for value in command.slots.values()}
         return {slot: names[keys[value]] for slot, value in command.slots.items() if keys.get(value) in names}
 
-    def _options(self, command: Command, scene: Sequence[str]) -> dict[str, Sequence[str]]:
+    def _options(self, command: Meaning, scene: Sequence[str]) -> dict[str, Sequence[str]]:
         """What every name of the verb's templates may be: its words, its slots, and {not_x}, other values of a slot."""
         rules = self._rules[command.verb]
         options = {**self._rules["words"], **rules["words"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from zipmo_sim.task import Task
 PROTOCOL = "zipmo-sentences-v1"
 
 
+@runtime_checkable
 class PointingPlanner(Protocol):
     """A planner that points."""
 
@@ -41,7 +42,7 @@ def measure(planner: PointingPlanner, suite: str, family: Family, states: range,
     progress: called for each layout. Raises ValueError for a suite or a planner that can't be measured so.
     """
     scenes = {task.scene: task for task in reversed(suites.tasks(suite))}
-    options = {} if assets is None else {"assets": assets}
+    options: dict[str, Any] = {} if assets is None else {"assets": assets}
     rows: list[dict] = []
     for task in reversed(scenes.values()):
         if task.init_states < states.stop:

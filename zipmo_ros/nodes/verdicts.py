@@ -28,11 +28,13 @@ class Verdicts:
 
     def forget(self) -> None:
         """What was judged so far is none of our business: a sentence is about to be said."""
-        self._before = self.newest and self.newest.judged_ns
+        newest = self.newest
+        self._before = None if newest is None else newest.judged_ns
 
     def told(self, sentence: str) -> bool:
         """Whether there was a plan for a sentence since `forget`."""
-        known = self.newest is not None and self.newest.judged_ns == self._before
+        newest = self.newest
+        known = newest is not None and newest.judged_ns == self._before
         return self._info.get("goal") == goal_to_plain(Sentence(sentence)) and not known
 
     def refusal(self, sentence: str) -> str | None:

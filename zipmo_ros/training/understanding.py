@@ -42,10 +42,13 @@ class Understood:
     @torch.no_grad()
     def logits(self, encoder: ConvEncoder) -> tuple[Tensor, Tensor]:
         """Of what can be done, and of what can't."""
-        device, found = encoder.coordinates.device, []
+        device, found = next(encoder.parameters()).device, []
         for chosen in torch.arange(len(self._indices)).split(64):
             images, text = self._images[self._indices[chosen]].to(device), self._text[chosen].to(device)
-            found.append(encoder.look(images, text)[1].understood.cpu())
+            _, pointing = encoder.look(images, text)
+            assert pointing is not None
+            assert pointing.understood is not None
+            found.append(pointing.understood.cpu())
         logits = torch.cat(found)
         return logits[~self._cannot], logits[self._cannot]
 
