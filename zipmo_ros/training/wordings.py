@@ -32,7 +32,7 @@ class DrawnWordings:
         """Other words for a sentence, by how things stand."""
         names = self.family.standing(sentence)
         ways = itertools.product(range(len(PLACES)), repeat=len(names))
-        for way in (way for way in ways if len(set(way)) == len(way) or not any(way)):
+        for way in (way for way in ways if not any(way) or (all(way) and len(set(way)) == len(way))):
             places = {name: PLACES[place] for name, place in zip(names, way, strict=True) if place}
             rng = random.Random(f"{sentence} {places}")
             said = [self.family.say(sentence, rng, scene, places).text for _ in range(self.count)]
@@ -53,8 +53,8 @@ class DrawnWordings:
             across = {name: float(marks[k, 0, which, 1]) for k, n in enumerate(names) for which, name in enumerate(n)}
             places = order(across, APART)
             for k, several in enumerate(names):
-                for which, name in enumerate(several):
-                    found[number, k, which] = PLACES.index(places.get(name, ""))
+                if all(name in places for name in several):
+                    found[number, k, : len(several)] = torch.tensor([PLACES.index(places[name]) for name in several])
         return found[inverse]
 
 
