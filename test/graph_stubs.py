@@ -47,6 +47,16 @@ class StubPlanner:
         return queries[:, :, None, :] + drift * np.ones(2), np.zeros((len(queries), 1, 2), np.float32)
 
 
+class DoubtfulPlanner(StubPlanner):
+    """Understands nothing that is folded."""
+
+    spec = PlannerSpec("doubtful", SPEC, ROBOT.views)
+
+    def plan(self, observation, goal, seed, samples=1):
+        plan = super().plan(observation, goal, seed, samples)
+        return dataclasses.replace(plan, understood=0.125 if "fold" in goal.text else 0.875)
+
+
 class StraightPlanner(StubPlanner):
     """Plans of tracks alone, the same for every goal and seed."""
 
@@ -108,10 +118,13 @@ class PushingPolicy(StubPolicy):
         return chunk
 
 
+PLANNERS = {"straight": StraightPlanner, "doubtful": DoubtfulPlanner}
+
+
 def load_planner(settings):
     if settings.checkpoint == "broken":
         raise ValueError("planner/model.safetensors: key 'blocks.0.weight' has shape (3, 4), expected (4, 4)")
-    return (StraightPlanner() if settings.planner == "straight" else StubPlanner()), "stub-hash"
+    return PLANNERS.get(settings.planner, StubPlanner)(), "stub-hash"
 
 
 def load_policy(settings):

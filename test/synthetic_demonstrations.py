@@ -65,15 +65,16 @@ def make_demo(init_state, colour="red", steps=24, seed=0, points=POINTS):
     return Demo(arrays, attributes)
 
 
-def write_suite(folder, demos=6, suite="synthetic", steps=24, first_state=19, **attributes):
+def write_suite(folder, demos=6, suite="synthetic", steps=24, first_state=19, says="reach the {} block", **attributes):
     """Two tasks (red, blue), `demos` demonstrations each, from init states first_state, first_state + 1, ...
 
+    says: the sentence of a colour, or {colour: sentence}.
     attributes: of the files, put there afterwards: the writer would not write wrong ones.
     """
     for number, colour in enumerate(COLOURS):
         task = f"reach_the_{colour}_block"
-        language = task.replace("_", " ")
-        told = json.dumps([f"reach the {name} block" for name in COLOURS])
+        sentences = says if isinstance(says, dict) else {name: says.format(name) for name in COLOURS}
+        language, told = sentences[colour], json.dumps(list(sentences.values()))
         shared = dict.fromkeys(schema.SHARED, "synthetic") | {
             "suite": suite, "task": task, "language": language, "landmark_sentences": told, "render_every": EVERY,
         }  # fmt: skip

@@ -16,7 +16,7 @@ from zipmo_ros.contract.plan import MotionPlan, PlanSpec
 from zipmo_ros.contract.protocols import Execution, PolicySpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.adapter import encode_tracks
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 
@@ -95,7 +95,7 @@ class ClonedBehaviour:
             raise ValueError(f"behaviour cloning follows a sentence, got {goal}")
         device = self.model.positions.device
         images = torch.from_numpy(observation.stacked(self.spec.views))[None].to(device)
-        text = embed_sentences([goal.text], self.model.config.image.text.encoder).to(device)
+        text = embed_for(self.model.config.image.text, [goal.text]).to(device)
         proprio = torch.from_numpy(checked_proprio(observation, self.spec.proprio))[None].to(device)
         return checked_chunk(self.model(images, text, proprio))
 

@@ -83,7 +83,7 @@ class ManipulationEnv(gymnasium.Env):
     this task alone); info["done_tasks"] names those that hold now.
     failures: makes what tells failures apart (failures.py); info["failures"] says, for each task of the scene, what its
     failure would be called if the episode ended now (empty without). scene_landmarks: for tasks of this scene by name,
-    (robosuite environment) -> [2, 3] m: what the task's sentence is about, see landmarks().
+    and for what else it can do by its sentence, (robosuite environment) -> [2, 3] m: what it is about, see landmarks().
     One environment per process; create, step and close it in one thread (OpenGL contexts are per thread).
     """
 
@@ -260,7 +260,7 @@ class ManipulationEnv(gymnasium.Env):
     def landmarks(self) -> dict[str, np.ndarray]:
         """For each task of this scene {name: [2, 3] m, world}: where the thing to take is now, and where it is to go.
 
-        Empty for suites that don't say.
+        For what the scene can do without a task of its own, by its sentence. Empty for suites that don't say.
         """
         return {name: locate(self.robosuite) for name, locate in self._scene_landmarks.items()}
 

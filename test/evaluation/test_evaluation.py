@@ -9,10 +9,12 @@ import yaml
 
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.contract.splits import BY_NAME
-from zipmo_ros.evaluation.episodes import draw_episodes, paraphrase, swap
+from zipmo_ros.data.wordings import IMPOSSIBLE, KINDS, Family
+from zipmo_ros.evaluation.episodes import draw_episodes, paraphrase, swap, worded
 from zipmo_ros.evaluation.evaluate import check_oracle
-from zipmo_ros.evaluation.outcomes import Outcome, summarise, table, wilson_interval
+from zipmo_ros.evaluation.outcomes import Outcome, by_sentence, summarise, table, wilson_interval
 from zipmo_ros.evaluation.plotting import plot_failures
+from zipmo_sim import suites
 from zipmo_sim.suites import Task, tasks
 
 
@@ -162,3 +164,56 @@ def test_action_errors_are_averaged():
 def test_impossible_oracles_are_refused(request_, complaint):
     with pytest.raises(ValueError, match=complaint):
         check_oracle(*request_)
+
+
+def wordings(family, episodes=40):
+    tell = worded(Family.load(family), suites.sentences, suites.arrangement)
+    return draw_episodes(tasks("mini"), episodes, seed=3, tell=tell)
+
+
+def test_wordings_are_of_all_kinds_and_what_cannot_be_done_has_no_task():
+    drawn = wordings("development")
+    assert drawn == wordings("development")
+    assert {episode.kind for episode in drawn} == {*KINDS, *IMPOSSIBLE}
+    for episode in drawn:
+        assert episode.instructed_task == ("any" if episode.kind in IMPOSSIBLE else episode.task)
+    assert len({episode.instruction for episode in drawn}) > 200
+    assert not {e.instruction for e in drawn} & {e.instruction for e in wordings("test") if e.kind != "typo"}
+    with pytest.raises(ValueError, match="can't be told another task"):
+        check_oracle("expert", "direct", "development")
+
+
+def outcome(episode, **result):
+    known = {"success": False, "original_success": False, "steps": 5}
+    return Outcome.of(episode, **{**known, **result})
+
+
+def test_what_cannot_be_done_succeeds_by_refraining():
+    episode = next(e for e in wordings("development") if e.kind == "prohibition")
+    assert outcome(episode, refused=True, moved_m=0.0).success
+    assert outcome(episode, moved_m=0.01).success
+    assert not outcome(episode, moved_m=0.2).success
+    assert not outcome(episode, moved_m=0.01, done_tasks=("a",)).success
+    assert not outcome(episode, refused=True, error="broken").success
+
+
+def test_an_interval_over_sentences_counts_each_once():
+    episode = next(e for e in wordings("development") if e.kind == "plain")
+    told = [replace(episode, number=n, instruction="one" if n < 8 else f"{n}") for n in range(10)]
+    outcomes = [outcome(e, success=e.number != 9) for e in told]
+    assert by_sentence(outcomes) == (2.0, 3)
+    report = summarise(outcomes, suite="toy", via="direct", seed=0, instruction="development", refuse_unknown=True)
+    assert report["wilson95"] == list(wilson_interval(2, 3))
+    assert report["kinds"]["plain"]["sentences"] == 3
+    assert report["protocol"].endswith("-refusing")
+    assert "plain " in table(report)
+    own = summarise(outcomes, suite="toy", via="direct", seed=0)
+    assert own["wilson95"] == list(wilson_interval(9, 10))  # of one sentence it is the layouts that differ
+
+
+def test_what_is_refused_is_counted_by_kind():
+    several = [e for e in wordings("development") if e.kind in ("prohibition", "gibberish")][:6]
+    report = summarise([outcome(e, refused=True) for e in several], suite="toy", via="ros", seed=0,
+                       instruction="development")  # fmt: skip
+    assert sum(kind["refused"] for kind in report["kinds"].values()) == 6
+    assert "prohibition: refrained" in table(report)

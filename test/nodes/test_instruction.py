@@ -7,6 +7,7 @@ import pytest
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
+from test_planner_inputs import Cameras
 
 from zipmo_ros.nodes import say as say_module
 from zipmo_ros.nodes.graph import PLANNER, POLICY
@@ -191,6 +192,19 @@ def test_say_returns_once_it_is_followed(graph, beside):
     planner = graph.start(PlannerNode(graph_stubs.load_planner, **graph.options(checkpoint="stub", autostart=False)))
     beside("wander")
     assert planner.values()["instruction"] == "wander"
+
+
+def test_say_tells_what_the_next_plan_does_not_understand(graph, beside):
+    planner = graph.start(
+        PlannerNode(graph_stubs.load_planner, **graph.options(checkpoint="stub", autostart=False, planner="doubtful"))
+    )
+    cameras, stamps = Cameras(graph), iter(range(0, 10**13, 10**9))
+    ticking = cameras.node.create_timer(0.05, lambda: cameras.show(next(stamps)))
+    assert beside("fold the towel") == "not understood (0.12); the arm holds"
+    assert beside("wander") is None
+    assert beside("fold the towel") == "not understood (0.12); the arm holds"
+    ticking.cancel()
+    assert planner.active
 
 
 def test_what_say_gave_up_is_not_followed_later(graph, beside):

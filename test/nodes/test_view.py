@@ -42,6 +42,16 @@ def moving(t):
     return STILL + 0.1 * t
 
 
+def test_the_posture_of_an_episode_before_is_not_held_against_a_still_picture():
+    """The first image of an episode may come before its first joint state."""
+    scene = Scene()
+    scene.show(1, moving)
+    scene.ahead = 1e6
+    assert all(scene.show(0.1, moving, PICTURES[0]))
+    assert all(scene.show(5, picture=PICTURES[0]))
+    assert scene.state is None
+
+
 def test_pictures_that_change_are_fine_and_so_is_a_still_one_of_a_still_arm():
     scene = Scene()
     assert all(scene.show(5, moving))

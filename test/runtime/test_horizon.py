@@ -1,5 +1,7 @@
 """Receding horizon: time decides which action of which plan is executed."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,7 +121,7 @@ class Recorder:
 
     def plan(self, observation, goal, seed):
         self.seen.append((int(observation.images["agentview"][0, 0, 0]), goal.text, observation.step, seed))
-        return observation
+        return SimpleNamespace(images=observation.images, goal=goal, understood=None, refused=False)
 
     def act(self, observation, goal, plan):
         return ramp(plan.images["agentview"][0, 0, 0] / 1000 + observation.proprio[0])

@@ -1,5 +1,7 @@
 """Plans that come late: what is executed, and none of what others have tripped over."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -65,10 +67,10 @@ class Loop:
 
     def plan(self, observation, goal, seed):
         self.planned.append(observation.step)
-        return observation.step
+        return SimpleNamespace(step=observation.step, goal=goal, understood=None, refused=False)
 
     def act(self, observation, goal, plan):
-        self.acted.append((observation.step, plan))
+        self.acted.append((observation.step, plan.step))
         chunk = np.zeros((LENGTH, 7))
         chunk[:, 0] = [self.meant(observation.step, i) for i in range(LENGTH)]
         chunk[:, 6] = 1.0

@@ -56,6 +56,25 @@ def test_ten_tasks_with_sentences_of_their_own():
     assert {task.scene for task in tasks} == set(SCENES)
 
 
+def test_landmarks_are_of_all_that_the_scene_can_do(env):
+    env.reset(options={"init_state": 60})
+    marks, poses = env.landmarks(), env.object_poses()
+    assert [suites.sentence("mini", name) for name in marks] == suites.sentences(env.task)
+    for upper, lower in (("blue", "red"), ("green", "blue")) if env.task.scene == "blocks" else ():
+        above, below = marks[f"stack the {upper} block on the {lower} block"]
+        assert np.array_equal(above, poses[upper][0])
+        assert np.array_equal(below, poses[lower][0])
+
+
+def test_arrangements_are_where_the_simulator_puts_things(env):
+    for init_state in (25, 61):
+        env.reset(options={"init_state": init_state})
+        told, poses = suites.arrangement(env.task, init_state), env.object_poses()
+        assert set(told) == set(poses)
+        for name, across in told.items():
+            assert abs(poses[name][0][1] - across) < 0.01  # it has settled
+
+
 def test_unknown_names_are_refused_with_the_choices():
     with pytest.raises(ValueError, match="choose one of mini, libero_object_mixed"):
         suites.tasks("maxi")

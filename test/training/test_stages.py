@@ -18,7 +18,7 @@ from zipmo_ros.contract.plan import MotionPlan
 from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.data.windows import DemonstrationWindows
-from zipmo_ros.motion.config import image_nano
+from zipmo_ros.motion.config import image_nano, text_nano
 from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
@@ -226,7 +226,7 @@ def test_planner_learns_one_batch(demonstrations, tmp_path):
     chosen = stage_options(
         PlannerOptions, "planner", batch_size=2, draws=8, augment=None, drop_text=0.0, pointing_weight=0.0
     )
-    words = Sentences(windows.sentences, "minilm")
+    words = Sentences(windows, text_nano())
     model = MotionPlanner(planner_nano())
     set_sentence_statistics(model, words.vectors)
     stage = PlannerStage(windows, model, TrackVAE(vae_nano()), latents, words, chosen, **COMMON)
@@ -241,7 +241,7 @@ def test_planner_learns_one_batch(demonstrations, tmp_path):
 def test_encoder_learns_to_point_where_the_sentence_says(demonstrations, tmp_path):
     """Images of one scene, two sentences: the same image has to give two places."""
     windows = DemonstrationWindows.load(demonstrations, tracks=False, max_demos=1)
-    words = Sentences(windows.sentences, "minilm")
+    words = Sentences(windows, text_nano())
     torch.manual_seed(0)
     model = ConvEncoder(image_nano())
     set_sentence_statistics(model, words.vectors)

@@ -25,6 +25,7 @@ COMMANDS = {
     "home": Subcommand("home", "lead the arm slowly to where episodes start"),
     "check": Subcommand("check", "`zipmo check camera`: the view that was trained on over the live one"),
     "eval": Subcommand("evaluate", "success rates with intervals, through ROS or directly"),
+    "sentences": Subcommand("sentences", "where the planner points by wordings of all kinds, and what it refuses"),
     "collect": Subcommand("collect", "demonstrations by scripted experts, with exact point tracks"),
     "train": Subcommand("train", "train one stage: vae, grounding, planner, policy or bc"),
     "motion": Subcommand("motion", "errors of planner and autoencoder alone, on held-out demonstrations"),

@@ -98,6 +98,8 @@ def result(episode: dict) -> str:
     """What got done, in a few words; `episode`: an Outcome as a dictionary."""
     if episode["error"]:
         return "crashed"
+    if episode["refused"]:
+        return "not understood"
     if not episode["success"]:
         return "not done"
     return f"done: {', '.join(episode['done_tasks'])}" if episode["instructed_task"] == ANY else "done"
@@ -119,11 +121,13 @@ def summary_table(report: dict) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """0 when every episode ran to its end, successful or not; 1 when some crashed; 2 for a wrong request."""
+    """0 when every episode ran to its end, successful or not; 1 when some crashed, or a sentence was not understood; 2
+    for a wrong request.
+    """
     try:
         request = load("demo", argv, DemoRequest)
         episodes = choose_episodes(request)
-        settings = request.settings("ros")
+        settings = request.settings("ros", refuse_unknown=True)
         facts = identity(settings)
     except (ValueError, FileNotFoundError, LiberoNotInstalledError) as error:
         print(f"zipmo demo: {error}", file=sys.stderr)
@@ -135,6 +139,8 @@ def main(argv: list[str]) -> int:
         for episode in tqdm(episodes, unit="episode"):
             film = Film()
             outcome = graph.run_episode(episode)
+            if outcome.refused:
+                tqdm.write(f"'{outcome.instruction}' is not understood ({outcome.understood:.2f}): the arm holds")
             name = f"{episode.task}_{episode.init_state}.mp4"
             if film.frames:
                 frames = film.save(request.out / name, outcome)
@@ -150,4 +156,4 @@ def main(argv: list[str]) -> int:
     text = f"{summary_table(report)}\n\n{table(report)}\n"
     (request.out / "summary.txt").write_text(text)
     print(f"\n{text}\nvideos and summary in {request.out}/")
-    return int(report["crashes"] > 0)
+    return int(report["crashes"] > 0 or any(outcome.refused for outcome in outcomes))

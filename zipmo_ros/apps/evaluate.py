@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from zipmo_ros.apps.configuration import Count, EulerSteps, Milliseconds, Names, Range, Seed, Share, load, plain
 from zipmo_ros.contract.splits import BY_NAME
+from zipmo_ros.data.wordings import FAMILIES, ONCE
 from zipmo_ros.evaluation.agents import AGENTS, EXECUTIONS
 from zipmo_ros.evaluation.evaluate import TELL, choose_episodes, evaluate, identity, resolve
 from zipmo_ros.evaluation.journal import Journal, run_identity
@@ -66,6 +67,7 @@ class EvaluationRequest(LoopRequest):
     execution: Literal[tuple(EXECUTIONS)]
     latency_ms: Milliseconds
     latency_jitter: Share
+    refuse_unknown: bool
     workers: Count
     max_steps: Count | None
     fresh: bool
@@ -81,8 +83,11 @@ def main(argv: list[str]) -> int:
             oracle=request.oracle,
             max_steps=request.max_steps, mode=request.mode, execution=request.execution,
             latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
+            refuse_unknown=request.refuse_unknown,
         )  # fmt: skip
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)
+        if request.instruction == FAMILIES[-1]:
+            print(ONCE)
         facts = identity(settings)  # assets that are missing are missed now, not after the episodes
     except (ValueError, FileNotFoundError, LiberoNotInstalledError) as error:
         print(f"zipmo eval: {error}", file=sys.stderr)

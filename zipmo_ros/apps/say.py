@@ -10,7 +10,9 @@ import sys
 
 
 def main(argv: list[str]) -> int:
-    """0 once the planner uses the sentence, or the episode succeeds; 1 otherwise; 2 for a bad sentence or limit."""
+    """0 once the planner uses the sentence, or the episode succeeds; 1 otherwise, and for a sentence that is not
+    understood; 2 for a bad sentence or limit.
+    """
     parser = argparse.ArgumentParser(prog="zipmo say", description=__doc__)
     parser.add_argument("sentence", nargs="+", help="what the arm shall do")
     parser.add_argument("--namespace", default="", help="namespace of the graph")
@@ -27,14 +29,16 @@ def main(argv: list[str]) -> int:
             ending = carry_out(sentence, options.namespace, options.time_limit)
             print(ending.reason, file=sys.stdout if ending.success else sys.stderr)
             return int(not ending.success)
-        say(sentence, options.namespace, options.timeout)
+        refusal = say(sentence, options.namespace, options.timeout)
     except (ValueError, TimeoutError) as error:
         print(f"zipmo say: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     except KeyboardInterrupt:
         return 130
     print(f"in use: {sentence}")
-    return 0
+    if refusal is not None:
+        print(f"zipmo say: {refusal}", file=sys.stderr)
+    return int(refusal is not None)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 from zipmo_ros.contract.goal import Goal
 
 HORIZON = 16  # control steps that a plan spans, wherever no checkpoint or file says otherwise
+UNDERSTOOD = 0.5  # how sure whoever plans is, at least, of a sentence that counts as understood
 Kind = Literal["latents", "tracks"]
 
 
@@ -68,17 +69,38 @@ def track_spec(views: int, horizon: int, period_ns: int) -> PlanSpec:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """Whether a goal was understood when it was first planned for, at the observation of judged_ns.
+
+    understood: how sure whoever planned was, from 0 to 1. refused: the arm is to hold, for it was not understood.
+    """
+
+    understood: float
+    judged_ns: int
+    refused: bool
+
+    @property
+    def clear(self) -> bool:
+        """Whether it was understood."""
+        return self.understood >= UNDERSTOOD
+
+
+@dataclass(frozen=True)
 class MotionPlan:
     """stamp_ns: of the observation that it was made from. goal: what it was made for.
 
-    embeddings: float32 [K, V, H, W, C], K futures of one batch. Raises ValueError for another shape than the spec's
-    or another type (over the wire it would not be the same plan), and for numbers that are not finite.
+    embeddings: float32 [K, V, H, W, C], K futures of one batch. understood: how sure whoever planned is that the goal
+    means something here, from 0 to 1; None: it can't tell. verdict: what came of that (runtime/judge.py).
+    Raises ValueError for another shape than the spec's or another type (over the wire it would not be the same plan),
+    and for numbers that are not finite.
     """
 
     stamp_ns: int
     goal: Goal
     spec: PlanSpec
     embeddings: np.ndarray
+    understood: float | None = None
+    verdict: Verdict | None = None
 
     def __post_init__(self) -> None:
         shape = self.embeddings.shape
@@ -99,6 +121,11 @@ class MotionPlan:
         sites = np.concatenate([tracks[:, :, :, :1], np.diff(tracks, axis=3)], axis=3)
         embeddings = sites.reshape(len(tracks), views, points, 1, 2 * horizon).astype(np.float32)
         return cls(stamp_ns, goal, track_spec(views, horizon, period_ns), embeddings)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the arm is to hold."""
+        return self.verdict is not None and self.verdict.refused
 
     @property
     def embedding(self) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from zipmo_ros.contract.goal import goal_from_plain
-from zipmo_ros.contract.plan import MotionPlan, PlanSpec
+from zipmo_ros.contract.plan import MotionPlan, PlanSpec, Verdict
 from zipmo_ros.contract.pose import problem_of
 from zipmo_ros.contract.robot import RobotSpec
 
@@ -56,9 +56,12 @@ def read_plan(message: Any, info: Any) -> MotionPlan:
     try:
         told = json.loads(info.data)
         spec, goal = PlanSpec(**told["plan"]), goal_from_plain(told["goal"])
+        verdict = Verdict(**told["verdict"]) if told.get("verdict") else None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"the plan's info can't be read: {error!r}") from error
-    return MotionPlan(to_ns(message.header.stamp), goal, spec, read_embedding(message, views=spec.shape[0])[None])
+    embeddings = read_embedding(message, views=spec.shape[0])[None]
+    understood = None if verdict is None else verdict.understood
+    return MotionPlan(to_ns(message.header.stamp), goal, spec, embeddings, understood, verdict)
 
 
 def read_embedding(message: Any, views: int) -> np.ndarray:

@@ -48,7 +48,7 @@ def _receding(settings: Settings, planner: Planner | None, policy: Policy) -> Ag
     strategy = EXECUTIONS[settings.execution]
     horizon = make_horizon(strategy.horizon, settings.ensemble, settings.replan_every, load_robot())
     delay = Delay(settings.latency_ms, settings.latency_jitter, settings.seed)
-    return strategy.agent(planner, policy, horizon, settings.seed, delay)
+    return strategy.agent(planner, policy, horizon, settings.seed, delay, settings.refuse_unknown)
 
 
 def _whole(settings: Settings) -> MakeAgent:

@@ -20,7 +20,7 @@ from zipmo_ros.evaluation.plan_variants import applicable, plan, plan_without
 from zipmo_ros.models import bundle_path
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.flow import plan_noise
-from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.config import planner_base_libero, planner_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 
@@ -81,7 +81,7 @@ def prepare(size: str, directory: Path | None, device: str, seed: int) -> BenchS
     images = torch.from_numpy(draw.integers(0, 256, size, dtype=np.uint8))
     noise = torch.from_numpy(plan_noise(seed, 0, (1, config.latent_tokens, config.latent_channels)))
     # Its values change no latency; BERT, of the released sizes, does not come with the package.
-    text = embed_sentences([SENTENCE]) if config.text.encoder == "minilm" else torch.randn(1, config.text.width)
+    text = embed_for(config.text, [SENTENCE]) if config.text.encoder == "minilm" else torch.randn(1, config.text.width)
     return BenchSubject(planner, weights, digest, *(x.to(device) for x in (images, text, noise)))
 
 
@@ -135,7 +135,7 @@ def stage_calls(subject: BenchSubject) -> dict[str, Callable[[], Any]]:
         "velocity, one step": lambda: planner.velocity(noise, 1.0, conditioning, gains),
     }
     if planner.config.text.encoder == "minilm":
-        calls["sentence, cached"] = lambda: embed_sentences([SENTENCE])
+        calls["sentence, cached"] = lambda: embed_for(planner.config.text, [SENTENCE])
     return {name: torch.no_grad()(call) for name, call in calls.items()}
 
 

@@ -163,7 +163,7 @@ def _shared(env: ManipulationEnv, settings: CollectionSettings) -> dict[str, obj
         "suite": task.suite,
         "task": task.name,
         "language": task.language,
-        "landmark_sentences": json.dumps([suites.task(task.suite, name).language for name in env.landmarks()]),
+        "landmark_sentences": json.dumps([suites.sentence(task.suite, name) for name in env.landmarks()]),
         "env_args": json.dumps(
             {"env_name": task.scene, "suite": task.suite, "task": task.name, "control_freq": env.robot.rate_hz}
         ),

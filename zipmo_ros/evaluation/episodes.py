@@ -6,10 +6,15 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from zipmo_ros.contract.splits import EVALUATION
 from zipmo_ros.contract.stamps import episode_number
+from zipmo_ros.data.wordings import IMPOSSIBLE, Family, order
+from zipmo_sim.simulator import ANY
 from zipmo_sim.suites import Task
+
+APART = 0.05  # m between things of which one is to the left of the other
 
 
 @dataclass(frozen=True)
@@ -22,25 +27,34 @@ class Episode:
     seed: int
     instructed_task: str
     instruction: str
+    kind: str | None = None  # of the wording, where it came by rules (data/wordings.py)
 
 
-Tell = Callable[[Task, random.Random], tuple[Task, str]]  # the scene's task -> the task that is meant, the sentence
+class Told(NamedTuple):
+    """task: name of the one that is meant; ANY: none, each that gets done is one too many. kind: see Episode."""
+
+    task: str
+    sentence: str
+    kind: str | None = None
 
 
-def own(task: Task, rng: random.Random) -> tuple[Task, str]:
+Tell = Callable[[Task, int, random.Random], Told]  # of the scene's task and the initial state
+
+
+def own(task: Task, init_state: int, rng: random.Random) -> Told:
     """The task's own sentence."""
-    return task, task.language
+    return Told(task.name, task.language)
 
 
 def swap(all_tasks: Sequence[Task]) -> Tell:
     """The sentence of another task, of `all_tasks`, in the same scene; ValueError where a scene has no other."""
 
-    def tell(task: Task, rng: random.Random) -> tuple[Task, str]:
+    def tell(task: Task, init_state: int, rng: random.Random) -> Told:
         others = [other for other in all_tasks if other.scene == task.scene and other.name != task.name]
         if not others:
             raise ValueError(f"instruction=swap needs another task in the scene of '{task.name}'; there is none")
         other = rng.choice(others)
-        return other, other.language
+        return Told(other.name, other.language)
 
     return tell
 
@@ -48,11 +62,30 @@ def swap(all_tasks: Sequence[Task]) -> Tell:
 def paraphrase(sentences: Mapping[str, Sequence[str]]) -> Tell:
     """The task in other words, one of `sentences` {task: [...]}; ValueError for a task without any."""
 
-    def tell(task: Task, rng: random.Random) -> tuple[Task, str]:
+    def tell(task: Task, init_state: int, rng: random.Random) -> Told:
         if not sentences.get(task.name):
             known = ", ".join(sentences)
             raise ValueError(f"instruction=paraphrase has no sentences for '{task.name}', only for {known}")
-        return task, rng.choice(sentences[task.name])
+        return Told(task.name, rng.choice(sentences[task.name]))
+
+    return tell
+
+
+def worded(
+    family: Family, scene: Callable[[Task], Sequence[str]], arrangement: Callable[[Task, int], Mapping[str, float]]
+) -> Tell:
+    """A wording of a family, of any kind: of the task, or of what can't be done.
+
+    scene: what a task's scene can do, by sentences. arrangement: how far to the right (m) each thing stands there.
+    """
+
+    def tell(task: Task, init_state: int, rng: random.Random) -> Told:
+        places = order(arrangement(task, init_state), APART)
+        able = scene(task)
+        kind = rng.choice([*family.kinds(task.language, able, places), *IMPOSSIBLE])
+        if kind in IMPOSSIBLE:
+            return Told(ANY, family.cannot(able, rng, kind).text, kind)
+        return Told(task.name, family.say(task.language, rng, able, places, kind).text, kind)
 
     return tell
 
@@ -62,7 +95,7 @@ def draw_episodes(
 ) -> list[Episode]:
     """`episodes` of the initial `states` a task, drawn by `seed` without replacement (a new round when used up).
 
-    tell: what each episode is told: `own`, `swap(...)` or `paraphrase(...)`; all draw the same states.
+    tell: what each episode is told: `own`, `swap(...)`, `paraphrase(...)` or `worded(...)`; all draw the same states.
     Raises ValueError where a task has not as many initial states, or there are no numbers for as many episodes.
     """
     if fewer := next((task for task in tasks if task.init_states < states.stop), None):
@@ -73,7 +106,6 @@ def draw_episodes(
         rounds = math.ceil(episodes / len(states))
         turns = [(state, turn) for turn in range(rounds) for state in generator.sample(states, len(states))]
         for state, turn in turns[:episodes]:
-            instructed, sentence = tell(task, generator)
             number = episode_number(task.index, state, turn, len(states))
-            drawn.append(Episode(number, task.name, state, seed, instructed.name, sentence))
+            drawn.append(Episode(number, task.name, state, seed, *tell(task, state, generator)))
     return drawn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -10,7 +11,8 @@ from tqdm import tqdm
 
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.contract.splits import BY_NAME
-from zipmo_ros.evaluation.episodes import Episode, Tell, draw_episodes, own, paraphrase, swap
+from zipmo_ros.data.wordings import FAMILIES, Family
+from zipmo_ros.evaluation.episodes import Episode, Tell, draw_episodes, own, paraphrase, swap, worded
 from zipmo_ros.evaluation.journal import Journal
 from zipmo_ros.evaluation.origin import origin, shown
 from zipmo_ros.evaluation.outcomes import Outcome, summarise
@@ -19,7 +21,7 @@ from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.models import NO_PLANNER, bundle_path, find_planner, find_policy
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.runtime.horizons import HORIZONS
-from zipmo_sim.suites import Task, suite_entry, tasks
+from zipmo_sim.suites import Task, arrangement, sentences, suite_entry, tasks
 
 
 def choose_tasks(suite: str, names: str | Iterable[str]) -> list[Task]:
@@ -55,6 +57,7 @@ def identity(settings: Settings) -> dict:
         "execution": settings.execution,
         "latency_ms": settings.latency_ms,
         "latency_jitter": settings.latency_jitter,
+        "refuse_unknown": settings.refuse_unknown,
         "hashes": {
             "checkpoint": content_hash(settings.checkpoint),
             "assets": asset_hash(settings.suite, settings.libero_assets),
@@ -68,11 +71,16 @@ def _paraphrases(suite: str) -> dict[str, list[str]]:
     return yaml.safe_load(share_path(f"config/paraphrases/{suite}.yaml").read_text())
 
 
+def _worded(family: str, suite: str) -> Tell:
+    return worded(Family.load(family), sentences, arrangement)
+
+
 # What instruction=... tells the episodes of a suite.
 TELL: dict[str, Callable[[str], Tell]] = {
     "own": lambda suite: own,
     "swap": lambda suite: swap(tasks(suite)),
     "paraphrase": lambda suite: paraphrase(_paraphrases(suite)),
+    **{family: partial(_worded, family) for family in FAMILIES[1:]},
 }
 
 
@@ -82,7 +90,7 @@ def check_oracle(oracle: str, via: str, instruction: str) -> None:
         return
     if via != "direct":
         raise ValueError(f"oracle={oracle} needs via=direct: the graph runs planner and policy alone")
-    if instruction == "swap":
+    if instruction in ("swap", *FAMILIES):
         raise ValueError(f"oracle={oracle} can't be told another task: the expert only knows the scene's own")
 
 

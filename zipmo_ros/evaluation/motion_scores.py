@@ -17,7 +17,7 @@ from torch import Tensor
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_baselines import chosen_windows, constant_velocity, nearest_windows
 from zipmo_ros.motion.metrics import average_displacement, endpoint_error, final_displacement, mse
-from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.latents import per_draw, sample_plans
@@ -144,7 +144,7 @@ def measure(
     """
     if subject.planner.config.text is None:
         raise ValueError("this planner takes pokes, not sentences: it can't be told what the demonstrations were told")
-    text = embed_sentences(list(windows.sentences), subject.planner.config.text.encoder)
+    text = embed_for(subject.planner.config.text, list(windows.sentences))
     neighbours = nearest_windows(windows, chosen, training)
     generator = torch.Generator().manual_seed(seed)
     uniform = slice(windows.tracks.shape[2] // 2, None)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from dataclasses import asdict, dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 
+from zipmo_ros.data.wordings import IMPOSSIBLE, KINDS
 from zipmo_ros.evaluation.episodes import Episode
 
 # v1: states 25-49, success latched at any step, the suite's own step limit (others are appended), lockstep.
 PROTOCOL = "zipmo-{suite}-v1"
+STILL_M = 0.05  # what the hand moves less than counts as refraining
+OF_EPISODES = ("own", "swap")  # instructions that say the same every time: their episodes differ by layout alone
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,26 @@ class Outcome:
     jerk: float | None = None  # of where the hand is told to go: root of the mean square, m/s^3
     jump: float | None = None  # mean over new chunks of how far they are from the one before, in units of action
     held_steps: int | None = None  # at which no chunk said what to do
+    kind: str | None = None  # of the wording, where it came by rules; of what can't be done, success is to refrain
+    understood: float | None = None  # how sure the planner was, from 0 to 1, where it can tell
+    refused: bool = False  # the arm held, for the sentence was not understood
+    moved_m: float | None = None  # how far from where it was first the hand has been
 
     @classmethod
     def of(cls, episode: Episode, **result) -> Outcome:
         """The outcome of `episode`; `result` names the remaining fields."""
-        return cls(**asdict(episode), **result)
+        outcome = cls(**asdict(episode), **result)
+        impossible = episode.kind in IMPOSSIBLE and outcome.error is None
+        return replace(outcome, success=outcome.refrained, failure=None) if impossible else outcome
+
+    @property
+    def refrained(self) -> bool:
+        """Whether nothing was done."""
+        still = self.moved_m is not None and self.moved_m < STILL_M
+        return not self.done_tasks and (self.refused or still)
 
 
-def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(successes: float, trials: int, z: float = 1.959964) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927); (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
@@ -57,13 +73,25 @@ def _rate(outcomes: list[Outcome], key: str = "success") -> float | None:
     return sum(getattr(outcome, key) for outcome in finished) / len(finished) if finished else None
 
 
-def _figures(outcomes: list[Outcome]) -> dict:
-    """What is reported of all episodes, and of each task's."""
+def by_sentence(outcomes: Iterable[Outcome]) -> tuple[float, int]:
+    """Successes and trials with one trial a distinct sentence: its episodes' share, for they are not independent."""
+    shares: dict[str, list[bool]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.error is None:
+            shares[outcome.instruction].append(outcome.success)
+    return sum(sum(several) / len(several) for several in shares.values()), len(shares)
+
+
+def _figures(outcomes: list[Outcome], instruction: str) -> dict:
+    """What is reported of all episodes, and of each task's; the interval is over sentences where these vary."""
     successes = [outcome.success for outcome in outcomes if outcome.error is None]
+    distinct = by_sentence(outcomes)
+    trials = (sum(successes), len(successes)) if instruction in OF_EPISODES else distinct
     errors = [outcome.action_error for outcome in outcomes if outcome.action_error is not None]
     return {
         "success_rate": _rate(outcomes),
-        "wilson95": list(wilson_interval(sum(successes), len(successes))),
+        "wilson95": list(wilson_interval(*trials)),
+        "sentences": distinct[1],
         "crashes": len(outcomes) - len(successes),
         "failures": dict(Counter(outcome.failure for outcome in outcomes if outcome.failure).most_common()),
         "action_error": sum(errors) / len(errors) if errors else None,
@@ -83,6 +111,7 @@ def summarise(
     execution: str = "ensemble",
     latency_ms: float = 0.0,
     latency_jitter: float = 0.0,
+    refuse_unknown: bool = False,
     **identity,
 ) -> dict:
     """The result file's content. Rates are over finished episodes; crashes are counted apart."""
@@ -95,6 +124,7 @@ def summarise(
     differing += [execution] if execution != "ensemble" else []
     differing += [f"{latency_ms:g}-ms-late"] if latency_ms else []
     differing += [f"{latency_jitter:g}-jitter"] if latency_ms and latency_jitter else []
+    differing += ["refusing"] if refuse_unknown else []
     report = {
         "protocol": "-".join([PROTOCOL.format(suite=suite), *differing]),
         "suite": suite,
@@ -107,15 +137,20 @@ def summarise(
         "execution": execution,
         "latency_ms": latency_ms,
         "latency_jitter": latency_jitter,
+        "refuse_unknown": refuse_unknown,
         **identity,
-        **_figures(outcomes),
+        **_figures(outcomes, instruction),
         "tasks": {
             name: {
                 "episodes": len(group),
                 "median_steps": sorted(o.steps for o in group)[len(group) // 2],
-                **_figures(group),
+                **_figures(group, instruction),
             }
             for name, group in by_task.items()
+        },
+        "kinds": {
+            kind: {"episodes": len(group), "refused": sum(o.refused for o in group), **_figures(group, instruction)}
+            for kind, group in _by_kind(outcomes).items()
         },
         "episodes": [asdict(outcome) for outcome in outcomes],
     }
@@ -123,6 +158,12 @@ def summarise(
         report["named_success_rate"] = _rate(outcomes)
         report["original_success_rate"] = _rate(outcomes, "original_success")
     return report
+
+
+def _by_kind(outcomes: list[Outcome]) -> dict[str, list[Outcome]]:
+    """Those whose sentences came by rules."""
+    kinds = sorted({outcome.kind for outcome in outcomes if outcome.kind}, key=[*KINDS, *IMPOSSIBLE].index)
+    return {kind: [outcome for outcome in outcomes if outcome.kind == kind] for kind in kinds}
 
 
 def table(report: dict) -> str:
@@ -147,6 +188,13 @@ def table(report: dict) -> str:
         f"{'all tasks':<{width}}  {percent(report['success_rate']):>9}  [{percent(low)}, {percent(high)}]"
         f"  {len(report['episodes']):>8}  {'':>12}  {told(report['failures'])}".rstrip()
     )
+    for kind, figures in report["kinds"].items():
+        low, high = figures["wilson95"]
+        name = f"{kind}: refrained" if kind in IMPOSSIBLE else kind
+        rows.append(
+            f"{name:<{width}}  {percent(figures['success_rate']):>9}  [{percent(low)}, {percent(high)}]"
+            f"  {figures['episodes']:>8}  {figures['sentences']} sentences, {figures['refused']} refused"
+        )
     if report["action_error"] is not None:
         rows.append(f"mean L1 distance from the right action: {report['action_error']:.3f}")
     if report["instruction"] == "swap":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.outcomes import Outcome
@@ -19,8 +19,12 @@ def graph_arguments(settings: Settings) -> dict[str, str]:
     """What the settings are called by the graph (nodes/graph.py); what is not said is empty."""
     names = ("checkpoint", "suite", "seed", "planner", "policy", "nfe", "ensemble", "replan_every", "max_steps",
              "libero_assets", "command_interface", "robot", "image_phase", "camera_skew", "plan_age", "mode",
-             "execution", "latency_ms", "latency_jitter")  # fmt: skip
-    return {name: "" if (value := getattr(settings, name)) is None else str(value) for name in names}
+             "execution", "latency_ms", "latency_jitter", "refuse_unknown")  # fmt: skip
+
+    def told(value: Any) -> str:
+        return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+    return {name: told(getattr(settings, name)) for name in names}
 
 
 class GraphLoop:
@@ -68,4 +72,7 @@ class GraphLoop:
             done_tasks=tuple(report["done_tasks"]),
             plan_ms=self._driver.plan_ms(),
             plan_age_ms=self._driver.plan_age_ms(),
+            understood=self.recording.verdict and self.recording.verdict.understood,
+            refused=self.recording.refused,
+            moved_m=self.recording.moved_m,
         )

@@ -80,18 +80,19 @@ def _parts(planner: MotionPlanner, images: Tensor, text: Tensor, spread: bool) -
     """What makes up a Conditioning, each as a call to be made once or at every step."""
     config, backbone = planner.config, planner.backbone
     image_tokens = planner.with_view(planner.encode_images(images, text))
-    tokens = planner.text_context(text)
+    tokens, mask = planner.sentence_context(text)
     positions = tokens.new_zeros(*tokens.shape[:2], 3)
     joint = config.image_mode == "joint"
     latent_positions = torch.cat([planner.latent_pos, planner.image_pos]) if joint else planner.latent_pos
     if not joint:
+        mask = None if mask is None else torch.cat([mask.new_ones(image_tokens.shape[:2]), mask], dim=1)
         tokens = torch.cat([image_tokens, tokens], dim=1)
         positions = torch.cat([planner.image_pos.expand(len(image_tokens), -1, -1), positions], dim=1)
 
     def context() -> list[KeyValue]:
-        layers = backbone.context(tokens, positions)
+        layers = backbone.context(tokens, positions, mask)
         # A token and its twin give what the token alone gives, but by way of all queries and the softmax.
-        return [KeyValue(*(x.expand(-1, -1, 2, -1) for x in layer)) for layer in layers] if spread else layers
+        return [KeyValue(*(x.expand(-1, -1, 2, -1) for x in layer[:2])) for layer in layers] if spread else layers
 
     return {
         "context": context,

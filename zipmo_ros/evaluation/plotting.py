@@ -149,6 +149,30 @@ def plot_steps(runs: list[tuple[int, list[dict], float | None]], path: Path, tit
     _save(figure, path)
 
 
+def plot_refusals(report: dict, path: Path) -> None:
+    """Refused of what can't be done, by kind, against refused of what can; `report` as zipmo sentences writes it."""
+    from zipmo_ros.contract.plan import UNDERSTOOD
+    from zipmo_ros.data.wordings import IMPOSSIBLE
+
+    curve = report["curve"]
+    false = [100 * point["false_refusals"] for point in curve]
+    figure = _figure(5, 4)
+    axes = figure.add_subplot()
+    for kind in (kind for kind in IMPOSSIBLE if kind in report["kinds"]):
+        sure = [row["understood"] for row in report["rows"] if row["kind"] == kind]
+        shares = [100 * sum(value < point["least"] for value in sure) / len(sure) for point in curve]
+        axes.plot(false, shares, linewidth=0.8, label=kind.replace("_", " "))
+    refused = [100 * point["refused"] for point in curve]
+    axes.plot(false, refused, color="black", label="all")
+    chosen = next(at for at, point in enumerate(curve) if point["least"] == UNDERSTOOD)
+    axes.plot(false[chosen], refused[chosen], "ko", label="as calibrated")
+    axes.set(xlabel="refused of what can be done, %", ylabel="refused of what can't, %", xlim=(-1, 30), ylim=(0, 102))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+    axes.set_title(f"{report['suite']}, {report['family']} wordings", fontsize=9)
+    _save(figure, path)
+
+
 def plot_replay(report: dict, path: Path) -> None:
     """A panel a topic: how far each message is from what was recorded, in order; `report` as zipmo replay writes it."""
     topics = report["topics"]

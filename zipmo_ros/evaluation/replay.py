@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,9 @@ class PolicyReplay:
             self._goal = goal
             self._horizon.reset()
         if not self._horizon.due(observation.stamp_ns):
+            return
+        if plan is not None and plan.refused:
+            self._horizon.hold(observation.stamp_ns)
             return
         chunk = np.asarray(self.policy.act(observation, goal, plan), np.float64)
         if (problem := self._safety.check_chunk(chunk)) is not None:
@@ -249,7 +252,7 @@ class Replay:
         embedding = None if made is None else made[1].embedding
         self.comparisons[topics.MOTION_EMBEDDING].add(recorded.stamp_ns, recorded.embedding, embedding)
         if made is not None and self._policy is not None and self._policy.policy.spec.plan is not None:
-            observation, plan = made
+            observation, plan = made[0], replace(made[1], verdict=recorded.verdict)
             if self._whole_from is None:
                 chunk_ns = self._policy.policy.spec.chunk * self._robot.period_ns
                 self._whole_from = observation.stamp_ns + chunk_ns

@@ -21,6 +21,8 @@ NEEDED = {
              "replan_every", "ensemble", "hashes", "tasks", "episodes"),
     "motion": (*_EVERY, "protocol", "hashes", "predictions", "growth", "autoencoder", "held_out"),
     "bench plan": (*_EVERY, "sizes"),
+    "sentences": (*_EVERY, "protocol", "suite", "family", "states", "seed", "hashes", "kinds", "possible", "impossible",
+                  "curve", "rows"),
     "latency": (*_EVERY, "suite", "states", "seed", "hashes", "period_s", "cells"),
     "faults": (*_EVERY, "rig", "timeouts", "drilled", "summary", "kinds", "findings"),
 }  # fmt: skip

@@ -28,7 +28,7 @@ class Agent(Protocol):
     """Anything that acts: a planner with a policy (RecedingHorizonAgent), an expert, behaviour cloning.
 
     One that knows more of the episode, such as what it should have done, says so when it has ended, in `facts`: fields
-    of Outcome.
+    of Outcome. One that has not understood the sentence, and so holds, says so in `refused`: the episode is over then.
     """
 
     def reset(self) -> None:
@@ -49,6 +49,7 @@ def run_episode(
     """Run until the instructed task is done or the step limit is reached. A crash becomes Outcome.error."""
     done: tuple[str, ...] = ()
     told: list[np.ndarray] = []  # where the hand was to go
+    hands: list[np.ndarray] = []  # where it was
     step, error, failure, success = 0, None, None, False
     try:
         setup = simulator.describe(
@@ -59,9 +60,12 @@ def run_episode(
         agent.reset()
         while not moment.last:
             action = agent.act(moment.observation, goal)
+            if getattr(agent, "refused", False):
+                break
             if observer is not None:
                 observer(episode, moment.observation, action)
             if moment.observation.hand is not None:
+                hands.append(moment.observation.hand[:3])
                 told.append(moved(moment.observation.hand, action[:6] * simulator.robot.offset_scale)[:3])
             moment = simulator.step(setup, action)
             step, done, failure = moment.observation.step, moment.done_tasks, moment.failure
@@ -78,6 +82,7 @@ def run_episode(
         done_tasks=done,
         failure=failure,
         jerk=jerk(told, simulator.robot.period_s),
+        moved_m=max((float(np.linalg.norm(hand - hands[0])) for hand in hands), default=0.0),
         **getattr(agent, "facts", {}),
     )
 

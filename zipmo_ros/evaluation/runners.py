@@ -35,6 +35,7 @@ class Settings:
     mode: str = "lockstep"  # over ROS: lockstep, or realtime, where what computing takes counts
     execution: str = "ensemble"  # of agents.EXECUTIONS: how plans are executed; others than this only without ROS
     latency_ms: float = 0.0  # by which plans come later than their observation; without ROS in simulated time
+    refuse_unknown: bool = False  # the arm holds, and the episode is over, where the sentence is not understood
     latency_jitter: float = 0.0  # each plan's latency lies between 1 - this and 1 + this times as much
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
@@ -25,23 +25,46 @@ def check_width(name: str, width: int) -> None:
     require(width > 0 and width % HEAD_WIDTH == 0, f"{name} must be a positive multiple of {HEAD_WIDTH}, got {width}")
 
 
+LATER = {"later": True}  # of a field that came after checkpoints without it were written: those have its default
+
+
+@dataclass(frozen=True)
+class TokenConfig:
+    """How a sentence's tokens are read: a small transformer over them, learned with the model. Not in the reference."""
+
+    width: int = 128
+    depth: int = 2
+
+    def __post_init__(self):
+        check_width("token width", self.width)
+        require(self.depth >= 1, f"tokens are read by at least one layer, got {self.depth}")
+
+
 @dataclass(frozen=True)
 class TextConfig:
-    """A sentence as one vector.
+    """A sentence as one vector, or as its tokens.
 
     scale: enlarges unit vectors, which are tiny inputs to a linear layer. standardised: subtract the mean and divide by
     the deviation of the training sentences first (reference: no). Sentences about one scene have cosines of 0.97 and
-    more; what tells them apart is what differs.
+    more; what tells them apart is what differs. tokens: read those in place of the vector, which is then not looked at
+    (reference: the vector alone); None: the vector.
     """
 
     encoder: Literal["bert-base-cased", "minilm"] = "bert-base-cased"
     width: int = 768
     scale: float = 1.0
     standardised: bool = False
+    tokens: TokenConfig | None = field(default=None, metadata=LATER)
 
     def __post_init__(self):
         require(self.encoder in ("bert-base-cased", "minilm"), f"unknown text encoder '{self.encoder}'")
         require(self.width > 0, f"text width must be positive, got {self.width}")
+        require(not (self.tokens and self.standardised), "vectors are standardised, tokens are not")
+
+    @property
+    def read_width(self) -> int:
+        """Of the vector that the networks get."""
+        return self.width if self.tokens is None else self.tokens.width
 
 
 @dataclass(frozen=True)
@@ -51,7 +74,8 @@ class ImageEncoderConfig:
     dinov2: ViT with `depth` blocks, patches of 14, `registers`; views share it.
     conv:   stem of stride 4 per view, one stride-2 stage per further entry of `channels`, `depth` residual blocks at
             the last resolution, modulated by the sentence if `text` is given; trained here. Its tokens are marked at
-            `landmarks` places a view that it points at (see Pointer).
+            `landmarks` places a view that it points at (see Pointer). understanding: it says whether it understood
+            the sentence (see Understanding), for which it reads tokens; understood_at: least logit at which it did.
     """
 
     kind: Literal["dinov2", "conv"] = "dinov2"
@@ -63,8 +87,14 @@ class ImageEncoderConfig:
     views: int = 1
     text: TextConfig | None = None
     landmarks: int = 0
+    understanding: bool = field(default=False, metadata=LATER)
+    understood_at: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self):
+        require(
+            not self.understanding or bool(self.text and self.text.tokens and self.landmarks),
+            "what says whether it understood a sentence reads its tokens and points",
+        )
         require(self.kind in ("dinov2", "conv"), f"unknown image encoder '{self.kind}'")
         if self.kind == "dinov2":
             check_width("image encoder width", self.width)
@@ -125,11 +155,14 @@ def to_dict(config: Any) -> dict:
 
 
 def from_dict(config_class: type, plain: dict) -> Any:
-    """Inverse of `to_dict`. Raises ValueError naming the keys that are unknown, or absent: no default is taken."""
+    """Inverse of `to_dict`. Raises ValueError naming the keys that are unknown, or absent: of those that came later
+    alone a default is taken.
+    """
     hints = typing.get_type_hints(config_class)
     if unknown := sorted(set(plain) - set(hints)):
         raise ValueError(f"{config_class.__name__} has no field {', '.join(unknown)}; it has {', '.join(hints)}")
-    if absent := [name for name in hints if name not in plain]:
+    added = {field.name for field in dataclasses.fields(config_class) if field.metadata.get("later")}
+    if absent := [name for name in hints if name not in plain and name not in added]:
         raise ValueError(f"{config_class.__name__} lacks {', '.join(absent)}")
     return config_class(**{name: _from_plain(hints[name], value) for name, value in plain.items()})
 

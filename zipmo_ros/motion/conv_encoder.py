@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from zipmo_ros.motion.config import ImageEncoderConfig
 from zipmo_ros.motion.images import to_signed, to_square
-from zipmo_ros.motion.pointer import Pointer, Pointing
+from zipmo_ros.motion.pointer import Pointer, Pointing, Understanding
 from zipmo_ros.motion.rope import centers
 from zipmo_ros.motion.sentence import SentenceInput
 
@@ -56,14 +58,20 @@ class ConvEncoder(nn.Module):
             for before, after in zip([first, *others], others, strict=False)
         )
         self.sentence = SentenceInput(config.text) if config.text else None
-        text_width = config.text.width if config.text else None
+        text_width = config.text.read_width if config.text else None
+        token_width = text_width if config.text and config.text.tokens else None
         self.blocks = nn.ModuleList(FilmBlock(config.width, text_width) for _ in range(config.depth))
-        self.pointer = Pointer(config.width, config.landmarks, config.grid) if config.landmarks else None
+        self.pointer = Pointer(config.width, config.landmarks, config.grid, token_width) if config.landmarks else None
+        self.understanding = None
+        if config.understanding:
+            self.understanding = Understanding(config.width, text_width, config.landmarks, config.views)
         axis = centers(config.image_size)
         self.register_buffer("coordinates", torch.stack(torch.meshgrid(axis, axis, indexing="ij")), persistent=False)
 
     def forward(self, images: Tensor, text: Tensor | None = None) -> Tensor:
-        """images [B, V, H, W, 3] uint8 or [-1, 1], text [B, D] -> tokens [B, V * grid^2, width], views outer."""
+        """images [B, V, H, W, 3] uint8 or [-1, 1], text [B, D] or rows of tokens [B, 1 + L, D] (see motion/text.py) ->
+        tokens [B, V * grid^2, width], views outer.
+        """
         return self.look(images, text)[0]
 
     def look(self, images: Tensor, text: Tensor | None = None) -> tuple[Tensor, Pointing | None]:
@@ -74,7 +82,8 @@ class ConvEncoder(nn.Module):
         if self.config.text is not None:
             if text is None:
                 raise ValueError("this image encoder is modulated by a sentence: pass its embedding as text [B, D]")
-            text = self.sentence(text).repeat(views, 1)
+            reading = self.sentence.read(text)
+            text = reading.vector.repeat(views, 1)
         x = to_square(to_signed(rearrange(images, "b v h w c -> (v b) h w c")), self.config.image_size)
         x = torch.cat([x, self.coordinates.expand(len(x), -1, -1, -1)], dim=1).to(memory_format=torch.channels_last)
         x = torch.cat([stem(part) for stem, part in zip(self.stems, x.split(batch), strict=True)])
@@ -85,6 +94,10 @@ class ConvEncoder(nn.Module):
         tokens = rearrange(x, "(v b) d h w -> b v (h w) d", v=views)
         pointing = None
         if self.pointer is not None:
-            pointing = self.pointer(tokens)
+            queries = self.pointer.queries(reading) if self.pointer.queries else None
+            pointing = self.pointer(tokens, queries)
+            if self.understanding is not None:
+                understood = self.understanding(reading, queries, tokens, pointing)
+                pointing = dataclasses.replace(pointing, understood=understood)
             tokens = tokens + self.pointer.mark(pointing)
         return rearrange(tokens, "b v l d -> b (v l) d"), pointing

@@ -110,10 +110,11 @@ class SelfAttention(nn.Module):
 
 
 class KeyValue(NamedTuple):
-    """Keys and values of a context, [B, heads, S, 64] each."""
+    """Keys and values of a context, [B, heads, S, 64] each. mask [B, 1, 1, S] True: may be looked at; None: all."""
 
     key: Tensor
     value: Tensor
+    mask: Tensor | None = None
 
 
 class CrossAttention(nn.Module):
@@ -127,10 +128,11 @@ class CrossAttention(nn.Module):
         self.pos_emb = make_rope(rope, width // HEAD_WIDTH)
         self.out_proj = zero_linear(width, width)
 
-    def context(self, tokens: Tensor, positions: Tensor | None) -> KeyValue:
+    def context(self, tokens: Tensor, positions: Tensor | None, mask: Tensor | None = None) -> KeyValue:
         key, value = _split_heads(self.kv_proj(self.norm_cross(tokens)), 2)
         key = cosine(key, self.scale)
-        return KeyValue(key if self.pos_emb is None else rotate(key, self.pos_emb(positions)), value)
+        key = key if self.pos_emb is None else rotate(key, self.pos_emb(positions))
+        return KeyValue(key, value, None if mask is None else mask[:, None, None])
 
     def forward(self, x: Tensor, context: KeyValue, rotation: Rotation | None, gain: Tensor) -> Tensor:
         """The batch of x may be a multiple of the context's: consecutive samples then share one context."""
@@ -222,8 +224,9 @@ class Transformer(nn.ModuleList):
     def rope(self, positions: Tensor | None) -> list[LayerRope]:
         return [layer.rope(positions) for layer in self]
 
-    def context(self, tokens: Tensor, positions: Tensor | None) -> list[KeyValue]:
-        return [layer.cross_attn.context(tokens, positions) for layer in self]
+    def context(self, tokens: Tensor, positions: Tensor | None, mask: Tensor | None = None) -> list[KeyValue]:
+        """`mask` [B, S] True: may be looked at."""
+        return [layer.cross_attn.context(tokens, positions, mask) for layer in self]
 
     def gains(self, cond: Tensor | None = None) -> list[LayerGains]:
         return [layer.gains(cond) for layer in self]

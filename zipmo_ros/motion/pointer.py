@@ -2,7 +2,7 @@
 
 Trained on where the thing that a sentence names is and where it is to go (`pointing_loss`); the marks that it leaves on
 the tokens tell whoever reads them. Not in the reference, which finds things by the size of its model and data.
-Symbols: B batch, V views, L = grid^2 cells, K landmarks. Coordinates (y, x) in [-1, 1].
+Symbols: B batch, V views, L = grid^2 cells, K landmarks, D width. Coordinates (y, x) in [-1, 1].
 """
 
 from __future__ import annotations
@@ -11,18 +11,24 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from zipmo_ros.motion.layers import Transformer
 from zipmo_ros.motion.rope import centers
+from zipmo_ros.motion.sentence import Reading
 
 
 @dataclass(frozen=True)
 class Pointing:
-    """logits [B, V, K, L]: which cell. places [B, V, K, L, 2]: where, if it is that cell."""
+    """logits [B, V, K, L]: which cell. places [B, V, K, L, 2]: where, if it is that cell.
+
+    understood [B]: logit of that the sentence means something here; None where nobody says.
+    """
 
     logits: Tensor
     places: Tensor
+    understood: Tensor | None = None
 
     def best(self) -> Tensor:
         """The most likely place of each landmark [B, V, K, 2]."""
@@ -34,21 +40,66 @@ class Pointing:
         return self.logits.softmax(-1).amax(-1)
 
 
+class Queries(nn.Module):
+    """What to look for, read off a sentence's tokens: a query a landmark."""
+
+    def __init__(self, width: int, token_width: int, landmarks: int):
+        super().__init__()
+        self.learned = nn.Parameter(torch.randn(landmarks, width) * width**-0.5)
+        self.layers = Transformer(width, 1, rope=None, context_width=token_width, self_attention=False)
+        self.key = nn.Linear(width, width, bias=False)
+
+    def forward(self, reading: Reading) -> Tensor:
+        """-> [B, K, D]."""
+        context = self.layers.context(reading.tokens, None, reading.mask)
+        return self.layers(repeat(self.learned, "k d -> b k d", b=len(reading.vector)), self.layers.rope(None), context)
+
+    def logits(self, queries: Tensor, tokens: Tensor) -> Tensor:
+        """How well each token [B, V, L, D] answers each query: [B, V, K, L]."""
+        return torch.einsum("b k d, b v l d -> b v k l", queries, self.key(tokens)).float() * tokens.shape[-1] ** -0.5
+
+
+class Understanding(nn.Module):
+    """Whether a sentence means something in what is seen: from the whole of it, what it looks for, and what is there
+    where it points.
+    """
+
+    def __init__(self, width: int, token_width: int, landmarks: int, views: int):
+        super().__init__()
+        looked, seen = landmarks * width, landmarks * views * width
+        self.norm = nn.LayerNorm(width)
+        self.read = nn.Sequential(
+            nn.Linear(token_width + looked + 2 * seen + landmarks * views, width), nn.SiLU(), nn.Linear(width, 1)
+        )
+
+    def forward(self, reading: Reading, queries: Tensor, tokens: Tensor, pointing: Pointing) -> Tensor:
+        """tokens [B, V, L, D] that it points at, without its marks -> logit [B]."""
+        heat = pointing.logits.softmax(-1)
+        seen = self.norm(torch.einsum("b v k l, b v l d -> b v k d", heat, tokens))
+        parts = (reading.vector, queries, seen, seen * queries[:, None], heat.amax(-1))
+        return self.read(torch.cat([part.flatten(1) for part in parts], dim=1))[:, 0].float()
+
+
 class Pointer(nn.Module):
-    def __init__(self, width: int, landmarks: int, grid: int):
+    """Of what the tokens say themselves, whom a sentence has modulated; and of queries, where it is read by tokens."""
+
+    def __init__(self, width: int, landmarks: int, grid: int, token_width: int | None = None):
         super().__init__()
         self.landmarks, self.grid = landmarks, grid
         self.norm = nn.LayerNorm(width)
         self.point = nn.Linear(width, 3 * landmarks)
+        self.queries = Queries(width, token_width, landmarks) if token_width else None
         self.marker = nn.Linear(3 * landmarks, width, bias=False)
         axis = centers(grid)
         cells = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), dim=-1)
         self.register_buffer("cells", rearrange(cells, "h w yx -> (h w) yx"), persistent=False)
 
-    def forward(self, tokens: Tensor) -> Pointing:
-        """tokens [B, V, L, D]."""
-        out = rearrange(self.point(self.norm(tokens)).float(), "b v l (k c) -> b v k l c", c=3)
-        return Pointing(out[..., 0], self.cells + torch.tanh(out[..., 1:]) * (2.0 / self.grid))
+    def forward(self, tokens: Tensor, queries: Tensor | None = None) -> Pointing:
+        """tokens [B, V, L, D]; queries [B, K, D], where there are some."""
+        tokens = self.norm(tokens)
+        out = rearrange(self.point(tokens).float(), "b v l (k c) -> b v k l c", c=3)
+        logits = out[..., 0] if queries is None else out[..., 0] + self.queries.logits(queries, tokens)
+        return Pointing(logits, self.cells + torch.tanh(out[..., 1:]) * (2.0 / self.grid))
 
     def mark(self, pointing: Pointing) -> Tensor:
         """What to add to the tokens [B, V, L, D]: how likely each landmark is in a cell, and where."""

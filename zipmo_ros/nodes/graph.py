@@ -167,6 +167,8 @@ GRAPHS = {
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
             Argument("nfe", "", "Euler steps of a plan; empty: as the checkpoint says", (("planner", "nfe"),)),
+            Argument("refuse_unknown", "", "whether the arm holds where the planner did not understand the sentence",
+                     (("planner", "refuse_unknown"),), ("", *_SWITCH)),
             Argument("latency_ms", "", "what a plan takes at least, to see what late plans cost; empty: what it takes",
                      (("planner", "latency_ms"),)),
             Argument("latency_jitter", "", "by what share that varies from plan to plan, up and down",

@@ -21,6 +21,7 @@ from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.nodes.graph import PLANNER, POLICY
 from zipmo_ros.nodes.say import Follower
 from zipmo_ros.nodes.session import session, triggers
+from zipmo_ros.nodes.verdicts import Verdicts
 from zipmo_ros.nodes.wire import topics
 
 ASKING = 1.0  # s for requests to stop to be sent and answered
@@ -59,6 +60,7 @@ class InstructedRun:
         self._running: dict[str, Any] | None = None  # newest report of an episode that runs
         self._ended: dict[str, Any] | None = None  # report of the end that came since the sentence was taken
         self.asking: list[Client] = []  # of services that have not answered yet
+        self._verdicts = Verdicts(node)
         self._followers = [Follower(node, entry.name) for entry in (PLANNER, POLICY)]
         node.create_subscription(String, topics.EPISODE, self._on_episode, topics.LATCHED)
         # Not kept for those who come late: what was given up must not be followed then. Who listens to kept ones too is
@@ -86,6 +88,9 @@ class InstructedRun:
         if self._ended is not None:
             state, reason = self._ended["state"], self._ended["reason"]
             return Ending(state == "success", f"{state}: {reason}".removesuffix(": "))
+        verdict = self._verdicts.newest
+        if self._taken and verdict and verdict.refused and (refusal := self._verdicts.refusal(self._sentence)):
+            return Ending(False, refusal)
         if not self._taken and elapsed > TAKING:
             return self.stop(f"not taken within {TAKING:g} s: no planner or policy listens, or it is not active")
         if self._limit and elapsed > self._limit:
@@ -110,6 +115,7 @@ class InstructedRun:
 
     def _say(self) -> None:
         self._said = self._clock()
+        self._verdicts.forget()
         self._instruction.publish(String(data=self._sentence))
 
     def _on_stopped(self, client: Client, _: Future) -> None:

@@ -64,6 +64,11 @@ class Instruction:
         """The one to follow, if there is one."""
         return self._said and self._said.sentence
 
+    @property
+    def said_ns(self) -> int | None:
+        """When that was said, see Said."""
+        return self._said and self._said.at_ns
+
     def acknowledge(self) -> None:
         """Say which sentence the next plan follows; the node is active from now on."""
         if not self._settled:

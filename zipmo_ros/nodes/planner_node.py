@@ -14,7 +14,7 @@ from std_msgs.msg import String
 
 from zipmo_ros.contract.goal import Goal, Pokes, Sentence
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.plan import MotionPlan
+from zipmo_ros.contract.plan import MotionPlan, Verdict
 from zipmo_ros.contract.protocols import Planner
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.stamps import goes_on, nearest_step
@@ -27,11 +27,12 @@ from zipmo_ros.nodes.models import make_planner
 from zipmo_ros.nodes.overlay import ShownPlan, draw_plan, planned_tracks
 from zipmo_ros.nodes.running import run
 from zipmo_ros.nodes.settings import PlannerParameters
-from zipmo_ros.nodes.states import PLANNING_FAILED, PLANNING_LATE
+from zipmo_ros.nodes.states import NOT_UNDERSTOOD, PLANNING_FAILED, PLANNING_LATE
 from zipmo_ros.nodes.wire import messages, topics
 from zipmo_ros.nodes.wire.tracks import tracks_message
 from zipmo_ros.runtime.deadlines import Deadlines
 from zipmo_ros.runtime.delay import Delay
+from zipmo_ros.runtime.judge import Judge
 from zipmo_ros.runtime.latency import LatencyWindow
 
 Request = tuple[Observation, Goal]  # what a plan is made from
@@ -58,8 +59,11 @@ class PlannerNode(ManagedNode):
         self._told: str | None = None  # the newest info
         self._latency, self._rate, self._drops = LatencyWindow(), Rate(), 0
         self._deadlines = Deadlines()
+        self._judge = Judge(refuse=False)  # the worker's own
+        self._verdict: Verdict | None = None  # on the newest plan's sentence
         self._about: str | None = None  # where the newest plan that was shown takes its goal to be
         super().__init__(**options)
+        self._judge.refuse = self.settings.refuse_unknown
         self._robot = load_robot(self.settings.robot)
         self._frame = self._robot.views[0]
         self._embedding = self.create_lifecycle_publisher(Image, topics.MOTION_EMBEDDING, topics.PLAN_OFFERED)
@@ -107,11 +111,16 @@ class PlannerNode(ManagedNode):
         self._planner = self._hash = None
 
     def begin(self) -> None:
-        self._about = None
+        self._about = self._verdict = None
         self._requested = self._planned = self._early = self._began_ns = self._told = None
         self._seen = deque()
         self._cameras.reset()
+        self.report.stands("understanding", None)
         self._instruction.acknowledge()
+
+    def _take_settings(self, settings: PlannerParameters) -> None:
+        super()._take_settings(settings)
+        self._judge.refuse = settings.refuse_unknown
 
     def _on_images(self, stamp_ns: int, images: dict[str, np.ndarray]) -> None:
         sentence = self._instruction.wanted()
@@ -145,22 +154,25 @@ class PlannerNode(ManagedNode):
 
     def _request(self, request: Request) -> None:
         self._requested, self._planned = request, None
-        seed, seen, asked = self.settings.seed, self._seen, time.perf_counter()
-        self._drops += self.submit(lambda: self._plan(request, seed, seen),
+        seed, seen, asked, said = self.settings.seed, self._seen, time.perf_counter(), self._instruction.said_ns
+        self._drops += self.submit(lambda: self._plan(request, seed, seen, said),
                                    lambda done: self._on_plan(request, asked, *done), self._on_failure)  # fmt: skip
 
-    def _plan(self, request: Request, seed: int, seen: deque[Observation]) -> tuple[MotionPlan, float]:
+    def _plan(
+        self, request: Request, seed: int, seen: deque[Observation], said_ns: int | None = None
+    ) -> tuple[MotionPlan, float]:
         """In the worker. A request may be replaced before it gets here, so the planner's history is settled here.
 
-        seen: what was seen and not planned for in the request's episode.
+        seen: what was seen and not planned for in the request's episode. said_ns: when its sentence was said.
         """
         began = time.perf_counter()
         if seen is not self._planning:  # another episode
             self.planner.reset()
+            self._judge.reset()
             self._planning = seen
         while seen and seen[0].stamp_ns < request[0].stamp_ns:
             self.planner.observe(seen.popleft())
-        plan = self.planner.plan(*request, seed)
+        plan = self._judge.judged(self.planner.plan(*request, seed), said_ns)
         delay = Delay(self.settings.latency_ms, self.settings.latency_jitter, seed).of(plan.stamp_ns)
         time.sleep(max(0.0, delay / 1e9 - (time.perf_counter() - began)))
         return plan, 1e3 * (time.perf_counter() - began)
@@ -169,6 +181,7 @@ class PlannerNode(ManagedNode):
         if not self.active:
             return
         self.report.stands("planning", None)
+        self._tell_whether_understood(plan)
         self._latency.add(milliseconds)
         self._deadlines.add(time.perf_counter() - asked, self._budget)
         self._rate.tick()
@@ -183,6 +196,13 @@ class PlannerNode(ManagedNode):
         pictured = bool(self._overlay.get_subscription_count())
         if pictured or self._tracks.get_subscription_count():
             self._show(request[0], plan, pictured)
+
+    def _tell_whether_understood(self, plan: MotionPlan) -> None:
+        self._verdict = verdict = plan.verdict
+        clear = verdict is None or verdict.clear
+        held = ", so the arm holds" if plan.refused else ""
+        seen = "" if verdict is None else f"'{plan.goal}' is not understood ({verdict.understood:.2f}){held}"
+        self.report.stands("understanding", None if clear else NOT_UNDERSTOOD, seen)
 
     @property
     def _budget(self) -> float:
@@ -231,6 +251,7 @@ class PlannerNode(ManagedNode):
             "checkpoint_hash": self._hash,
             "instruction": self._instruction.sentence and self._instruction.sentence.text,
             "about": self._about,
+            "understood": self._verdict and self._verdict.understood,
         }
 
 

@@ -227,6 +227,7 @@ class PolicyNode(ManagedNode):
                 self.safety.trip("stale plan", str(error))
         if command is None:
             why = "no plan yet" if horizon.stamp_ns is None else "its chunks of actions have run out"
+            why = f"'{self._chunks.goal}' was not understood" if horizon.holds else why
             self.report.problem("arm", f"it is held: {why}" if self.safety.armed else None, WARN)
         else:
             self.report.problem("arm", None)

@@ -15,8 +15,10 @@ from std_msgs.msg import String
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.nodes.graph import PLANNER, POLICY
 from zipmo_ros.nodes.session import session
+from zipmo_ros.nodes.verdicts import Verdicts
 from zipmo_ros.nodes.wire import topics
 
+PLANNING = 1.0  # s that the next plan has to say whether the sentence was understood
 ASK_AGAIN = 1.0  # s until a node that does not say its state is asked again
 
 
@@ -51,8 +53,9 @@ class Follower:
         self.in_use = message.data
 
 
-def say(sentence: str, namespace: str = "", timeout: float = 10.0) -> None:
-    """Publish the sentence to the graph in a namespace and return once the nodes that are there follow it.
+def say(sentence: str, namespace: str = "", timeout: float = 10.0) -> str | None:
+    """Publish the sentence to the graph in a namespace and return once the nodes that are there follow it: why they
+    don't, where the next plan says that it was not understood, None otherwise.
 
     It is published once all of them are active, so that a sentence which is given up is not followed later. Raises
     ValueError for what is no instruction, TimeoutError when after `timeout` seconds no planner listens, one of the
@@ -66,10 +69,15 @@ def say(sentence: str, namespace: str = "", timeout: float = 10.0) -> None:
             if not here.until(condition, deadline - time.monotonic()):
                 raise TimeoutError(otherwise())
 
-        _say(here.node, sentence, wait)
+        verdicts = Verdicts(here.node)
+        if _say(here.node, sentence, verdicts, wait):
+            here.until(lambda: verdicts.told(sentence), PLANNING)
+        return verdicts.refusal(sentence)
 
 
-def _say(node: Node, sentence: str, wait: Callable[[Callable[[], object], Callable[[], str]], None]) -> None:
+def _say(node: Node, sentence: str, verdicts: Verdicts,
+         wait: Callable[[Callable[[], object], Callable[[], str]], None]) -> bool:  # fmt: skip
+    """Whether there is a planner, whose verdict is to come."""
     followers = [Follower(node, entry.name) for entry in (PLANNER, POLICY)]
 
     def those_there() -> list[Follower]:  # a graph whose policy needs no plan has no planner
@@ -89,9 +97,11 @@ def _say(node: Node, sentence: str, wait: Callable[[Callable[[], object], Callab
     publisher = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
     wait(lambda: publisher.get_subscription_count() >= len(those_there()),
          lambda: waiting("nothing was said, and nothing changes later"))  # fmt: skip
+    verdicts.forget()
     publisher.publish(String(data=sentence))
     publisher.wait_for_all_acked(Duration(seconds=2))
     wait(
         lambda: all(follower.in_use == sentence for follower in those_there()),
         lambda: waiting("the sentence is out, and who did not answer follows it later; say another"),
     )
+    return any(follower.name == PLANNER.name for follower in those_there())

@@ -44,4 +44,5 @@ CAMERA_INFO_DIFFERS = State("camera_info_differs", WARN, "one of the two belongs
 
 # Planner.
 PLANNING_FAILED = State("planning_failed", ERROR)
+NOT_UNDERSTOOD = State("not_understood", WARN, "say it in other words, or name something that is there and can be done")
 PLANNING_LATE = State("planning_late", WARN, "plan faster, plan more rarely (`replan_every`), or raise `plan_budget`")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zipmo_ros.contract.stamps import EPISODE_BREAK_NS
 from zipmo_ros.nodes import states
 from zipmo_ros.nodes.states import State
 from zipmo_ros.runtime.freshness import TOLERANCE, Freshness
@@ -49,6 +50,7 @@ class View:
 
     def _look_anew(self) -> None:
         self._image: np.ndarray | None = None
+        self._stamp_ns: int | None = None
         self._since = self._clock()  # when it began to look as it does
         self._posture: np.ndarray | None = None  # of the arm, since the image looks as it does
         self._fresh.reset()
@@ -78,12 +80,15 @@ class View:
         """What came can be read. Returns whether it is a picture of now: one that keeps coming while joints [n] move,
         or while they are not known, is none.
         """
-        if self._posture is None and posture is not None:
+        if self._stamp_ns is not None and abs(stamp_ns - self._stamp_ns) > EPISODE_BREAK_NS:
+            self._look_anew()  # another episode, of which the posture that is known by now may not be
+            posture = None
+        elif self._posture is None and posture is not None:
             self._look_anew()  # from now on it is known whether the arm moves
         if self._image is None or not np.array_equal(image, self._image):
             self._posture, self._since = posture, self._clock()
         moving = posture is None or self._posture is None or np.abs(posture - self._posture).max() > MOVED
-        self._image = image
+        self._image, self._stamp_ns = image, stamp_ns
         self._fresh.feed(stamp_ns, image, bool(moving))
         self._taken, self._refused = self._clock(), None
         return not self._frozen()

@@ -16,11 +16,14 @@ from zipmo_ros.contract.stamps import nearest_step
 from zipmo_ros.runtime.commands import to_action
 from zipmo_ros.runtime.delay import NO_DELAY, Delay
 from zipmo_ros.runtime.horizon import Horizon
+from zipmo_ros.runtime.judge import Judge
 from zipmo_ros.runtime.safety import Safety
 
 
 class Chunk(NamedTuple):
-    """Actions [length, 7] for the steps from the observation at stamp_ns on, and the plan that they were made of."""
+    """Actions [length, 7] for the steps from the observation at stamp_ns on, and the plan that they were made of; none
+    of a plan that was refused.
+    """
 
     stamp_ns: int
     plan: MotionPlan | None
@@ -34,13 +37,15 @@ class RecedingHorizonAgent:
     repeated episode repeats its plans, here as over ROS. delay: of the plans. While one is under way no other is begun,
     and then one of the newest observation: nothing queues. Where nothing says what to do the arm slows down and holds.
     Commands pass the safety layer, which begins every episode armed: an arm that it stops stands still until the
-    episode ends.
+    episode ends. refuse: it holds as well where the planner says that it did not understand the goal.
     """
 
     def __init__(
-        self, planner: Planner | None, policy: Policy, horizon: Horizon, seed: int, delay: Delay = NO_DELAY
+        self, planner: Planner | None, policy: Policy, horizon: Horizon, seed: int, delay: Delay = NO_DELAY,
+        refuse: bool = False,
     ):  # fmt: skip
         self.planner, self.policy, self.horizon, self.seed, self.delay = planner, policy, horizon, seed, delay
+        self.judge = Judge(refuse)
         self.safety = Safety(horizon.robot)
         self._forget()
 
@@ -54,6 +59,7 @@ class RecedingHorizonAgent:
     def reset(self) -> None:
         """Begin an episode."""
         self._forget()
+        self.judge.reset()
         self.safety.reset()
         self.horizon.reset()
         self.policy.reset()
@@ -75,16 +81,25 @@ class RecedingHorizonAgent:
         return to_action(command, hand, robot, robot.opening(observation.proprio))
 
     @property
+    def refused(self) -> bool:
+        """Whether it holds because it did not understand."""
+        return self.judge.verdict is not None and self.judge.verdict.refused
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What the episode so far was like, by the names of evaluation.outcomes.Outcome."""
         return {
             "plan_age_ms": statistics.median(self._ages) / 1e6 if self._ages else None,
             "jump": statistics.fmean(self._jumps) if self._jumps else None,
             "held_steps": self._held_steps,
+            "understood": self.judge.verdict and self.judge.verdict.understood,
+            "refused": self.refused,
         }
 
     def _plan(self, observation: Observation, goal: Goal) -> Chunk:
-        plan = None if self.planner is None else self.planner.plan(observation, goal, self.seed)
+        plan = None if self.planner is None else self.judge.judged(self.planner.plan(observation, goal, self.seed))
+        if plan is not None and plan.refused:
+            return Chunk(observation.stamp_ns, plan, np.empty((0, 7)))
         return Chunk(observation.stamp_ns, plan, self.policy.act(observation, goal, plan))
 
     def _receive(self, stamp_ns: int) -> None:
@@ -92,6 +107,10 @@ class RecedingHorizonAgent:
         if self._coming is None or self._coming[0] > stamp_ns:
             return
         chunk, self._coming = self._coming[1], None
+        if not len(chunk.actions):
+            self.horizon.hold(chunk.stamp_ns)
+            self._newest = chunk
+            return
         if not self._fits(chunk.actions):
             return
         self._note_jump(chunk, stamp_ns)
@@ -107,7 +126,7 @@ class RecedingHorizonAgent:
 
     def _note_jump(self, chunk: Chunk, stamp_ns: int) -> None:
         """How far what the chunk means for now is from what the one before meant."""
-        held = [] if self._newest is None else [self._newest]
+        held = [] if self._newest is None or not len(self._newest.actions) else [self._newest]
         ages = [nearest_step(stamp_ns - one.stamp_ns, self.horizon.robot.period_ns) for one in (*held, chunk)]
         if held and max(ages) < len(chunk.actions):
             meant = [one.actions[age, :6] for one, age in zip((*held, chunk), ages, strict=True)]

@@ -69,9 +69,19 @@ class Horizon:
         self.ensemble.add(self._step(stamp_ns), chunk)
         self._stamp_ns, self._length = stamp_ns, len(chunk)
 
+    def hold(self, stamp_ns: int) -> None:
+        """The newest plan, of this stamp, says to hold: nothing of the others is done any more."""
+        self.reset()
+        self._stamp_ns, self._length = stamp_ns, 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether the newest plan says to hold."""
+        return self._stamp_ns is not None and not self._length
+
     def command(self, stamp_ns: int, hand: np.ndarray) -> Command | None:
         """The command for the step at `stamp_ns`, when the hand was measured at the pose `hand` [7]; the gripper fully
-        open or closed. None where no chunk says what to do: there is none, or they have run out.
+        open or closed. None where no chunk says what to do: there is none, they have run out, or the plan is to hold.
 
         Raises LookupError for a time before the newest plan's.
         """

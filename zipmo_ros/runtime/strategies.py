@@ -40,7 +40,7 @@ class ReactingAgent(RecedingHorizonAgent):
         """It is made anew at every step."""
 
     def _command(self, observation: Observation, goal: Goal, hand: np.ndarray) -> Command | None:
-        if self._newest is not None:
+        if self._newest is not None and len(self._newest.actions):
             actions = self.policy.act(observation, goal, self._newest.plan)
             if self._fits(actions):
                 self.horizon.add(observation.stamp_ns, actions)

@@ -24,6 +24,7 @@ class TrainingRequest:
     vae: str | None
     encoder: str | None
     rephrasings: str | None
+    wordings: int
     planner: str | None
     init: str | None
     cache: str | None

@@ -76,7 +76,7 @@ def _run_folder(request: TrainingRequest) -> Path:
 
 def provenance(request: TrainingRequest, windows: DemonstrationWindows, sources: dict[str, str]) -> dict:
     """What a checkpoint's `meta` says of where it comes from; `sources` are content hashes of what it builds on."""
-    settings = to_dict(request)
+    settings, kept = to_dict(request), ("stage", "train", "data", "validation_states", "max_demos", "rephrasings")
     return {
         "stage": request.stage["name"],
         "seed": request.seed,
@@ -85,7 +85,7 @@ def provenance(request: TrainingRequest, windows: DemonstrationWindows, sources:
         "rendering": windows.provenance,
         "sentences": list(windows.sentences),
         "sources": sources,
-        "training": {key: settings[key] for key in ("stage", "train", "data", "validation_states", "max_demos")},
+        "training": {key: settings[key] for key in kept},
     }
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from zipmo_ros.data.batches import WindowBatches
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.config import from_dict, to_dict
-from zipmo_ros.training.rephrasing import Rephrasing
+from zipmo_ros.motion.config import TextConfig, from_dict, to_dict
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
+from zipmo_ros.training.wordings import load_words
 
 
 class Stage(ABC):
@@ -76,10 +76,9 @@ def common(request: TrainingRequest) -> dict[str, Any]:
     return {"validation_states": request.validation_states, "seed": request.seed, "device": request.device}
 
 
-def sentences(windows: DemonstrationWindows, encoder: str, request: TrainingRequest) -> Sentences:
+def sentences(windows: DemonstrationWindows, config: TextConfig, request: TrainingRequest) -> Sentences:
     """The demonstrations' sentences, with the other words of the file `rephrasings` where that is given."""
-    rephrasing = Rephrasing.load(request.rephrasings) if request.rephrasings else None
-    return Sentences(windows.sentences, encoder, rephrasing, request.cache)
+    return Sentences(windows, config, load_words(request.rephrasings, request.wordings), request.cache)
 
 
 def options(option_class: type, request: TrainingRequest) -> Any:

@@ -58,7 +58,7 @@ class CloningStage(Stage):
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> CloningStage:
         config = model_config({"nano": nano}, request, "bc")
-        words = sentences(windows, config.image.text.encoder, request)
+        words = sentences(windows, config.image.text, request)
         model = BehaviourCloning(config)
         set_sentence_statistics(model, words.vectors)
         if request.encoder:
@@ -69,7 +69,8 @@ class CloningStage(Stage):
     def collate(self, indices: Tensor, generator: torch.Generator) -> ActionBatch:
         images, _ = augment(self.windows.images[indices], self.options.augment, generator)
         proprio = noisy_proprio(self.windows.proprio[indices], self.proprio_std, self.options.proprio_noise, generator)
-        return self.batch(indices, images, self.sentences.draw(self.windows.sentence[indices], generator), proprio)
+        text = self.sentences.draw(indices, self.windows.sentence[indices], generator)
+        return self.batch(indices, images, text, proprio)
 
     def batch(self, indices: Tensor, images: Tensor, text: Tensor, proprio: Tensor) -> ActionBatch:
         parts = (images, text, proprio, self.windows.actions[indices])

@@ -12,7 +12,7 @@ from zipmo_policy.head import HeadConfig, PolicyHead, base, nano
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.losses import discounted_bc_loss
-from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.training.latents import cached, draw_row, sample_plans
 from zipmo_ros.training.request import TrainingRequest
@@ -109,6 +109,6 @@ class HeadStage(Stage):
 def planned_latents(planner_dir: Path | str, windows, cache: Path | str | None, draws: int, steps: int) -> Tensor:
     """Plans of the trained planner for all windows [W, draws, L, C]."""
     planner = checkpoint.load(planner_dir, MotionPlanner)
-    text = embed_sentences(list(windows.sentences), planner.config.text.encoder)
+    text = embed_for(planner.config.text, list(windows.sentences))
     name = f"plans-{checkpoint.content_hash(planner_dir)[:12]}-{windows.data_hash[:12]}-{draws}x{steps}"
     return cached(cache, name, lambda: sample_plans(planner, windows, text, draws, steps, seed=0))

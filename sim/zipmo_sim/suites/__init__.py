@@ -84,6 +84,24 @@ def task(suite: str, name: str) -> Task:
     return found[name]
 
 
+def sentence(suite: str, name: str) -> str:
+    """What a landmark (ManipulationEnv.landmarks) is said by: a task's sentence; what is no task's name is one."""
+    return next((candidate.language for candidate in tasks(suite) if candidate.name == name), name)
+
+
+def sentences(task: Task) -> list[str]:
+    """All that the scene of a task can do: its tasks' sentences, and those of what has no task of its own."""
+    own = [other.language for other in tasks(task.suite) if other.scene == task.scene]
+    more = getattr(_module(task.suite), "commands", None)
+    return [*own, *(more(task) if more else ())]
+
+
+def arrangement(task: Task, init_state: int) -> dict[str, float]:
+    """How far to the right (m) in the first view each thing stands that has a place in a row; empty if nobody says."""
+    found = getattr(_module(task.suite), "arrangement", None)
+    return found(task, init_state) if found else {}
+
+
 def make_env(
     suite: str, task_name: str, image_every: int = 1, max_steps: int | None = None, **options: Any
 ) -> ManipulationEnv:

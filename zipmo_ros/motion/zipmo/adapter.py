@@ -17,7 +17,8 @@ from zipmo_ros.contract.protocols import Execution, PlannerSpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.flow import Velocity, euler, plan_noise, schedule
-from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.pointer import Pointing
+from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 
@@ -76,10 +77,12 @@ class ZipmoPlanner:
         shape = (samples, config.latent_tokens, config.latent_channels)
         noise = self._tensor(plan_noise(seed, observation.stamp_ns, shape))
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            conditioning = self.network.condition(images, **self._wanted(goal), step=step)
+            wanted = self._wanted(goal)
+            tokens, pointing = self.network.look(images, wanted.get("text"))
+            conditioning = self.network.condition(**wanted, image_tokens=tokens, step=step)
             z = euler(planned_velocity(self.network, conditioning, self.steps), noise, self.steps)
         embeddings = z.float().reshape(samples, *self.spec.plan.shape).cpu().numpy()
-        return MotionPlan(observation.stamp_ns, goal, self.spec.plan, embeddings)
+        return MotionPlan(observation.stamp_ns, goal, self.spec.plan, embeddings, self._understood(pointing))
 
     @torch.no_grad()
     def show(self, plan: MotionPlan, observation: Observation, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,14 +96,22 @@ class ZipmoPlanner:
 
         NaN where it is not sure; K is 0 for pokes and for encoders that point at nothing.
         """
-        images = observation.stacked(self.spec.views)
-        pointing = None
-        if not isinstance(goal, Pokes):
-            pointing = self.network.image_encoder.look(self._tensor(images)[None], self._wanted(goal)["text"])[1]
+        pointing = self._look(observation, goal)
         if pointing is None:
-            return np.empty((len(images), 0, 2), np.float32)
+            return np.empty((len(self.spec.views), 0, 2), np.float32)
         sure = pointing.confidence() >= SURE
         return torch.where(sure[..., None], pointing.best(), torch.nan)[0].cpu().numpy()
+
+    @torch.no_grad()
+    def point(self, observation: Observation, goal: Goal) -> tuple[np.ndarray, float | None]:
+        """As `places`, wherever it is most likely, and how sure it is that it understood the goal (None: can't tell).
+
+        Raises ValueError for a planner that points at nothing.
+        """
+        pointing = self._look(observation, goal)
+        if pointing is None:
+            raise ValueError(f"the planner points at nothing for {goal}")
+        return pointing.best()[0].cpu().numpy(), self._understood(pointing)
 
     @torch.no_grad()
     def decode(self, latents: np.ndarray, images: np.ndarray, queries: np.ndarray) -> np.ndarray:
@@ -113,6 +124,16 @@ class ZipmoPlanner:
         )
         return tracks.cpu().numpy()
 
+    def _look(self, observation: Observation, goal: Goal) -> Pointing | None:
+        images = self._tensor(observation.stacked(self.spec.views))[None]
+        return None if isinstance(goal, Pokes) else self.network.look(images, self._wanted(goal)["text"])[1]
+
+    def _understood(self, pointing: Pointing | None) -> float | None:
+        """UNDERSTOOD where the logit is the one that counts as such, as its encoder was calibrated."""
+        if pointing is None or pointing.understood is None:
+            return None
+        return float(torch.sigmoid(pointing.understood[0].double() - self.network.config.image.understood_at))
+
     def _wanted(self, goal: Goal) -> dict[str, Tensor]:
         """The goal as the network takes it. Raises ValueError for the other kind."""
         if isinstance(goal, Pokes) != (self.network.config.text is None):
@@ -120,7 +141,7 @@ class ZipmoPlanner:
             raise ValueError(f"this planner is conditioned by {takes}, got {goal}")
         if isinstance(goal, Pokes):
             return {"pokes": torch.tensor(goal.rows, dtype=torch.float32, device=self._device)[None]}
-        return {"text": embed_sentences([goal.text], self.network.config.text.encoder).to(self._device)}
+        return {"text": embed_for(self.network.config.text, [goal.text]).to(self._device)}
 
     @property
     def _device(self) -> torch.device:

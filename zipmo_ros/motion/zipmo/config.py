@@ -78,6 +78,7 @@ class PlannerConfig:
     """Flow-matching planner in the latent space of the VAE.
 
     pokes, text:  what the cross-attention context holds (exactly one of the two in the reference).
+                  A text whose tokens are read gives all of them; the first one stands for the vector.
     text_depth:   layers of the text transformer, which runs at the context's width (= image token width).
     step_token:   append a token of the episode step (TraMoE variant).
     image_mode:   "joint": image tokens join the latents' self-attention (reference);
@@ -126,6 +127,14 @@ class PlannerConfig:
         )
         require(
             self.text is not None or not (self.step_token or self.norm_by_text), "step_token and norm_by_text need text"
+        )
+        require(
+            not (self.text and self.text.tokens) or not (self.step_token or self.text_depth),
+            "a planner that reads a sentence's tokens has neither step_token nor text_depth",
+        )
+        require(
+            not (self.text and self.image.text) or bool(self.text.tokens) == bool(self.image.text.tokens),
+            "planner and image encoder read a sentence's tokens both, or neither",
         )
 
     @property

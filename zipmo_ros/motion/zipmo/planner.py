@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from zipmo_ros.motion.fourier import MappingNetwork, PointEmbedding, TimeFeatures
 from zipmo_ros.motion.image_encoder import make_image_encoder
 from zipmo_ros.motion.layers import KeyValue, LayerGains, LayerRope, Transformer
+from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.motion.rope import grid_positions
 from zipmo_ros.motion.sentence import SentenceInput
 from zipmo_ros.motion.zipmo.config import PlannerConfig
@@ -80,14 +81,14 @@ class MotionPlanner(nn.Module):
             self.track_cond_emb = PokeEmbedding(context_width)
         if config.text:
             self.sentence = SentenceInput(config.text)
-            if config.text.width != context_width:
-                self.text_in = nn.Linear(config.text.width, context_width)
+            if config.text.read_width != context_width:
+                self.text_in = nn.Linear(config.text.read_width, context_width)
             self.text_encoder = Transformer(context_width, config.text_depth, rope="1d")
             self.ca_mask_token = nn.Parameter(0.02 * torch.randn(context_width))
         if config.step_token:
             self.start_t_mapping = PointEmbedding(1, context_width, 10 * math.pi)
         if config.norm_by_text:
-            self.text_norm = nn.Linear(config.text.width, config.time_width)
+            self.text_norm = nn.Linear(config.text.read_width, config.time_width)
         self.time_emb = TimeFeatures(config.time_width)
         self.time_in_proj = nn.Linear(config.time_width, config.time_width, bias=False)
         self.mapping = MappingNetwork(config.time_width, config.mapping_depth, config.mapping_hidden)
@@ -120,8 +121,9 @@ class MotionPlanner(nn.Module):
         """Everything step-independent.
 
         images: [B, V, H, W, 3] (or [B, H, W, 3] for one view), uint8 or [-1, 1]; or `image_tokens` [B, S, Di] from
-        `encode_images`. text: [B, Dt] or [B, 1, Dt], the sentence encoder's vector, unscaled. pokes: [B, P, 5].
-        step: [B], the episode step, int64 as in the reference.
+        `encode_images`. text: [B, Dt] or [B, 1, Dt], the sentence encoder's vector, unscaled; or rows of tokens
+        [B, 1 + L, Dt], for a planner that reads those. pokes: [B, P, 5]. step: [B], the episode step, int64 as in the
+        reference.
         drop_text, drop_frame [B] bool: what training hides. All text dropped, or no pokes, is the unconditional branch.
         """
         text = self._checked_text(text)
@@ -131,8 +133,9 @@ class MotionPlanner(nn.Module):
         if drop_frame is not None:
             image_tokens = torch.where(drop_frame[:, None, None], self.ca_mask_token, image_tokens)
         image_tokens = self.with_view(image_tokens)
+        mask = None
         if self.config.text:
-            tokens = self.text_context(text, step, drop_text)
+            tokens, mask = self.sentence_context(text, step, drop_text)
             tokens = PokeContext(tokens, tokens.new_zeros(*tokens.shape[:2], 3))
         else:
             tokens = self.poke_context(pokes, len(image_tokens))
@@ -140,16 +143,22 @@ class MotionPlanner(nn.Module):
 
         if self.config.image_mode == "joint":
             positions = torch.cat([self.latent_pos, self.image_pos])
-            context = self.backbone.context(*tokens)
+            context = self.backbone.context(*tokens, mask)
             return Conditioning(self.backbone.rope(positions), context, self.in_proj.cond_proj(image_tokens), norm)
         image_positions = self.image_pos.expand(len(image_tokens), -1, -1)
+        if mask is not None:
+            mask = torch.cat([mask.new_ones(image_tokens.shape[:2]), mask], dim=1)
         context = self.backbone.context(
-            torch.cat([image_tokens, tokens.tokens], dim=1), torch.cat([image_positions, tokens.positions], dim=1)
+            torch.cat([image_tokens, tokens.tokens], dim=1), torch.cat([image_positions, tokens.positions], dim=1), mask
         )
         return Conditioning(self.backbone.rope(self.latent_pos), context, None, norm)
 
     def encode_images(self, images: Tensor, text: Tensor | None = None) -> Tensor:
         """[B, V, H, W, 3] (or [B, H, W, 3]) -> image tokens [B, S, Di], views outer; text for a conv encoder."""
+        return self.look(images, text)[0]
+
+    def look(self, images: Tensor, text: Tensor | None = None) -> tuple[Tensor, Pointing | None]:
+        """As `encode_images`, and where the image encoder points (None for one that does not)."""
         if images is None:
             raise ValueError("pass images [B, V, H, W, 3] or their image_tokens")
         images = images[:, None] if images.ndim == 4 else images
@@ -157,7 +166,7 @@ class MotionPlanner(nn.Module):
             raise ValueError(
                 f"this planner looks at {self.config.views} views [B, V, H, W, 3], got {tuple(images.shape)}"
             )
-        return self.image_encoder(images, text)
+        return self.image_encoder.look(images, text)
 
     def with_view(self, image_tokens: Tensor) -> Tensor:
         """Image tokens plus the embedding that tells them, and the views, apart."""
@@ -166,6 +175,16 @@ class MotionPlanner(nn.Module):
     def poke_context(self, pokes: Tensor | None, batch: int) -> PokeContext:
         """pokes [B, P, 5] or None -> context tokens [B, slots, D] and positions [B, slots, 3]."""
         return poke_context(self.track_cond_emb, self.config.pokes, pokes, batch, self.config.context_width)
+
+    def sentence_context(
+        self, text: Tensor, step: Tensor | None = None, drop_text: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Context tokens of a sentence [B, S, D], and which of them are there [B, S] (None: all)."""
+        if self.config.text.tokens is None:
+            return self.text_context(text, step, drop_text), None
+        reading = self.sentence.read(text if drop_text is None else self.sentence.hide(text, drop_text))
+        x = self.text_in(reading.tokens) if hasattr(self, "text_in") else reading.tokens
+        return x if drop_text is None else torch.where(drop_text[:, None, None], self.ca_mask_token, x), reading.mask
 
     def text_context(self, text: Tensor, step: Tensor | None = None, drop_text: Tensor | None = None) -> Tensor:
         """text [B, Dt] -> context tokens [B, 1 or 2, D]: the sentence and, in TraMoE planners, the episode step."""
@@ -237,9 +256,11 @@ class MotionPlanner(nn.Module):
         if text is None:
             encoder = self.config.text.encoder
             raise ValueError(f"this planner is conditioned by a sentence: pass its {encoder} embedding as text [B, D]")
-        text = rearrange(text, "b 1 d -> b d") if text.ndim == 3 else text
-        if text.ndim != 2 or text.shape[1] != self.config.text.width:
-            raise ValueError(f"text must be [B, {self.config.text.width}], got {tuple(text.shape)}")
+        if self.config.text.tokens is None:
+            text = rearrange(text, "b 1 d -> b d") if text.ndim == 3 and text.shape[1] == 1 else text
+        if text.ndim != (2 if self.config.text.tokens is None else 3) or text.shape[-1] != self.config.text.width:
+            form = "[B, {}]" if self.config.text.tokens is None else "rows of tokens [B, 1 + L, {}]"
+            raise ValueError(f"text must be {form.format(self.config.text.width)}, got {tuple(text.shape)}")
         return text
 
 

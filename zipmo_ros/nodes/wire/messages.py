@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import json
+from dataclasses import asdict
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -56,8 +57,11 @@ def embedding_message(plan: MotionPlan, frame_id: str) -> Image:
 
 
 def plan_info(plan: MotionPlan, planner: str) -> String:
-    """What an embedding does not say of itself: who planned, what the numbers are, their horizon, the goal."""
-    return String(data=json.dumps({"planner": planner, "plan": plan.spec.to_plain(), "goal": goal_to_plain(plan.goal)}))
+    """What an embedding does not say of itself: who planned, what the numbers are, their horizon, the goal, and whether
+    that was understood.
+    """
+    told = {"planner": planner, "plan": plan.spec.to_plain(), "goal": goal_to_plain(plan.goal)}
+    return String(data=json.dumps({**told, "verdict": plan.verdict and asdict(plan.verdict)}))
 
 
 def joint_state_message(proprio: np.ndarray, stamp_ns: int, robot: RobotSpec) -> JointState:

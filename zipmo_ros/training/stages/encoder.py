@@ -1,12 +1,16 @@
-"""The image encoder that a stage starts from."""
+"""The image encoder that a stage starts from, and what it is to understand."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
+from zipmo_ros.training.request import TrainingRequest
+from zipmo_ros.training.sentences import Sentences
+from zipmo_ros.training.understanding import Understood
 
 
 def load_encoder(directory: Path | str) -> ConvEncoder:
@@ -17,3 +21,19 @@ def load_encoder(directory: Path | str) -> ConvEncoder:
     if not isinstance(encoder, ConvEncoder):
         raise checkpoint.CheckpointError(f"the planner of {directory} has no image encoder that is trained here")
     return encoder
+
+
+def understanding(
+    windows: DemonstrationWindows, encoder: ConvEncoder, words: Sentences, count: int, request: TrainingRequest
+) -> Understood | None:
+    """What measures whether an encoder understands, on at most `count` validation windows; None if it can't say.
+
+    Raises ValueError where it would not be told (by `words`) what can't be done.
+    """
+    if not encoder.config.understanding:
+        return None
+    if not words.impossible:
+        raise ValueError("what is to be refused comes out of rules: rephrasings=config/wordings/train.yaml")
+    _, validation = windows.split(request.validation_states)
+    chosen = validation[:: max(1, -(-len(validation) // count))]
+    return Understood(windows, chosen, encoder, request.seed, request.cache)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,8 @@ from zipmo_ros.training.augmentation import AugmentConfig, augment
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
-from zipmo_ros.training.stages.encoder import load_encoder
+from zipmo_ros.training.stages.encoder import load_encoder, understanding
+from zipmo_ros.training.understanding import Understood, understanding_loss
 
 LANDMARKS = ("thing", "goal")
 NEAR = 6.0  # px of a 128 px frame: about half of the smallest thing
@@ -32,29 +34,42 @@ class GroundingOptions:
     """See config/hydra/stage/grounding.yaml."""
 
     batch_size: int
+    sentences: int
+    impossible: float
+    understanding_weight: float
     augment: AugmentConfig | None
     validation_windows: int
+
+    def __post_init__(self) -> None:
+        if self.sentences < 1 or not 0 <= self.impossible < 1:
+            raise ValueError(f"a frame is told at least one sentence, got sentences={self.sentences}, and the share "
+                             f"impossible={self.impossible} must leave some that can be done")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PointingBatch:
-    """images [B, V, H, W, 3], text [B, D], places [B, V, 2, 2]: (y, x) of thing and goal in each view."""
+    """images [B, V, H, W, 3], text [B, D] or rows, places [B, V, 2, 2]: (y, x) of thing and goal in each view; NaN for
+    what can't be done. cannot [B] bool: where that is; None for an encoder that is not asked.
+    """
 
     images: Tensor
     text: Tensor
     places: Tensor
+    cannot: Tensor | None
 
 
 class GroundingStage(Stage):
     needs_tracks = False
     builds_on = ("encoder", "init")
 
-    def __init__(self, windows, model: ConvEncoder, sentences: Sentences, options: GroundingOptions, **common) -> None:
+    def __init__(self, windows, model: ConvEncoder, sentences: Sentences, options: GroundingOptions,
+                 understood: Understood | None = None, **common) -> None:  # fmt: skip
         super().__init__(windows, **common)
         if not windows.landmarks.shape[1]:
             raise ValueError("these demonstrations do not say where their sentences point: collect them anew")
         self.headline = tuple(f"{view}_{name}_near" for view in windows.views for name in LANDMARKS)
-        self.options, self.sentences = options, sentences
+        self.options, self.sentences, self.understood = options, sentences, understood
+        self.headline += ("refused",) if understood else ()
         self.model = model.to(self.device)
         self.batches = self.make_batches(options.batch_size, self.collate)
 
@@ -63,26 +78,43 @@ class GroundingStage(Stage):
         config = model_config({"nano": image_nano}, request, "image")
         stage_options = options(GroundingOptions, request)
         model = load_encoder(request.encoder) if request.encoder else ConvEncoder(config)
-        words = sentences(windows, model.config.text.encoder, request)
+        words = sentences(windows, model.config.text, request)
         set_sentence_statistics(model, words.vectors)
-        return cls(windows, model, words, stage_options, **common(request)).start_from(request.init)
+        understood = understanding(windows, model, words, stage_options.validation_windows, request)
+        return cls(windows, model, words, stage_options, understood, **common(request)).start_from(request.init)
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PointingBatch:
-        told = self.windows.told[indices]
-        column = (torch.rand(told.shape, generator=generator) * (told >= 0)).argmax(1)
-        images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
+        """Each frame as often as the options say, told another of its scene's sentences each time."""
+        several, told = self.options.sentences, self.windows.told[indices]
+        shuffled = (torch.rand(told.shape, generator=generator) * (told >= 0)).argsort(1, descending=True)
+        column = shuffled.gather(1, torch.arange(several) % (told >= 0).sum(1, keepdim=True)).flatten()
+        images = self.windows.images[indices].repeat_interleave(several, 0)
+        images, shifts = augment(images, self.options.augment, generator)
+        indices = indices.repeat_interleave(several)
         places = self.windows.landmarks[indices, column].float() + shifts[:, :, None]
-        text = self.sentences.draw(told.gather(1, column[:, None])[:, 0], generator)
-        return PointingBatch(*(part.to(self.device) for part in (images, text, places)))
+        cannot = None
+        if self.understood:
+            cannot = torch.rand(len(indices), generator=generator) < self.options.impossible
+            places = places.masked_fill(cannot[:, None, None, None], torch.nan)
+        text = self.sentences.draw(indices, self.windows.told[indices, column], generator, cannot)
+        parts = (images, text, places, cannot)
+        return PointingBatch(*(None if part is None else part.to(self.device) for part in parts))
 
     def loss(
         self, model: nn.Module, batch: PointingBatch, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         _, pointing = model.look(batch.images, batch.text)
-        return pointing_loss(pointing, batch.places, model.config.grid), {}
+        pointed = pointing_loss(pointing, batch.places, model.config.grid)
+        if batch.cannot is None:
+            return pointed, {}
+        understood = understanding_loss(pointing.understood, ~batch.cannot)
+        scalars = {"pointing": pointed.detach(), "understanding": understood.detach()}
+        return pointed + self.options.understanding_weight * understood, scalars
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Share of landmarks found within NEAR, by view, and the median distance in px; all sentences of each frame."""
+        """Share of landmarks found within NEAR, by view, and the median distance in px; all sentences of each frame.
+        What is refused of what can't be done, see Understood.
+        """
         distances = []
         for chosen in self.validation_indices(self.options.validation_windows).split(64):
             rows, columns = (self.windows.told[chosen] >= 0).nonzero(as_tuple=True)
@@ -91,7 +123,14 @@ class GroundingStage(Stage):
             _, pointing = model.look(images, text)
             places = self.windows.landmarks[chosen][rows, columns].float().to(self.device)
             distances.append(pixels_off(pointing, places))
-        return pointing_errors(torch.cat(distances), self.windows.views)
+        errors = pointing_errors(torch.cat(distances), self.windows.views)
+        return errors | (self.understood.figures(model) if self.understood else {})
+
+    def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
+        """With what counts as understood, as the encoder is now."""
+        if self.understood:
+            self.understood.calibrate(model)
+        super().save(model, directory, meta)
 
 
 def pixels_off(pointing: Pointing, places: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from zipmo_ros.training.points import TrackErrors
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
-from zipmo_ros.training.stages.encoder import load_encoder
+from zipmo_ros.training.stages.encoder import load_encoder, understanding
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
+from zipmo_ros.training.understanding import Understood, understanding_loss
 
 VALIDATION_STEPS = (1, 4, 10)
 TRACK_STEPS = 4
@@ -42,6 +44,8 @@ class PlannerOptions:
     drop_text: float
     drop_frame: float
     pointing_weight: float
+    impossible: float
+    understanding_weight: float
     point_draws: int
     validation_windows: int
 
@@ -52,8 +56,9 @@ class PlannerOptions:
 
 @dataclass(frozen=True)
 class PlanBatch:
-    """images [B, V, H, W, 3]; text [B, D]; places [B, V, 2, 2] that the sentence points at; latents [B, L, C],
-    normalised; dropped text and frame [B] bool.
+    """images [B, V, H, W, 3]; text [B, D] or rows; places [B, V, 2, 2] that the sentence points at; latents [B, L, C],
+    normalised; dropped text and frame [B] bool. cannot: as text, of what can't be done in the first of the images; None
+    for an encoder that is not asked.
     """
 
     images: Tensor
@@ -62,6 +67,7 @@ class PlanBatch:
     latents: Tensor
     drop_text: Tensor
     drop_frame: Tensor | None
+    cannot: Tensor | None
 
 
 def track_latents(vae_dir: Path | str, windows, cache: Path | str | None, draws: int) -> tuple[TrackVAE, Tensor]:
@@ -94,10 +100,11 @@ class PlannerStage(Stage):
         latents: Tensor,
         sentences: Sentences,
         options: PlannerOptions,
+        understood: Understood | None = None,
         **common,
     ):
         super().__init__(windows, **common)
-        self.options, self.latents, self.sentences = options, latents, sentences
+        self.options, self.latents, self.sentences, self.understood = options, latents, sentences, understood
         # The errors by view are of plans with TRACK_STEPS evaluations.
         tracks = (f"{view}_{name}" for view in windows.views for name in ("mse", "still_mse", "floor_mse"))
         self.headline = ("latent_mse_nfe1", "latent_mse_nfe4", *tracks, f"{windows.views[0]}_thing_near")
@@ -112,23 +119,31 @@ class PlannerStage(Stage):
         if latents.shape[2:] != (model.config.latent_tokens, model.config.latent_channels):
             expected = [model.config.latent_tokens, model.config.latent_channels]
             raise ValueError(f"the planner makes latents {expected}, but {request.vae} has {list(latents.shape[2:])}")
-        words = sentences(windows, model.config.text.encoder, request)
+        words = sentences(windows, model.config.text, request)
         if request.encoder or not request.init:
             set_sentence_statistics(model, words.vectors)
-        return cls(windows, model, vae, latents, words, stage_options, **common(request))
+        understood = understanding(windows, model.image_encoder, words, stage_options.validation_windows, request)
+        return cls(windows, model, vae, latents, words, stage_options, understood, **common(request))
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PlanBatch:
         images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
         count, options = len(indices), self.options
         drop_text = torch.rand(count, generator=generator) < options.drop_text
         drop_frame = torch.rand(count, generator=generator) < options.drop_frame if options.drop_frame else None
+        own, cannot = self.windows.sentence[indices], None
+        text = self.sentences.draw(indices, own, generator).to(self.device)
+        if self.understood:
+            some = slice(math.ceil(options.impossible * count))
+            never = torch.ones(len(own[some]), dtype=torch.bool)
+            cannot = self.sentences.draw(indices[some], own[some], generator, never).to(self.device)
         return PlanBatch(
             images=images.to(self.device),
-            text=self.sentences.draw(self.windows.sentence[indices], generator).to(self.device),
+            text=text,
             places=(self.windows.own_landmarks(indices) + shifts[:, :, None]).to(self.device),
             latents=draw_row(self.latents, indices, generator).to(self.device),
             drop_text=drop_text.to(self.device),
             drop_frame=None if drop_frame is None else drop_frame.to(self.device),
+            cannot=cannot,
         )
 
     def loss(self, model: nn.Module, batch: PlanBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -147,11 +162,18 @@ class PlannerStage(Stage):
             return flow, {}
         places = batch.places.masked_fill(batch.drop_text[:, None, None, None], torch.nan)  # nothing was named
         pointed = pointing_loss(pointing, places, model.config.image.grid)
-        return flow + self.options.pointing_weight * pointed, {"flow": flow.detach(), "pointing": pointed.detach()}
+        loss, scalars = flow + self.options.pointing_weight * pointed, {"flow": flow, "pointing": pointed}
+        if batch.cannot is not None:
+            refused = model.image_encoder.look(batch.images[: len(batch.cannot)], batch.cannot)[1].understood
+            logits = torch.cat([pointing.understood[~batch.drop_text], refused])
+            can = torch.arange(len(logits), device=logits.device) < len(logits) - len(refused)
+            scalars["understanding"] = understanding_loss(logits, can)
+            loss = loss + self.options.understanding_weight * scalars["understanding"]
+        return loss, {name: value.detach() for name, value in scalars.items()}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Latent error for several numbers of evaluations; track errors of the plans, of "nothing moves" and of the
-        autoencoder; where the image encoder points, if it does.
+        autoencoder; where the image encoder points, if it does; what it refuses, if it can.
         """
         generator, errors, distances = torch.Generator().manual_seed(self.seed), TrackErrors(), []
         squares = {steps: [] for steps in VALIDATION_STEPS}
@@ -175,7 +197,16 @@ class PlannerStage(Stage):
             self.add_track_errors(errors, chosen, target, "floor_")
         latent = {f"latent_mse_nfe{steps}": float(torch.cat(values).mean()) for steps, values in squares.items()}
         tracks = {name: value for name, value in errors.means().items() if "floor_still" not in name}
-        return {**latent, **tracks, **(pointing_errors(torch.cat(distances), self.windows.views) if distances else {})}
+        pointed = pointing_errors(torch.cat(distances), self.windows.views) if distances else {}
+        refused = self.understood.figures(model.image_encoder) if self.understood else {}
+        return {**latent, **tracks, **pointed, **refused}
+
+    def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
+        """With what counts as understood, as the image encoder is now."""
+        if self.understood:
+            self.understood.calibrate(model.image_encoder)
+            model.config = dataclasses.replace(model.config, image=model.image_encoder.config)
+        super().save(model, directory, meta)
 
     def add_track_errors(self, errors: TrackErrors, chosen: Tensor, plan: Tensor, prefix: str) -> None:
         """Over the points that were drawn uniformly in the image (the second half of those stored), view by view."""
@@ -199,4 +230,6 @@ def initial_planner(request: TrainingRequest) -> MotionPlanner:
         model = MotionPlanner(dataclasses.replace(config, image=encoder.config) if encoder else config)
     if encoder:
         checkpoint.load_strictly(model.image_encoder, encoder.state_dict(), request.encoder)
+        if model.config.text.tokens and not request.init and model.config.text == encoder.config.text:
+            model.sentence.load_state_dict(encoder.sentence.state_dict())  # it reads as the encoder has learned to
     return model

@@ -10,6 +10,7 @@ from robosuite.models.objects import BoxObject, BreadObject, CanObject, MilkObje
 
 from zipmo_sim.env import FailureMonitor, ManipulationEnv
 from zipmo_sim.failures import Delivery, DeliveryMonitor, TurnMonitor
+from zipmo_sim.suites.mini import layouts
 from zipmo_sim.suites.mini.table import TABLE_TOP, TableScene, add_body, add_geom
 
 GROCERIES = {"milk": MilkObject, "can": CanObject, "bread": BreadObject}
@@ -22,7 +23,6 @@ LEVER_LENGTH = 0.15
 LEVER_SOLVED = 0.6  # rad beyond the middle
 _SIDES = {"left": -1, "right": 1}
 _AT_REST = 0.05  # m/s
-_MAX_YAW = np.deg2rad(15)
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,6 @@ class Scene:
 
 
 # -- shared ----------------------------------------------------------------------------------------------------------
-
-
-def _draw(scene: str, index: int) -> np.random.Generator:
-    """Layouts depend on the scene and the index alone: tasks of a scene share them, so only the sentence differs."""
-    return np.random.default_rng([*scene.encode(), index])
 
 
 def _yaw(angle: float) -> np.ndarray:
@@ -99,11 +94,9 @@ def _furnish_bins(arena: Arena) -> list[MujocoObject]:
 
 
 def _place_bins(env: TableScene, index: int) -> None:
-    rng = _draw("bins", index)
-    for name, y in zip(rng.permutation(list(GROCERIES)), (-0.185, 0.0, 0.185), strict=True):
-        bottom = {"milk": 0.085, "can": 0.06, "bread": 0.045}[name]
-        xy = np.array([-0.10, y]) + rng.uniform((-0.03, -0.012), (0.03, 0.012))
-        _put(env, name, xy, bottom, rng.uniform(-_MAX_YAW, _MAX_YAW))
+    rng = layouts.generator("bins", index)
+    for name, (xy, yaw) in layouts.row("bins", rng).items():
+        _put(env, name, xy, {"milk": 0.085, "can": 0.06, "bread": 0.045}[name], yaw)
     for side, y in (("left", -0.13), ("right", 0.13)):
         _fix(env, f"{side}_bin", np.array([0.11, y]) + rng.uniform(-0.015, 0.015, 2))
 
@@ -140,10 +133,8 @@ def _furnish_blocks(arena: Arena) -> list[MujocoObject]:
 
 
 def _place_blocks(env: TableScene, index: int) -> None:
-    rng = _draw("blocks", index)
-    for colour, y in zip(rng.permutation(list(BLOCK_COLOURS)), (-0.15, 0.0, 0.15), strict=True):
-        xy = np.array([0.0, y]) + rng.uniform((-0.08, -0.02), (0.08, 0.02))
-        _put(env, colour, xy, BLOCK_HALF, rng.uniform(-_MAX_YAW, _MAX_YAW))
+    for colour, (xy, yaw) in layouts.row("blocks", layouts.generator("blocks", index)).items():
+        _put(env, colour, xy, BLOCK_HALF, yaw)
 
 
 def _stacked(env: TableScene, goal: tuple[str, ...]) -> bool:
@@ -191,8 +182,8 @@ def lever_angle(env: TableScene) -> float:
 
 
 def _place_lever(env: TableScene, index: int) -> None:
-    rng = _draw("lever", index)
-    _fix(env, "lever_base", rng.uniform((-0.11, -0.07), (-0.03, 0.07)), rng.uniform(-_MAX_YAW, _MAX_YAW))
+    rng = layouts.generator("lever", index)
+    _fix(env, "lever_base", rng.uniform((-0.11, -0.07), (-0.03, 0.07)), rng.uniform(-layouts.MAX_YAW, layouts.MAX_YAW))
     env.sim.data.set_joint_qpos("lever_hinge", rng.uniform(-0.15, 0.15))
 
 

@@ -1,10 +1,12 @@
 """Tasks and environments of the suite `mini`."""
 
+import itertools
 from functools import partial
 
 from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.rendering import RenderSettings, select_backend
 from zipmo_sim.suites import suite_entry
+from zipmo_sim.suites.mini import layouts
 from zipmo_sim.task import Task
 
 SUITE = "mini"
@@ -14,12 +16,18 @@ RENDER = RenderSettings(shadows=False)
 # (scene, goal, name, language); the goal is what the scene's success predicate and the expert read.
 _BINS = [
     ("bins", (thing, side), f"put_{thing}_in_{side}_bin", f"put the {thing} in the {side} bin")
-    for thing in ("milk", "can", "bread")
+    for thing in layouts.GROCERIES
     for side in ("left", "right")
 ]
 _BLOCKS = [
     ("blocks", (upper, lower), f"stack_{upper}_on_{lower}", f"stack the {upper} block on the {lower} block")
     for upper, lower in (("red", "green"), ("green", "red"))
+]
+# What the scene can do besides, without a task of its own: it is pointed at, but nothing is done or measured.
+_COMMANDS = [
+    ("blocks", (upper, lower), f"stack the {upper} block on the {lower} block")
+    for upper, lower in itertools.permutations(layouts.BLOCKS, 2)
+    if ("blocks", (upper, lower)) not in [row[:2] for row in _BLOCKS]
 ]
 _LEVER = [("lever", (side,), f"turn_lever_{side}", f"turn the lever to the {side}") for side in ("left", "right")]
 _ROWS = _BINS + _BLOCKS + _LEVER
@@ -39,6 +47,17 @@ def tasks(suite: str = SUITE) -> list[Task]:
     ]
 
 
+def commands(task: Task) -> dict[str, tuple[str, ...]]:
+    """What the scene of a task can do without a task of its own: sentences, and what they are about."""
+    return {said: aim for scene, aim, said in _COMMANDS if scene == task.scene}
+
+
+def arrangement(task: Task, init_state: int) -> dict[str, float]:
+    """See zipmo_sim.suites.arrangement."""
+    row = layouts.row(task.scene, layouts.generator(task.scene, init_state))
+    return {name: float(xy[1]) for name, (xy, _) in row.items()}
+
+
 def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = None) -> ManipulationEnv:
     """Environment of one task."""
     select_backend()  # before robosuite imports mujoco
@@ -54,7 +73,7 @@ def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = N
         success=predicates[task.name],
         scene_success=predicates,
         failures=partial(scene.watch, goals=goals),
-        scene_landmarks={name: partial(scene.landmarks, goal=aim) for name, aim in goals.items()},
+        scene_landmarks={name: partial(scene.landmarks, goal=aim) for name, aim in {**goals, **commands(task)}.items()},
         image_every=image_every,
         render=render or RENDER,
     )

@@ -1,0 +1,63 @@
+"""What an image encoder understands: its loss, and from which logit on it counts, by wordings not trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zipmo_ros.data.windows import DemonstrationWindows
+from zipmo_ros.data.wordings import Family
+from zipmo_ros.motion.conv_encoder import ConvEncoder
+from zipmo_ros.training.sentences import Sentences
+from zipmo_ros.training.wordings import DrawnWordings
+
+FAMILY = "development"
+COUNT = 16  # wordings of each sentence in each way that things may stand
+FALSE_REFUSALS = 0.03  # largest share of what can be done that may count as not understood
+
+
+def understanding_loss(logits: Tensor, understood: Tensor) -> Tensor:
+    """Cross entropy of logits [B] and whether the sentence can be done [B]."""
+    return F.binary_cross_entropy_with_logits(logits, understood.float())
+
+
+class Understood:
+    """Measures an encoder on validation windows `indices`, told wordings of FAMILY: half of them can be done."""
+
+    def __init__(self, windows: DemonstrationWindows, indices: Tensor, encoder: ConvEncoder, seed: int,
+                 cache: Path | str | None) -> None:  # fmt: skip
+        assert encoder.config.text is not None
+        words = Sentences(windows, encoder.config.text, DrawnWordings(Family.load(FAMILY), COUNT), cache)
+        generator = torch.Generator().manual_seed(seed)
+        told = windows.told[indices]
+        rows = told.gather(1, (torch.rand(told.shape, generator=generator) * (told >= 0)).argmax(1, keepdim=True))[:, 0]
+        self._images = windows.images
+        self._indices, self._cannot = indices, torch.arange(len(indices)) % 2 == 1
+        self._text = words.draw(indices, rows, generator, self._cannot, own_share=0.0)
+
+    @torch.no_grad()
+    def logits(self, encoder: ConvEncoder) -> tuple[Tensor, Tensor]:
+        """Of what can be done, and of what can't."""
+        device, found = next(encoder.parameters()).device, []
+        for chosen in torch.arange(len(self._indices)).split(64):
+            images, text = self._images[self._indices[chosen]].to(device), self._text[chosen].to(device)
+            _, pointing = encoder.look(images, text)
+            assert pointing is not None
+            assert pointing.understood is not None
+            found.append(pointing.understood.cpu())
+        logits = torch.cat(found)
+        return logits[~self._cannot], logits[self._cannot]
+
+    def figures(self, encoder: ConvEncoder) -> dict[str, float]:
+        """Share of what can't be done that is refused, where FALSE_REFUSALS of what can are, too."""
+        possible, impossible = self.logits(encoder)
+        return {"refused": float((impossible < possible.quantile(FALSE_REFUSALS)).float().mean())}
+
+    def calibrate(self, encoder: ConvEncoder) -> None:
+        """Set from which logit on the encoder has understood."""
+        least = float(self.logits(encoder)[0].quantile(FALSE_REFUSALS))
+        encoder.config = dataclasses.replace(encoder.config, understood_at=least)
