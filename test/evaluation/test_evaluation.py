@@ -11,7 +11,7 @@ from zipmo_ros.contract.share import share_path
 from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.episodes import draw_episodes, paraphrase, swap
 from zipmo_ros.evaluation.evaluate import check_oracle
-from zipmo_ros.evaluation.outcomes import Outcome, summarise, table, wilson_interval
+from zipmo_ros.evaluation.outcomes import Outcome, clustered_interval, summarise, table, wilson_interval
 from zipmo_ros.evaluation.plotting import plot_failures
 from zipmo_sim.suites import Task, tasks
 
@@ -29,6 +29,28 @@ def test_wilson_interval_known_values():
     assert math.isclose(low, 0.6259, abs_tol=1e-3)
     assert math.isclose(high, 0.8570, abs_tol=1e-3)
     assert wilson_interval(10, 10)[1] == pytest.approx(1.0)
+
+
+def test_interval_over_clusters():
+    """Answers that vary within a sentence as between sentences are as good as independent ones; equal ones are one."""
+    mixed = [(f"sentence {i % 10}", i < 70) for i in range(100)]
+    assert clustered_interval(mixed) == pytest.approx(wilson_interval(70, 100))
+    alike = [(f"sentence {i // 10}", i < 70) for i in range(100)]
+    low, high = clustered_interval(alike)
+    # Ten answers each ten times over: the design effect is 10 n / (n - 1) with n = 10 sentences.
+    assert (low, high) == pytest.approx(wilson_interval(7 * 0.9, 10 * 0.9))
+    assert clustered_interval([("one", True)] * 30 + [("two", True)] * 30) == pytest.approx(wilson_interval(2, 2))
+    assert clustered_interval([]) == (0.0, 1.0)
+
+
+def test_sentences_are_counted_where_tasks_have_several():
+    words = {task.name: [f"please do {task.name}", f"{task.name}, now"] for task in make_tasks()}
+    for tell, told in ((paraphrase(words), 8), (swap(make_tasks()), None)):
+        episodes = draw_episodes(make_tasks(), 8, seed=3, tell=tell)
+        outcomes = [Outcome.of(e, success=e.init_state % 2 == 0, original_success=False, steps=9) for e in episodes]
+        report = summarise(outcomes, suite="toy", via="direct", seed=0)
+        assert (report["sentences"] and report["sentences"]["distinct"]) == told
+        assert ("8 different sentences" in table(report)) == bool(told)
 
 
 def test_same_seed_same_episodes_and_only_evaluation_states():
@@ -80,8 +102,21 @@ def test_swap_names_another_task_of_the_same_scene():
         assert episode.instructed_task != episode.task
         assert scenes[episode.instructed_task] == scenes[episode.task]
         assert episode.instruction == f"do {episode.instructed_task}"
+    assert not any(episode.approach for episode in draw_episodes(make_tasks(), 5, seed=1))
     with pytest.raises(ValueError, match="needs another task"):
         draw_episodes(make_tasks()[:1], 5, seed=1, tell=swap(make_tasks()[:1]))
+
+
+def test_swap_names_what_takes_another_thing_where_there_is_such_a_task():
+    things = {task.name: task.thing for task in tasks("mini")}
+    drawn = draw_episodes(tasks("mini"), 5, seed=1, tell=swap(tasks("mini")), approach=True)
+    for episode in drawn:
+        assert (things[episode.task] != things[episode.instructed_task]) == bool(things[episode.task])
+    assert {things[name] for name in things} == {"milk", "can", "bread", "red", "green", ""}
+    outcomes = [Outcome.of(episode, success=True, original_success=False, steps=9) for episode in drawn]
+    report = summarise(outcomes, suite="mini", via="direct", seed=0, instruction="swap")
+    assert report["protocol"] == "zipmo-mini-v1-approach"
+    assert report["episodes"][0]["approach"] is True
 
 
 def test_crashes_are_counted_apart_from_failures():

@@ -19,7 +19,7 @@ from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.models import NO_PLANNER, bundle_path, find_planner, find_policy
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.runtime.horizons import HORIZONS
-from zipmo_sim.suites import Task, suite_entry, tasks
+from zipmo_sim.suites import Task, expert_maker, suite_entry, tasks
 
 
 def choose_tasks(suite: str, names: str | Iterable[str]) -> list[Task]:
@@ -64,6 +64,11 @@ def identity(settings: Settings) -> dict:
     }
 
 
+def _swap(suite: str) -> Tell:
+    expert_maker(suite)  # which leads the hand: where there is none, it is told now
+    return swap(tasks(suite))
+
+
 def _paraphrases(suite: str) -> dict[str, list[str]]:
     return yaml.safe_load(share_path(f"config/paraphrases/{suite}.yaml").read_text())
 
@@ -71,7 +76,7 @@ def _paraphrases(suite: str) -> dict[str, list[str]]:
 # What instruction=... tells the episodes of a suite.
 TELL: dict[str, Callable[[str], Tell]] = {
     "own": lambda suite: own,
-    "swap": lambda suite: swap(tasks(suite)),
+    "swap": _swap,
     "paraphrase": lambda suite: paraphrase(_paraphrases(suite)),
 }
 
@@ -82,7 +87,7 @@ def check_oracle(oracle: str, via: str, instruction: str) -> None:
         return
     if via != "direct":
         raise ValueError(f"oracle={oracle} needs via=direct: the graph runs planner and policy alone")
-    if instruction == "swap":
+    if instruction == "swap" and oracle != "zeroed":
         raise ValueError(f"oracle={oracle} can't be told another task: the expert only knows the scene's own")
 
 
@@ -102,8 +107,8 @@ def check_execution(settings: Settings) -> None:
         raise ValueError(f"{asked} needs via=direct: over ROS there are {', '.join(HORIZONS)}")
     if settings.via == "ros" and settings.mode == "lockstep" and settings.latency_ms:
         raise ValueError(f"{asked} needs via=direct, or mode=realtime: in lockstep the simulator waits")
-    if settings.oracle in ("expert", "plans") and not usual:
-        raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: the expert acts at once")
+    if settings.oracle in ("expert", "plans", "replay") and not usual:
+        raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: it acts at once")
 
 
 def resolve(
@@ -156,7 +161,8 @@ def choose_episodes(
     chosen = choose_tasks(settings.suite, names)
     check_oracle(settings.oracle, settings.via, instruction)
     check_execution(settings)
-    return draw_episodes(chosen, episodes, settings.seed, TELL[instruction](settings.suite), BY_NAME[states])
+    tell, approach = TELL[instruction](settings.suite), instruction == "swap"
+    return draw_episodes(chosen, episodes, settings.seed, tell, BY_NAME[states], approach)
 
 
 def evaluate(settings: Settings, drawn: list[Episode], workers: int, journal: Journal | None = None, **facts) -> dict:
