@@ -195,7 +195,7 @@ def test_what_yaml_explains_is_so(file):
     for line in file.read_text().splitlines():
         if "suite:" in line:
             assert set(re.findall(r"\blibero_\w+", line)) <= set(SUITES), line
-        if "states" in line:
+        if "states" in line and file.parent.name != "recipes":  # what they start from, `zipmo collect` checks
             assert {edge for span in re.findall(r"\b(\d+)-(\d+)\b", line) for edge in span} <= edges | {"100"}, line
 
 

@@ -51,7 +51,11 @@ class BehaviourCloning(nn.Module):
 
     def forward(self, images: Tensor, text: Tensor, proprio: Tensor) -> Tensor:
         """images [B, V, 128, 128, 3] uint8 or [-1, 1], text [B, Dt] unscaled, proprio [B, 9] raw -> [B, 16, 7]."""
-        tokens = self.image_embedder(self.image_encoder(images, text))
+        return self.actions(self.image_encoder(images, text), proprio)
+
+    def actions(self, image_tokens: Tensor, proprio: Tensor) -> Tensor:
+        """As `forward`, from the image encoder's tokens [B, V * grid^2, width]."""
+        tokens = self.image_embedder(image_tokens)
         tokens = tokens + repeat(self.view_emb, "v d -> (v l) d", l=self.config.image.grid**2)
         hand = self.proprio_embedder(self.proprioception(proprio))
         return self.trunk(torch.cat([tokens, hand[:, None]], dim=1), self.positions)

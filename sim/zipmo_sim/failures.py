@@ -2,6 +2,8 @@
 
 | category      | a thing to take somewhere (pick, stack)           | the lever                                        |
 |---------------|---------------------------------------------------|--------------------------------------------------|
+| wrong_goal    | another task of the scene got done, or the thing  | it was turned so far to the other side that      |
+|               | was let go of and ends where another one takes it | another task got done                            |
 | never_reached | the hand never touched the thing, nor handled     | the hand never touched the lever                 |
 |               | another one                                       |                                                  |
 | wrong_object  | another thing was handled before the right one    | it was turned 0.15 rad to the other side before  |
@@ -29,7 +31,7 @@ import numpy as np
 
 from zipmo_sim.env import ManipulationEnv
 
-CATEGORIES = ("never_reached", "wrong_object", "slipped", "dropped_early", "timeout")
+CATEGORIES = ("wrong_goal", "never_reached", "wrong_object", "slipped", "dropped_early", "timeout")
 HELD_STEPS = 3
 LIFT = 0.02  # m
 MOVED = 0.02  # m
@@ -73,10 +75,12 @@ class DeliveryMonitor:
 
     def begin(self) -> None:
         self._step = 0
+        self._done: set[str] = set()
         self._things = {name: _History(position) for name, (position, _) in self._env.object_poses().items()}
 
     def watch(self, action: np.ndarray) -> None:
         self._step += 1
+        self._done.update(self._env.done_tasks())
         contacts = touched_by_hand(self._env)
         positions = {name: pose[0] for name, pose in self._env.object_poses().items()}
         for name, thing in self._things.items():
@@ -99,10 +103,12 @@ class DeliveryMonitor:
             thing.handled_at = min(thing.handled_at, self._step)
 
     def verdicts(self) -> dict[str, str]:
-        return {task: self._verdict(goal) for task, goal in self._goals.items()}
+        return {task: self._verdict(task, goal) for task, goal in self._goals.items()}
 
-    def _verdict(self, goal: Delivery) -> str:
+    def _verdict(self, task: str, goal: Delivery) -> str:
         thing = self._things[goal.thing]
+        if self._done - {task} or self._astray(goal):
+            return "wrong_goal"
         others = [history for name, history in self._things.items() if name != goal.thing]
         handled, held = (min(getattr(other, at) for other in others) for at in ("handled_at", "held_at"))
         if handled < thing.touched_at or held < inf == thing.held_at:
@@ -112,6 +118,14 @@ class DeliveryMonitor:
         if thing.loss and not thing.held and not self._at(goal):
             return thing.loss
         return "timeout"
+
+    def _astray(self, goal: Delivery) -> bool:
+        """Whether the thing was let go of, not lost, and is where another task takes it."""
+        thing = self._things[goal.thing]
+        if thing.held_at == inf or thing.held or thing.loss == "slipped":
+            return False
+        elsewhere = [other for other in self._goals.values() if other.thing == goal.thing and other.body != goal.body]
+        return any(map(self._at, elsewhere))
 
     def _at(self, goal: Delivery) -> bool:
         data, model = self._env.sim.data, self._env.sim.model
@@ -134,20 +148,24 @@ class TurnMonitor:
         self._start = self._angle()
         self._first_side = 0
         self._sides: set[int] = set()
+        self._done: set[str] = set()
         self._touched = self._touching = False
 
     def watch(self, action: np.ndarray) -> None:
         self._touching = self._body in touched_by_hand(self._env)
         self._touched |= self._touching
+        self._done.update(self._env.done_tasks())
         turn = self._angle() - self._start
         if abs(turn) > TURNED:
             self._sides.add(int(np.sign(turn)))
             self._first_side = self._first_side or int(np.sign(turn))
 
     def verdicts(self) -> dict[str, str]:
-        return {task: self._verdict(side) for task, side in self._goals.items()}
+        return {task: self._verdict(task, side) for task, side in self._goals.items()}
 
-    def _verdict(self, side: int) -> str:
+    def _verdict(self, task: str, side: int) -> str:
+        if self._done - {task}:
+            return "wrong_goal"
         if not self._touched:
             return "never_reached"
         if self._first_side == -side:

@@ -31,7 +31,9 @@ ANY = "any"  # as a goal: the first of the scene's tasks that gets done
 class Setup:
     """What an episode starts from: the scene of `task` at `init_state`; over when `goal` is done, or ANY of the tasks.
 
-    number: of the episode, which sets its clock. next_state: the initial state whose turn it is afterwards.
+    number: of the episode, which sets its clock. next_state: the initial state whose turn it is afterwards. approach:
+    the hand starts where the expert of `task` has led it, just before it touches anything, and whatever gets done, the
+    episode is over at the step limit.
     """
 
     suite: str
@@ -43,6 +45,7 @@ class Setup:
     number: int
     image_every: int
     next_state: int
+    approach: bool = False
 
     def achieved(self, done_tasks: Collection[str]) -> bool:
         return bool(done_tasks) if self.goal == ANY else self.goal in done_tasks
@@ -78,7 +81,7 @@ class Simulator:
         self._done: set[str] = set()
 
     def describe(self, suite: str, task: str, goal: str, init_state: int, seed: int, number: int,
-                 image_every: int) -> Setup:  # fmt: skip
+                 image_every: int, approach: bool = False) -> Setup:  # fmt: skip
         """The episode of these parameters; an empty task is the suite's first, an empty goal the task itself, and a
         negative number stands for the usual one. Raises ValueError for unknown names and initial states."""
         chosen = self._suites.task(suite, task) if task else self._suites.tasks(suite)[0]
@@ -90,7 +93,8 @@ class Simulator:
         number = number if number >= 0 else episode_number(chosen.index, init_state)
         goal = ANY if goal == ANY else goal_task.name
         following = (init_state + 1) % chosen.init_states
-        return Setup(suite, chosen.name, goal_task.language, goal, init_state, seed, number, image_every, following)
+        return Setup(suite, chosen.name, goal_task.language, goal, init_state, seed, number, image_every, following,
+                     approach)  # fmt: skip
 
     def stamp_ns(self, setup: Setup, step: int) -> int:
         """Simulated time of the observation before action `step`."""
@@ -108,6 +112,10 @@ class Simulator:
         self.prepare(setup.suite, setup.task)
         self.env.image_every, self.env.image_phase = setup.image_every, self.image_phase
         seen, info = self.env.reset(seed=setup.seed, options={"init_state": setup.init_state})
+        if setup.approach:
+            from zipmo_sim.experts import approach  # imports mujoco, which must find its backend chosen
+
+            seen, info = approach(self.env, setup.seed)
         self._done = set()
         return self._moment(setup, seen, info, last=False)
 
@@ -117,7 +125,8 @@ class Simulator:
         self._done |= set(info["done_tasks"])
         achieved = setup.achieved(self._done)
         failure = info.get("failures", {}).get(setup.goal) if truncated and not achieved else None
-        return self._moment(setup, seen, info, last=truncated or achieved, failure=failure)
+        over = truncated or (achieved and not setup.approach)
+        return self._moment(setup, seen, info, last=over, failure=failure)
 
     def close(self) -> None:
         """Close the environment."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 import yaml
 
-from zipmo_ros.apps import bench, bench_transport, cli, collect, demo, evaluate, latency, motion, report
+from zipmo_ros.apps import bench, bench_transport, cli, collect, demo, evaluate, latency, motion, report, train_all
 from zipmo_ros.apps.configuration import Count, Names, Range, load, plain, typed
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.evaluation.over_ros import graph_arguments
@@ -23,6 +23,7 @@ REQUESTS = {
     "bench": bench.BenchRequest,
     "bench_transport": bench_transport.BenchTransportRequest,
     "report": report.ReportRequest,
+    "train_all": train_all.TrainAllRequest,
 }
 # replan_every is also how often there have to be images.
 OTHER_NAMES = {"replan_every": {"image_every"}}

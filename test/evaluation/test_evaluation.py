@@ -12,7 +12,7 @@ from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.data.wordings import IMPOSSIBLE, KINDS, Family
 from zipmo_ros.evaluation.episodes import draw_episodes, paraphrase, swap, worded
 from zipmo_ros.evaluation.evaluate import check_oracle
-from zipmo_ros.evaluation.outcomes import Outcome, by_sentence, summarise, table, wilson_interval
+from zipmo_ros.evaluation.outcomes import Outcome, clustered_interval, summarise, table, wilson_interval
 from zipmo_ros.evaluation.plotting import plot_failures
 from zipmo_sim import suites
 from zipmo_sim.suites import Task, tasks
@@ -31,6 +31,28 @@ def test_wilson_interval_known_values():
     assert math.isclose(low, 0.6259, abs_tol=1e-3)
     assert math.isclose(high, 0.8570, abs_tol=1e-3)
     assert wilson_interval(10, 10)[1] == pytest.approx(1.0)
+
+
+def test_interval_over_clusters():
+    """Answers that vary within a sentence as between sentences are as good as independent ones; equal ones are one."""
+    mixed = [(f"sentence {i % 10}", i < 70) for i in range(100)]
+    assert clustered_interval(mixed) == pytest.approx(wilson_interval(70, 100))
+    alike = [(f"sentence {i // 10}", i < 70) for i in range(100)]
+    low, high = clustered_interval(alike)
+    # Ten answers each ten times over: the design effect is 10 n / (n - 1) with n = 10 sentences.
+    assert (low, high) == pytest.approx(wilson_interval(7 * 0.9, 10 * 0.9))
+    assert clustered_interval([("one", True)] * 30 + [("two", True)] * 30) == pytest.approx(wilson_interval(2, 2))
+    assert clustered_interval([]) == (0.0, 1.0)
+
+
+def test_sentences_are_counted_where_tasks_have_several():
+    words = {task.name: [f"please do {task.name}", f"{task.name}, now"] for task in make_tasks()}
+    for tell, told in ((paraphrase(words), 8), (swap(make_tasks()), None)):
+        episodes = draw_episodes(make_tasks(), 8, seed=3, tell=tell)
+        outcomes = [Outcome.of(e, success=e.init_state % 2 == 0, original_success=False, steps=9) for e in episodes]
+        report = summarise(outcomes, suite="toy", via="direct", seed=0)
+        assert (report["sentences"] and report["sentences"]["distinct"]) == told
+        assert ("8 different sentences" in table(report)) == bool(told)
 
 
 def test_same_seed_same_episodes_and_only_evaluation_states():
@@ -82,8 +104,21 @@ def test_swap_names_another_task_of_the_same_scene():
         assert episode.instructed_task != episode.task
         assert scenes[episode.instructed_task] == scenes[episode.task]
         assert episode.instruction == f"do {episode.instructed_task}"
+    assert not any(episode.approach for episode in draw_episodes(make_tasks(), 5, seed=1))
     with pytest.raises(ValueError, match="needs another task"):
         draw_episodes(make_tasks()[:1], 5, seed=1, tell=swap(make_tasks()[:1]))
+
+
+def test_swap_names_what_takes_another_thing_where_there_is_such_a_task():
+    things = {task.name: task.thing for task in tasks("mini")}
+    drawn = draw_episodes(tasks("mini"), 5, seed=1, tell=swap(tasks("mini")), approach=True)
+    for episode in drawn:
+        assert (things[episode.task] != things[episode.instructed_task]) == bool(things[episode.task])
+    assert {things[name] for name in things} == {"milk", "can", "bread", "red", "green", ""}
+    outcomes = [Outcome.of(episode, success=True, original_success=False, steps=9) for episode in drawn]
+    report = summarise(outcomes, suite="mini", via="direct", seed=0, instruction="swap")
+    assert report["protocol"] == "zipmo-mini-v1-approach"
+    assert report["episodes"][0]["approach"] is True
 
 
 def test_crashes_are_counted_apart_from_failures():
@@ -197,18 +232,16 @@ def test_what_cannot_be_done_succeeds_by_refraining():
     assert not outcome(episode, refused=True, error="broken").success
 
 
-def test_an_interval_over_sentences_counts_each_once():
+def test_an_interval_over_sentences_stands_beside_that_over_episodes():
     episode = next(e for e in wordings("development") if e.kind == "plain")
     told = [replace(episode, number=n, instruction="one" if n < 8 else f"{n}") for n in range(10)]
     outcomes = [outcome(e, success=e.number != 9) for e in told]
-    assert by_sentence(outcomes) == (2.0, 3)
     report = summarise(outcomes, suite="toy", via="direct", seed=0, instruction="development", refuse_unknown=True)
-    assert report["wilson95"] == list(wilson_interval(2, 3))
-    assert report["kinds"]["plain"]["sentences"] == 3
+    over = clustered_interval((each.instruction, each.success) for each in outcomes)
+    assert report["wilson95"] == list(wilson_interval(9, 10))
+    assert report["sentences"] == report["kinds"]["plain"]["sentences"] == {"distinct": 3, "wilson95": list(over)}
     assert report["protocol"].endswith("-refusing")
     assert "plain " in table(report)
-    own = summarise(outcomes, suite="toy", via="direct", seed=0)
-    assert own["wilson95"] == list(wilson_interval(9, 10))  # of one sentence it is the layouts that differ
 
 
 def test_what_is_refused_is_counted_by_kind():

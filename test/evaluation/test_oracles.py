@@ -10,11 +10,20 @@ from zipmo_policy.behaviour_cloning import BehaviourCloning
 from zipmo_policy.behaviour_cloning import nano as cloning_nano
 from zipmo_policy.head import PolicyHead
 from zipmo_policy.head import nano as policy_nano
+from zipmo_policy.policy import InverseDynamics
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.splits import TRAINING
 from zipmo_ros.evaluation.agents import AGENTS, build_agent
 from zipmo_ros.evaluation.episodes import draw_episodes
-from zipmo_ros.evaluation.oracles import Beside, ExpertAgent, TrackPlanner
+from zipmo_ros.evaluation.oracles import (
+    Beside,
+    ExpertAgent,
+    ReplayAgent,
+    TrackPlanner,
+    ZeroPlanner,
+    recorded_actions,
+)
 from zipmo_ros.evaluation.rollout import run_episode
 from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.motion import checkpoint
@@ -140,6 +149,34 @@ def test_the_watcher_is_measured_and_the_guide_obeyed(env, run):
     outcome = run(Beside(guide, Lazy()))
     assert outcome.success
     assert outcome.action_error == pytest.approx(np.abs(np.stack(guide.actions)).mean())
+
+
+def test_replay_is_blind_and_of_a_training_state(env, run):
+    agent = ReplayAgent(env, 7)
+    actions = recorded_actions(env, 7)
+    source = env.init_state
+    assert source in TRAINING
+    for state in (30, 31):
+        env.reset(options={"init_state": state})
+        agent.reset()
+        told = np.stack([agent.act(None, None) for _ in range(len(actions) + 3)])
+        np.testing.assert_array_equal(told[: len(actions)], actions)
+        np.testing.assert_array_equal(told[-1], [0, 0, 0, 0, 0, 0, actions[-1, 6]])
+    env.reset(options={"init_state": source})
+    for action in actions:
+        env.step(action)
+    assert env.success(), "it does not even work where it was made"
+
+
+def test_zeros_are_what_a_policy_is_told_without_a_plan(bundle, env):
+    policy = PolicyHead(policy_nano())
+    planner = ZeroPlanner(InverseDynamics(policy, env.robot, bundle).spec.plan, env.robot.views)
+    plan = planner.plan(Observation(5, 0, {}), Sentence("go"), 0, samples=2)
+    assert plan.embeddings.shape == (2, 2, 4, 4, 16)
+    assert not plan.embeddings.any()
+    settings = Settings("mini", bundle, "direct", 0, 4, None, "intended", policy="bc", oracle="zeroed")
+    with pytest.raises(ValueError, match="needs a policy that takes plans"):
+        build_agent(settings)
 
 
 @pytest.mark.parametrize(("oracle", "policy"), [*((oracle, None) for oracle in AGENTS), ("none", "bc")])

@@ -20,7 +20,7 @@ from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_sim.suites.libero.assets import STAND_INS
 
-CHANCES = {"expert": 1.0, "tracks": 0.9, "plans": 1.0, "none": 0.6, "bc": 0.3}
+CHANCES = {"expert": 1.0, "tracks": 0.9, "plans": 1.0, "none": 0.6, "bc": 0.3, "zeroed": 0.1, "replay": 0.2}
 
 
 def run(settings, episodes, workers, progress, journal):
@@ -94,7 +94,7 @@ def test_every_file_is_told_with_its_command(report, written, capsys):
     for file in written.glob("*.json"):
         content = json.loads(file.read_text())
         assert f"`{content['command']}`" in text, file.name
-    assert "11 of 11 result files told" in capsys.readouterr().out
+    assert "13 of 13 result files told" in capsys.readouterr().out
     assert content["date"][:10] in text
     assert content["machine"]["cpu"] in text
     assert f"checkpoint `{json.loads((written / 'mini.json').read_text())['hashes']['checkpoint'][:12]}`" in text
@@ -115,7 +115,7 @@ def test_success_by_task(report, written):
 def test_the_ladder_is_of_the_same_episodes_and_plans_is_no_success_rate(report):
     page = report()
     table = {row[0]: row for row in rows(page.read_text(), "Which part loses episodes: mini")[2:]}
-    assert list(table) == ["expert", "tracks", "plans", "none", "bc"]
+    assert list(table) == ["expert", "tracks", "plans", "none", "bc", "zeroed", "replay"]
     assert table["expert"][2] == "10 of 10"
     assert table["plans"][2:] == ["-", "-", "", "0.100"]
     assert table["none"][5] == "-"
@@ -125,11 +125,13 @@ def test_the_ladder_is_of_the_same_episodes_and_plans_is_no_success_rate(report)
 def test_words_are_side_by_side(report, written):
     text = report().read_text()
     header, _, *table = rows(text, "Whether words steer it: mini")
-    assert header == ["task", "its own sentence", "reworded", "in another task's set-up"]
+    assert header == ["task", "its own sentence", "reworded", "the hand at another's thing"]
     swap = json.loads((written / "swap.json").read_text())["episodes"]
     left = [episode["success"] for episode in swap if episode["instructed_task"] == "turn_lever_left"]
     assert table[0][3] == f"{sum(left)} of {len(left)}"
-    assert f"got done in {sum(e['original_success'] for e in swap)} of 10 episodes" in " ".join(text.split())
+    assert f"that other task got done in {sum(e['original_success'] for e in swap)} of 10, with or without" in " ".join(
+        text.split()
+    )
 
 
 def test_of_runs_told_alike_the_longest_stands_beside_the_other_words(report, written, tmp_path):
@@ -137,7 +139,33 @@ def test_of_runs_told_alike_the_longest_stands_beside_the_other_words(report, wr
     run = json.loads((written / "mini.json").read_text())
     (tmp_path / "more/short.json").write_text(json.dumps({**run, "episodes": run["episodes"][:2]}))
     table = rows(report(tmp_path / "more").read_text(), "Whether words steer it: mini")
-    assert table[-2][1].endswith("of 10")
+    assert next(row for row in table if row[0] == "**all tasks**")[1].endswith("of 10")
+
+
+def test_sentences_are_counted_where_a_task_has_several(report, written):
+    *_, last = rows(report().read_text(), "Whether words steer it: mini")
+    said = {episode["instruction"] for episode in json.loads((written / "paraphrase.json").read_text())["episodes"]}
+    assert last[0] == "95 % interval over sentences (different ones)"
+    assert (last[1], last[3]) == ("-", "-")
+    assert last[2].endswith(f" ({len(said)})")
+    assert len(said) > 2
+
+
+def test_telling_another_task_as_it_was_done_before_is_not_told(report, written, tmp_path):
+    folder = copy(written, tmp_path / "old", "mini.json", "paraphrase.json")
+    (copy(written, tmp_path / "swap", "swap.json", protocol="zipmo-mini-v1") / "swap.json").rename(folder / "swap.json")
+    assert rows(report(folder).read_text(), "Whether words steer it: mini")[0][1:] == ["its own sentence", "reworded"]
+
+
+def test_replay_stands_beside_a_suites_figures(report, written, tmp_path):
+    text = report().read_text()
+    replayed = json.loads((written / "rung-replay.json").read_text())["episodes"]
+    table = rows(text, "Success on mini")
+    assert table[0][-1] == "replay"
+    assert table[-1][-1] == f"{sum(episode['success'] for episode in replayed)} of 10"
+    alone = report(copy(written, tmp_path / "alone", "mini.json")).read_text()
+    assert rows(alone, "Success on mini")[0][-1] == "failures"
+    assert "(`oracle=replay`) was not measured" in alone
 
 
 def test_euler_steps_have_success_and_latency(report):
@@ -192,9 +220,12 @@ def test_libero_figures_say_what_their_images_are(report, written, tmp_path):
     hashes = {**json.loads((written / "mini.json").read_text())["hashes"], "assets": digest}
     names = ("mini.json", "rung-bc.json", "quick.json", "swap.json")
     folder = copy(written, tmp_path / "libero", *names, suite="libero_object", hashes=hashes)
-    titles = [line for line in report(folder).read_text().splitlines() if line.startswith("## ")]
+    text = report(folder).read_text()
+    titles = [line for line in text.splitlines() if line.startswith("## ")]
     assert len(titles) == 4
     assert all(title.endswith("libero_object (stand-in visuals)") for title in titles)
+    assert "Not the protocol of the paper's figures, which is in brackets: max_steps 300 (600), " in text
+    assert "10 settle steps (5), states 25-49 (all 50, half of which serve training here)." in text
 
 
 def test_a_table_never_mixes_settings(report, written, tmp_path):

@@ -26,7 +26,7 @@ def test_mini_over_ros_equals_mini_without(stub_graph, fresh_domain):  # noqa: F
     from zipmo_sim.suites import tasks
 
     task = tasks("mini")[0]
-    episode = Episode(episode_number(task.index, 30), task.name, 30, 0, task.name, task.language)
+    episode = Episode(episode_number(task.index, 30), task.name, 30, 0, task.name, task.language, approach=True)
     horizon = Horizon(TemporalEnsemble(), 4, graph_stubs.ROBOT)
     agent = RecedingHorizonAgent(graph_stubs.StubPlanner(), graph_stubs.StubPolicy(), horizon, 0)
     direct, seen = [], []
@@ -47,7 +47,7 @@ def test_mini_over_ros_equals_mini_without(stub_graph, fresh_domain):  # noqa: F
     def on_frames(views, overlay):
         frames.append(views["agentview"])
 
-    run = (task.name, task.name, 30, 0, episode.number, task.language)
+    run = (task.name, task.name, 30, 0, episode.number, task.language, episode.approach)
     with GraphDriver(given, graph=graph, domain=fresh_domain(), on_frames=on_frames) as driver:
         report = driver.run_episode(*run)
         again = driver.run_episode(*run)  # the same environment, reset

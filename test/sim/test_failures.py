@@ -84,14 +84,23 @@ def test_losing_it_with_a_shut_hand_is_slipped_and_taking_it_again_is_not(bins):
     assert go(bins, expert.act, lifted(bins, "can"))[TASK] == "timeout"
 
 
-def test_what_fell_into_the_right_bin_only_needed_time(bins):
+def test_what_fell_into_the_right_bin_only_needed_time_and_for_others_it_is_a_wrong_goal(bins):
     expert = begin(bins)
     go(bins, expert.act, lifted(bins, "can"))
     target = bins.fixture_poses()["right_bin"][0] + [0, 0, 0.07]
     place(bins, "can", target)
     failures = go(bins, lambda: still(-1), steps=6)
     assert failures[TASK] == "timeout"
-    assert failures["put_can_in_left_bin"] == "dropped_early"
+    assert failures["put_can_in_left_bin"] == failures[OTHER] == "wrong_goal"
+
+
+def test_another_task_that_got_done_is_a_wrong_goal_ever_after(bins):
+    expert = begin(bins)
+    failures = go(bins, expert.act, bins.success)
+    assert failures[OTHER] == failures["put_can_in_left_bin"] == "wrong_goal"
+    assert failures[TASK] != "wrong_goal"
+    place(bins, "can", bins.fixture_poses()["left_bin"][0] + [0, 0.3, 0.07])
+    assert go(bins, lambda: still(-1), steps=6)[OTHER] == "wrong_goal"
 
 
 def test_the_next_episode_starts_afresh(bins):
@@ -110,6 +119,7 @@ def test_a_lever_turned_half_way_and_left_is_slipped(lever):
     assert failures == {"turn_lever_left": "timeout", "turn_lever_right": "wrong_object"}
     away = np.array([0, 0, 1.0, 0, 0, 0, 1])
     assert go(lever, lambda: away, steps=12)["turn_lever_left"] == "slipped"
+    assert go(lever, expert.act, lever.success)["turn_lever_right"] == "wrong_goal"
 
 
 def test_suites_that_cannot_tell_say_nothing(bins):

@@ -135,6 +135,17 @@ def test_latents_are_kept_file_by_file(bundle, demonstrations, write, tmp_path):
     assert kept.items() <= now.items()
 
 
+def test_cloning_keeps_the_pointing_loss_of_its_encoder(bundle):
+    """One key and one implementation with the planner's: both log it, and only its weight makes the pointer learn."""
+    for stage in ("bc", "planner"):
+        first = json.loads((bundle / stage / "run/metrics.jsonl").read_text().splitlines()[0])
+        assert first["pointing"] > 0
+        parts = {"bc": "actions", "planner": "flow"}
+        assert first["loss"] == pytest.approx(first[parts[stage]] + 0.1 * first["pointing"], rel=1e-4)
+    begun, kept = (load_file(bundle / stage / "model.safetensors") for stage in ("grounding", "bc"))
+    assert not torch.equal(begun["pointer.point.weight"], kept["image_encoder.pointer.point.weight"])
+
+
 def test_planner_starts_from_the_grounded_encoder_and_trains_it_on(bundle):
     weights = {stage: load_file(bundle / stage / "model.safetensors") for stage in ("grounding", "first", "planner")}
     names = list(weights["grounding"])

@@ -10,6 +10,7 @@ from typing import Any
 from zipmo_policy.stages.registry import STAGES, stage_class
 
 USAGE = f"""usage: zipmo train STAGE [key=value ...]
+       zipmo train all [key=value ...]     a whole bundle as a recipe says, from nothing (zipmo train all --help)
 
 stages:
 {chr(10).join(f"  {name:<9} {entry.summary}" for name, entry in STAGES.items())}
@@ -39,8 +40,12 @@ def main(argv: list[str]) -> int:
         print(USAGE)
         return 0 if argv else 2
     name, *overrides = argv
+    if name == "all":
+        from zipmo_ros.apps import train_all
+
+        return train_all.main(overrides)
     if name not in STAGES:
-        print(f"zipmo train: no stage '{name}'; there are: {', '.join(STAGES)}", file=sys.stderr)
+        print(f"zipmo train: no stage '{name}'; there are: {', '.join(STAGES)}, and all", file=sys.stderr)
         return 2
     if {"-h", "--help"} & set(overrides):
         print(USAGE)

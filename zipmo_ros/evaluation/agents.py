@@ -82,6 +82,21 @@ def _tracks(settings: Settings) -> MakeAgent:
     return make
 
 
+def _zeroed(settings: Settings) -> MakeAgent:
+    from zipmo_ros.evaluation.oracles import ZeroPlanner
+
+    policy, robot = _policy(settings), load_robot()
+    if policy.spec.plan is None:
+        raise ValueError(f"oracle=zeroed needs a policy that takes plans, not {policy.spec.name}")
+    return lambda env: _receding(settings, ZeroPlanner(policy.spec.plan, robot.views), policy)
+
+
+def _replay(settings: Settings) -> MakeAgent:
+    from zipmo_ros.evaluation.oracles import ReplayAgent
+
+    return lambda env: ReplayAgent(env, settings.seed)
+
+
 def _plans(settings: Settings) -> MakeAgent:
     from zipmo_ros.evaluation.oracles import Beside, ExpertAgent
 
@@ -91,5 +106,5 @@ def _plans(settings: Settings) -> MakeAgent:
 
 # Who acts, by oracle=...; see oracles.py.
 AGENTS: dict[str, Callable[[Settings], MakeAgent]] = {
-    "none": _whole, "expert": _expert, "tracks": _tracks, "plans": _plans,
+    "none": _whole, "expert": _expert, "tracks": _tracks, "plans": _plans, "zeroed": _zeroed, "replay": _replay,
 }  # fmt: skip

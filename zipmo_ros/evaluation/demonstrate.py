@@ -66,7 +66,7 @@ def make_demo(
     clock = _Clock()
     env.reset(seed=seed, options={"init_state": init_state})
     led = leader.lead(env, rng) if leader and rng.random() < settings.led else 0
-    steps = _roll_out(env, make_expert(env, rng, noise, recovery and not led), settings.after_success)
+    steps = roll_out(env, make_expert(env, rng, noise, recovery and not led), settings.after_success)
     clock.lap("rollout")
     if steps is None:
         why = "the expert did not succeed"
@@ -93,7 +93,7 @@ def make_demo(
     return demo, Attempt(env.task.name, identity, "kept", total, clock.laps)
 
 
-def _roll_out(env: ManipulationEnv, expert, after_success: int) -> dict[str, np.ndarray] | None:
+def roll_out(env: ManipulationEnv, expert, after_success: int) -> dict[str, np.ndarray] | None:
     """Arrays over steps of an episode that ends solved, or None."""
     rows: dict[str, list] = {name: [] for name in ("states", "actions", "executed_actions", "proprio", "pos", "ori")}
     solved: list[bool] = []

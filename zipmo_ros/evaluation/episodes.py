@@ -19,7 +19,11 @@ APART = 0.05  # m between things of which one is to the left of the other
 
 @dataclass(frozen=True)
 class Episode:
-    """One episode to run: the scene of `task` at `init_state`, told to do `instructed_task`."""
+    """One episode to run: the scene of `task` at `init_state`, told to do `instructed_task`.
+
+    approach: the hand starts as near what `task` takes as its expert gets without touching it, and the episode goes on
+    to the step limit, so that it is seen whether `task` gets done, too.
+    """
 
     number: int  # unique, see contract.stamps; the episode's simulated clock starts at `number` * 1000 s
     task: str
@@ -28,6 +32,7 @@ class Episode:
     instructed_task: str
     instruction: str
     kind: str | None = None  # of the wording, where it came by rules (data/wordings.py)
+    approach: bool = False
 
 
 class Told(NamedTuple):
@@ -47,13 +52,16 @@ def own(task: Task, init_state: int, rng: random.Random) -> Told:
 
 
 def swap(all_tasks: Sequence[Task]) -> Tell:
-    """The sentence of another task, of `all_tasks`, in the same scene; ValueError where a scene has no other."""
+    """The sentence of another task, of `all_tasks`, in the same scene; ValueError where a scene has no other.
+
+    One that takes another thing, if there is one: where the hand starts (Episode.approach), speaks against it.
+    """
 
     def tell(task: Task, init_state: int, rng: random.Random) -> Told:
         others = [other for other in all_tasks if other.scene == task.scene and other.name != task.name]
         if not others:
             raise ValueError(f"instruction=swap needs another task in the scene of '{task.name}'; there is none")
-        other = rng.choice(others)
+        other = rng.choice([other for other in others if other.thing != task.thing] or others)
         return Told(other.name, other.language)
 
     return tell
@@ -91,11 +99,17 @@ def worded(
 
 
 def draw_episodes(
-    tasks: list[Task], episodes: int, seed: int, tell: Tell = own, states: range = EVALUATION
+    tasks: list[Task],
+    episodes: int,
+    seed: int,
+    tell: Tell = own,
+    states: range = EVALUATION,
+    approach: bool = False,
 ) -> list[Episode]:
     """`episodes` of the initial `states` a task, drawn by `seed` without replacement (a new round when used up).
 
     tell: what each episode is told: `own`, `swap(...)`, `paraphrase(...)` or `worded(...)`; all draw the same states.
+    approach: see Episode.
     Raises ValueError where a task has not as many initial states, or there are no numbers for as many episodes.
     """
     if fewer := next((task for task in tasks if task.init_states < states.stop), None):
@@ -107,5 +121,5 @@ def draw_episodes(
         turns = [(state, turn) for turn in range(rounds) for state in generator.sample(states, len(states))]
         for state, turn in turns[:episodes]:
             number = episode_number(task.index, state, turn, len(states))
-            drawn.append(Episode(number, task.name, state, seed, *tell(task, state, generator)))
+            drawn.append(Episode(number, task.name, state, seed, *tell(task, state, generator), approach))
     return drawn

@@ -21,7 +21,7 @@ from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.models import NO_PLANNER, bundle_path, find_planner, find_policy
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.runtime.horizons import HORIZONS
-from zipmo_sim.suites import Task, arrangement, sentences, suite_entry, tasks
+from zipmo_sim.suites import Task, arrangement, expert_maker, sentences, suite_entry, tasks
 
 
 def choose_tasks(suite: str, names: str | Iterable[str]) -> list[Task]:
@@ -67,6 +67,11 @@ def identity(settings: Settings) -> dict:
     }
 
 
+def _swap(suite: str) -> Tell:
+    expert_maker(suite)  # which leads the hand: where there is none, it is told now
+    return swap(tasks(suite))
+
+
 def _paraphrases(suite: str) -> dict[str, list[str]]:
     return yaml.safe_load(share_path(f"config/paraphrases/{suite}.yaml").read_text())
 
@@ -78,7 +83,7 @@ def _worded(family: str, suite: str) -> Tell:
 # What instruction=... tells the episodes of a suite.
 TELL: dict[str, Callable[[str], Tell]] = {
     "own": lambda suite: own,
-    "swap": lambda suite: swap(tasks(suite)),
+    "swap": _swap,
     "paraphrase": lambda suite: paraphrase(_paraphrases(suite)),
     **{family: partial(_worded, family) for family in FAMILIES[1:]},
 }
@@ -90,7 +95,7 @@ def check_oracle(oracle: str, via: str, instruction: str) -> None:
         return
     if via != "direct":
         raise ValueError(f"oracle={oracle} needs via=direct: the graph runs planner and policy alone")
-    if instruction in ("swap", *FAMILIES):
+    if instruction in FAMILIES or (instruction == "swap" and oracle != "zeroed"):
         raise ValueError(f"oracle={oracle} can't be told another task: the expert only knows the scene's own")
 
 
@@ -110,8 +115,8 @@ def check_execution(settings: Settings) -> None:
         raise ValueError(f"{asked} needs via=direct: over ROS there are {', '.join(HORIZONS)}")
     if settings.via == "ros" and settings.mode == "lockstep" and settings.latency_ms:
         raise ValueError(f"{asked} needs via=direct, or mode=realtime: in lockstep the simulator waits")
-    if settings.oracle in ("expert", "plans") and not usual:
-        raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: the expert acts at once")
+    if settings.oracle in ("expert", "plans", "replay") and not usual:
+        raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: it acts at once")
 
 
 def resolve(
@@ -164,7 +169,8 @@ def choose_episodes(
     chosen = choose_tasks(settings.suite, names)
     check_oracle(settings.oracle, settings.via, instruction)
     check_execution(settings)
-    return draw_episodes(chosen, episodes, settings.seed, TELL[instruction](settings.suite), BY_NAME[states])
+    tell, approach = TELL[instruction](settings.suite), instruction == "swap"
+    return draw_episodes(chosen, episodes, settings.seed, tell, BY_NAME[states], approach)
 
 
 def evaluate(settings: Settings, drawn: list[Episode], workers: int, journal: Journal | None = None, **facts) -> dict:

@@ -7,6 +7,10 @@ A ladder, each rung with less help than the one above, all run by zipmo_ros.eval
 | expert | the scripted expert: the ceiling of the task                                             |
 | tracks | the policy, on embeddings of what the expert's future would look like from this very state |
 | plans  | the expert; the policy, on the planner's embeddings for the expert's states, is compared  |
+| zeroed | the policy, on embeddings of zeros: what it does without being told anything             |
+| replay | nobody: the actions of one demonstration of the expert, whatever is seen                 |
+
+The last two are no oracles but the floor: what success takes neither planner nor eyes.
 
 `plans` is not a success rate: as soon as the policy's own actions were executed, the states would be the policy's and
 the rung the whole agent. Its figure is Outcome.action_error.
@@ -24,6 +28,8 @@ from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import HORIZON, MotionPlan, PlanSpec
 from zipmo_ros.contract.protocols import PlannerSpec
+from zipmo_ros.contract.splits import TRAINING
+from zipmo_ros.evaluation.demonstrate import CollectionSettings, roll_out
 from zipmo_ros.evaluation.rollout import Agent
 from zipmo_ros.motion.zipmo.adapter import encode_tracks
 from zipmo_ros.motion.zipmo.vae import TrackVAE
@@ -84,6 +90,58 @@ class TrackPlanner:
         images = observation.stacked(self.spec.views)
         latents = encode_tracks(self._vae, self.tracks(observation.stamp_ns), images)
         return MotionPlan(observation.stamp_ns, goal, self.spec.plan, np.stack([latents] * samples))
+
+
+class ZeroPlanner:
+    """A Planner (contract.protocols) whose embeddings are zeros, the mean of normalised latents. plan: their shape."""
+
+    def __init__(self, plan: PlanSpec, views: tuple[str, ...]):
+        self.spec = PlannerSpec("zeros", plan, views)
+
+    def reset(self) -> None:
+        """Nothing is kept."""
+
+    def observe(self, observation: Observation) -> None:
+        """Nothing is kept."""
+
+    def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
+        """Zeros, whatever is seen and wanted."""
+        embeddings = np.zeros((samples, *self.spec.plan.shape), np.float32)
+        return MotionPlan(observation.stamp_ns, goal, self.spec.plan, embeddings)
+
+
+class ReplayAgent:
+    """One demonstration of the expert, played blindly in every episode; then it holds still.
+
+    The demonstration is of the first training state in which the expert succeeds; `seed` draws its speed and path.
+    """
+
+    def __init__(self, env: ManipulationEnv, seed: int):
+        self._actions = recorded_actions(env, seed)
+
+    def reset(self) -> None:
+        self._step = 0
+
+    def act(self, observation: Observation, goal: Goal) -> np.ndarray:
+        self._step += 1
+        if self._step <= len(self._actions):
+            return self._actions[self._step - 1]
+        return np.append(np.zeros(6), self._actions[-1, 6])
+
+
+def recorded_actions(env: ManipulationEnv, seed: int) -> np.ndarray:
+    """Actions [T, 7] of a demonstration from a training state, without noise. Raises RuntimeError if none succeeds."""
+    rendered, env.image_every = env.image_every, 0
+    after = CollectionSettings().after_success
+    try:
+        for state in TRAINING:
+            env.reset(options={"init_state": state})
+            steps = roll_out(env, make_expert(env, np.random.default_rng([seed, state])), after)
+            if steps is not None:
+                return steps["executed_actions"]
+    finally:
+        env.image_every = rendered
+    raise RuntimeError(f"the expert of {env.task.name} succeeds in no training state")
 
 
 class Beside:

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from zipmo_ros.data.wordings import IMPOSSIBLE, KINDS
 from zipmo_ros.evaluation.episodes import Episode
 
-# v1: states 25-49, success latched at any step, the suite's own step limit (others are appended), lockstep.
+# v1: states 25-49, success latched at any step, the suite's own step limit, lockstep; what differs is appended
+# (-approach: Episode.approach).
 PROTOCOL = "zipmo-{suite}-v1"
 STILL_M = 0.05  # what the hand moves less than counts as refraining
-OF_EPISODES = ("own", "swap")  # instructions that say the same every time: their episodes differ by layout alone
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Outcome:
     success: bool  # the instructed task got done (any task of the scene, if that is "any")
     original_success: bool  # the task that the scene was set up for got done
     steps: int
+    approach: bool = False
     error: str | None = None
     plan_ms: float | None = None  # median time of one plan
     plan_age_ms: float | None = None  # median age of the plan at use, in simulated time
@@ -57,7 +58,7 @@ class Outcome:
         return not self.done_tasks and (self.refused or still)
 
 
-def wilson_interval(successes: float, trials: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(successes: float, trials: float, z: float = 1.959964) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927); (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
@@ -68,30 +69,58 @@ def wilson_interval(successes: float, trials: int, z: float = 1.959964) -> tuple
     return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
 
 
+def clustered_interval(answers: Iterable[tuple[str, bool]], z: float = 1.959964) -> tuple[float, float]:
+    """Interval of a proportion whose (cluster, success) come in clusters that may succeed and fail together.
+
+    Wilson's with the effective sample size: the number of answers over the design effect, the variance of the ratio
+    estimator over clusters relative to that of independent answers (Kish 1965; Franco et al. 2019 compare such
+    intervals). The effect is at least 1; where all answers are the same it can't be estimated, and a cluster counts
+    once.
+    """
+    clusters: dict[str, list[bool]] = defaultdict(list)
+    for cluster, success in answers:
+        clusters[cluster].append(success)
+    trials, count = sum(map(len, clusters.values())), len(clusters)
+    successes = sum(map(sum, clusters.values()))
+    share = successes / trials if trials else 0.0
+    effect = max(1.0, trials / max(count, 1))
+    if count > 1 and 0 < share < 1:
+        residuals = sum((sum(each) - share * len(each)) ** 2 for each in clusters.values())
+        effect = max(1.0, count / (count - 1) * residuals / (trials * share * (1 - share)))
+    return wilson_interval(successes / effect, trials / effect, z)
+
+
+def several_sentences(said: Iterable[tuple[str, str]]) -> bool:
+    """Whether a task was told in more than one sentence: (task, sentence) of each episode."""
+    pairs = set(said)
+    return len(pairs) > len({task for task, _ in pairs})
+
+
 def _rate(outcomes: list[Outcome], key: str = "success") -> float | None:
     finished = [outcome for outcome in outcomes if outcome.error is None]
     return sum(getattr(outcome, key) for outcome in finished) / len(finished) if finished else None
 
 
-def by_sentence(outcomes: Iterable[Outcome]) -> tuple[float, int]:
-    """Successes and trials with one trial a distinct sentence: its episodes' share, for they are not independent."""
-    shares: dict[str, list[bool]] = defaultdict(list)
-    for outcome in outcomes:
-        if outcome.error is None:
-            shares[outcome.instruction].append(outcome.success)
-    return sum(sum(several) / len(several) for several in shares.values()), len(shares)
+def _over_sentences(outcomes: list[Outcome]) -> dict:
+    """How many different sentences were said, and the interval over them."""
+    finished = [outcome for outcome in outcomes if outcome.error is None]
+    interval = clustered_interval((outcome.instruction, outcome.success) for outcome in finished)
+    return {"distinct": len({outcome.instruction for outcome in finished}), "wilson95": list(interval)}
 
 
-def _figures(outcomes: list[Outcome], instruction: str) -> dict:
-    """What is reported of all episodes, and of each task's; the interval is over sentences where these vary."""
+def _sentences(outcomes: list[Outcome]) -> dict | None:
+    """See `_over_sentences`; None where each task has one."""
+    said = [(outcome.instructed_task, outcome.instruction) for outcome in outcomes if outcome.error is None]
+    return _over_sentences(outcomes) if several_sentences(said) else None
+
+
+def _figures(outcomes: list[Outcome]) -> dict:
+    """What is reported of all episodes, and of each task's."""
     successes = [outcome.success for outcome in outcomes if outcome.error is None]
-    distinct = by_sentence(outcomes)
-    trials = (sum(successes), len(successes)) if instruction in OF_EPISODES else distinct
     errors = [outcome.action_error for outcome in outcomes if outcome.action_error is not None]
     return {
         "success_rate": _rate(outcomes),
-        "wilson95": list(wilson_interval(*trials)),
-        "sentences": distinct[1],
+        "wilson95": list(wilson_interval(sum(successes), len(successes))),
         "crashes": len(outcomes) - len(successes),
         "failures": dict(Counter(outcome.failure for outcome in outcomes if outcome.failure).most_common()),
         "action_error": sum(errors) / len(errors) if errors else None,
@@ -120,6 +149,7 @@ def summarise(
         by_task.setdefault(outcome.task, []).append(outcome)
     differing = [f"{max_steps}-steps"] if max_steps else []
     differing += [f"{states}-states"] if states != "evaluation" else []
+    differing += ["approach"] if any(outcome.approach for outcome in outcomes) else []
     differing += [mode] if mode != "lockstep" else []
     differing += [execution] if execution != "ensemble" else []
     differing += [f"{latency_ms:g}-ms-late"] if latency_ms else []
@@ -139,17 +169,23 @@ def summarise(
         "latency_jitter": latency_jitter,
         "refuse_unknown": refuse_unknown,
         **identity,
-        **_figures(outcomes, instruction),
+        **_figures(outcomes),
+        "sentences": _sentences(outcomes),
         "tasks": {
             name: {
                 "episodes": len(group),
                 "median_steps": sorted(o.steps for o in group)[len(group) // 2],
-                **_figures(group, instruction),
+                **_figures(group),
             }
             for name, group in by_task.items()
         },
         "kinds": {
-            kind: {"episodes": len(group), "refused": sum(o.refused for o in group), **_figures(group, instruction)}
+            kind: {
+                "episodes": len(group),
+                "refused": sum(o.refused for o in group),
+                **_figures(group),
+                "sentences": _over_sentences(group),
+            }
             for kind, group in _by_kind(outcomes).items()
         },
         "episodes": [asdict(outcome) for outcome in outcomes],
@@ -189,17 +225,24 @@ def table(report: dict) -> str:
         f"  {len(report['episodes']):>8}  {'':>12}  {told(report['failures'])}".rstrip()
     )
     for kind, figures in report["kinds"].items():
-        low, high = figures["wilson95"]
+        low, high = figures["sentences"]["wilson95"]
         name = f"{kind}: refrained" if kind in IMPOSSIBLE else kind
         rows.append(
             f"{name:<{width}}  {percent(figures['success_rate']):>9}  [{percent(low)}, {percent(high)}]"
-            f"  {figures['episodes']:>8}  {figures['sentences']} sentences, {figures['refused']} refused"
+            f"  {figures['episodes']:>8}  {figures['sentences']['distinct']} sentences, {figures['refused']} refused"
+        )
+    if told_in := report["sentences"]:
+        low, high = told_in["wilson95"]
+        rows.append(
+            f"{told_in['distinct']} different sentences; 95 % interval over them, as clusters of episodes: "
+            f"[{percent(low).strip()}, {percent(high).strip()}]"
         )
     if report["action_error"] is not None:
         rows.append(f"mean L1 distance from the right action: {report['action_error']:.3f}")
     if report["instruction"] == "swap":
         rows.append(
-            f"told another task: the named one done {percent(report['named_success_rate']).strip()} %, "
+            "told another task, the hand near what the scene's own takes: "
+            f"the named one done {percent(report['named_success_rate']).strip()} %, "
             f"the original one {percent(report['original_success_rate']).strip()} %"
         )
     if report["crashes"]:

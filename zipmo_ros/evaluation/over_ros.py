@@ -56,7 +56,7 @@ class GraphLoop:
         try:
             report = self._driver.run_episode(
                 episode.task, episode.instructed_task, episode.init_state, episode.seed, episode.number,
-                episode.instruction,
+                episode.instruction, episode.approach,
             )  # fmt: skip
         except RuntimeError as crash:
             _log.error("episode %d (%s): %s", episode.number, episode.task, crash)

@@ -83,7 +83,7 @@ def plot_endings(groups: dict[str, list[dict]], path: Path, title: str = "") -> 
     """A bar a group of episodes: shares by how they ended; episodes as in the files of zipmo eval."""
     from zipmo_sim.failures import CATEGORIES
 
-    bars = dict(zip(CATEGORIES, ("0.35", "tab:red", "tab:orange", "gold", "tab:blue"), strict=True))
+    bars = dict(zip(CATEGORIES, ("tab:purple", "0.35", "tab:red", "tab:orange", "gold", "tab:blue"), strict=True))
     # "failure": of a suite that does not tell them apart
     bars = {"success": "tab:green", **bars, "failure": "0.6", "crash": "black"}
     figure = _figure(8, 1.2 + 0.35 * len(groups))

@@ -11,6 +11,7 @@ from typing import Any
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.plan import HORIZON
+from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.motion_report import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows, report_views
 from zipmo_ros.evaluation.plotting import plot_bench, plot_endings, plot_motion, plot_steps
 from zipmo_ros.evaluation.results import (
@@ -23,12 +24,14 @@ from zipmo_ros.evaluation.results import (
     grouped,
     interval,
     markdown,
+    sentence_interval,
     share,
     sources,
     states_told,
     suite_title,
     timing,
 )
+from zipmo_sim.env import SETTLE_STEPS
 from zipmo_sim.suites import suite_entry
 
 RUNGS = {
@@ -37,6 +40,8 @@ RUNGS = {
     "plans": "the expert; the policy on the planner's embeddings is compared",
     "none": "planner and policy",
     "bc": "behaviour cloning, without a motion plan",
+    "zeroed": "the policy, on embeddings of zeros",
+    "replay": "nobody: one demonstration, replayed blindly",
 }
 METRICS = (
     "A cell is MSE / ADE / FDE: squared error (px^2, mean over points, steps and both coordinates), mean distance over "
@@ -48,7 +53,7 @@ PREDICTIONS = (
     "every point goes on as the nearest one whose past is known. The paper's figures of this kind are of other data, "
     "tracks and thresholds."
 )
-SAID = {"own": "its own sentence", "paraphrase": "reworded", "swap": "in another task's set-up"}
+SAID = {"own": "its own sentence", "paraphrase": "reworded", "swap": "the hand at another's thing"}
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,11 @@ def _episodes(result: Result) -> frozenset:
     return frozenset((episode["task"], episode["init_state"], episode["seed"]) for episode in result["episodes"])
 
 
-def _repeated(swap: Result, own: Result) -> int:
-    """How many episodes of `swap` were told what an episode of `own` was, in the same initial state."""
-    known = {(episode["instructed_task"], episode["init_state"]) for episode in own["episodes"]}
-    return sum((episode["instructed_task"], episode["init_state"]) in known for episode in swap["episodes"])
+def _replay(results: list[Result], result: Result) -> Result | None:
+    """The longest run in which a demonstration was replayed, of the same protocol and images."""
+    alike = [r for r in results if all(r[key] == result[key] for key in ("protocol", "suite"))]
+    found = [r for r in alike if r.actor == "replay" and r["hashes"]["assets"] == result["hashes"]["assets"]]
+    return max(found, key=lambda r: len(r["episodes"]), default=None)
 
 
 def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Section]:
@@ -110,12 +116,6 @@ def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Se
     chosen = [r for r in _whole(results) if r["states"] == "evaluation" and timing(r) == USUAL_TIMING]
     for group in grouped(chosen, lambda r: (r["protocol"], r["hashes"]["checkpoint"], r["hashes"]["assets"])):
         result = min(group, key=lambda r: (unusual(r), -len(r["episodes"]), r["via"] != "ros", r.name))
-        rows = []
-        for name, task in result["tasks"].items():
-            mine = [episode for episode in result["episodes"] if episode["task"] == name]
-            rows.append([name, count(mine), share(mine), interval(mine), str(task["median_steps"]), endings(mine)])
-        every = result["episodes"]
-        rows.append(["**all tasks**", count(every), share(every), interval(every), "", endings(every)])
         limit = f"{result['max_steps']} steps" if result["max_steps"] else "the suite's own number of steps"
         how = "through the ROS graph in lockstep" if result["via"] == "ros" else "in lockstep without ROS"
         often = "step" if result["replan_every"] == 1 else f"{result['replan_every']} steps"
@@ -124,16 +124,46 @@ def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Se
             f"{result['nfe']} Euler steps a plan, a new plan every {often}, "
             f"ensembling {result['ensemble']}, seed {result['seed']}."
         )
-        if caveat := suite_entry(result["suite"]).caveat:
-            about += f" {caveat}"
-        columns = ["task", "done", "success", "95 % interval", "median steps", "failures"]
-        body = f"{about}\n\n{markdown(columns, rows)}\n\n{sources(result)}"
-        yield Section(f"Success on {suite_title(result)}", body, (result,))
+        entry, replay = suite_entry(result["suite"]), _replay(results, result)
+        about += f" {entry.caveat}" if entry.caveat else ""
+        about += f" {_differences(result)}" if entry.libero else ""
+        if replay:
+            about += " Replay: the actions of one demonstration of the expert, from a training state, played blindly."
+        elif entry.expert:
+            about += " How far replaying one demonstration blindly gets (`oracle=replay`) was not measured."
+        used = (result, replay) if replay else (result,)
+        body = f"{about}\n\n{_by_task(result, replay)}\n\n{sources(*used)}"
+        yield Section(f"Success on {suite_title(result)}", body, used)
+
+
+def _differences(result: Result) -> str:
+    """How a figure on LIBERO differs from what the reference's are of."""
+    reference = {"max_steps": 600, "nfe": 10, "replan_every": 1, "ensemble": "official"}
+    given = {**result.content, "max_steps": result["max_steps"] or suite_entry(result["suite"]).max_steps}
+    other = [f"{name} {given[name]} ({value})" for name, value in reference.items() if given[name] != value]
+    states = BY_NAME[result["states"]]
+    told = [*other, f"{SETTLE_STEPS} settle steps (5)", f"states {states[0]}-{states[-1]} (all 50, half of which serve "
+            "training here)"]  # fmt: skip
+    return f"Not the protocol of the paper's figures, which is in brackets: {', '.join(told)}."
+
+
+def _by_task(result: Result, replay: Result | None) -> str:
+    """The table of `suites`; `replay` adds a column."""
+    columns = ["task", "done", "success", "95 % interval", "median steps", "failures", *(["replay"] if replay else [])]
+    rows = []
+    for name in (*result["tasks"], None):
+        mine, blind = ([e for e in r["episodes"] if name in (None, e["task"])] if r else [] for r in (result, replay))
+        steps = str(result["tasks"][name]["median_steps"]) if name else ""
+        figures = [count(mine), share(mine), interval(mine), steps, endings(mine)]
+        rows.append([name or "**all tasks**", *figures, *([count(blind)] if replay else [])])
+    return markdown(columns, rows)
 
 
 def words(results: list[Result], folder: Path) -> Iterator[Section]:
     """The same tasks, told in other words or in the set-up of another task."""
-    told = [result for result in results if result.actor == "none"]
+    # Told another task as long as that meant the same as its own sentence: not comparable with what it means now.
+    old = [r for r in results if r["instruction"] == "swap" and "approach" not in r["protocol"]]
+    told = [result for result in results if result.actor == "none" and result not in old]
     for group in grouped(told, lambda r: (*_setting(r), r["hashes"]["checkpoint"], r["nfe"], r["via"])):
         # Of runs that were told alike, the one with most episodes.
         said = {result["instruction"]: result for result in sorted(group, key=lambda r: len(r["episodes"]))}
@@ -148,6 +178,9 @@ def words(results: list[Result], folder: Path) -> Iterator[Section]:
         ]
         rows.append(["**all tasks**", *(count(r["episodes"]) for r in said.values())])
         rows.append(["95 % interval", *(interval(r["episodes"]) for r in said.values())])
+        over_sentences = [sentence_interval(r["episodes"]) for r in said.values()]
+        if set(over_sentences) != {"-"}:
+            rows.append(["95 % interval over sentences (different ones)", *over_sentences])
         about = (
             f"The sentence is all that tells a task from its neighbours in the same scene. Done: what the sentence "
             f"names; {states_told(first)}."
@@ -155,18 +188,14 @@ def words(results: list[Result], folder: Path) -> Iterator[Section]:
         if "paraphrase" in said:
             about += (
                 f" Reworded: sentences that training cannot say; how near they are to those that it can, "
-                f"`config/paraphrases/{first['suite']}.yaml` tells."
+                f"`config/paraphrases/{first['suite']}.yaml` tells. Episodes of one sentence may succeed and fail "
+                "together, so its interval is over sentences too: Wilson's, the episodes divided by the design effect."
             )
         if "swap" in said:
             about += (
-                f" Where the scene is set up for one task and the sentence names another, the task of the set-up got "
-                f"done in {count(said['swap']['episodes'], 'original_success')} episodes, which end with the named one."
-            )
-        if {"own", "swap"} <= said.keys():
-            about += (
-                f" Tasks of one scene that share its layouts, as all of mini do, share the set-up too, so that column "
-                f"is a second run of the first: {_repeated(said['swap'], said['own'])} of its "
-                f"{len(said['swap']['episodes'])} pairs of sentence and initial state occur in the first."
+                f" {SAID['swap'].capitalize()}: it starts where the expert of another task of the scene is about to "
+                "touch its thing, and episodes go on to the step limit; that other task got done in "
+                f"{count(said['swap']['episodes'], 'original_success')}, with or without the named one."
             )
         table = markdown(["task", *(SAID[name] for name in said)], rows)
         yield Section(f"Whether words steer it: {suite_title(first)}",
@@ -177,14 +206,15 @@ def ladders(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[S
     """Parts replaced by the truth, on the same episodes."""
     own = [result for result in results if result["instruction"] == "own"]
     for group in grouped(own, lambda r: (*_setting(r), _episodes(r))):
-        experts = [result for result in group if result.actor == "expert"]
-        others = [result for result in group if result.actor != "expert"]
+        modelless = ("expert", "replay")
+        experts = [result for result in group if result.actor in modelless]
+        others = [result for result in group if result.actor not in modelless]
         for rungs in grouped(others, lambda r: (r["hashes"]["checkpoint"], r["nfe"])):
             # Of runs that differ in `via` alone, the direct one: as the other rungs.
             found = {r.actor: r for r in sorted([*experts, *rungs], key=lambda r: r["via"] == "direct")}
             if len(found) < 2:
                 continue
-            if set(found) == {"expert", "none"} and unusual(found["none"]):
+            if set(found) <= {*modelless, "none"} and unusual(found["none"]):
                 continue  # of a sweep over settings: the expert is no rung of each
             yield _ladder({name: found[name] for name in RUNGS if name in found}, folder)
 
@@ -206,8 +236,8 @@ def _ladder(rungs: dict[str, Result], folder: Path) -> Section:
     )
     if "bc" in rungs:
         about += (
-            " `bc` differs from `none` in more than the motion plan (losses, time of training, whose demonstrations: "
-            "see the checkpoint's card), so the two rungs do not measure what the plan is worth."
+            " Where `bc` differs from `none` in more than the motion plan (losses, time of training, whose "
+            "demonstrations: see the checkpoint's card), the two rungs do not measure what the plan is worth."
         )
     columns = ["rung", "who acts", "done", "95 % interval", "failures", "action error"]
     body = f"{about}\n\n{markdown(columns, rows)}\n\n{embedded(picture, title)}\n\n{sources(*rungs.values())}"

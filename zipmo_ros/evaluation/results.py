@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.origin import visuals
-from zipmo_ros.evaluation.outcomes import wilson_interval
+from zipmo_ros.evaluation.outcomes import clustered_interval, several_sentences, wilson_interval
 from zipmo_ros.motion.checkpoint import write_atomically
 
 Item = TypeVar("Item")
@@ -142,8 +142,22 @@ def share(episodes: list[dict]) -> str:
 def interval(episodes: list[dict]) -> str:
     """Wilson 95 % interval in percent: "52-66"."""
     ended = finished(episodes)
-    low, high = wilson_interval(sum(episode["success"] for episode in ended), len(ended))
-    return f"{100 * low:.0f}-{100 * high:.0f}"
+    return _percent(wilson_interval(sum(episode["success"] for episode in ended), len(ended)))
+
+
+def sentence_interval(episodes: list[dict]) -> str:
+    """The same over sentences, as clusters of episodes, and how many there are: "81-98 (47)"; a dash where each task
+    has one.
+    """
+    ended = finished(episodes)
+    if not several_sentences((episode["instructed_task"], episode["instruction"]) for episode in ended):
+        return "-"
+    low_high = clustered_interval((episode["instruction"], episode["success"]) for episode in ended)
+    return f"{_percent(low_high)} ({len({episode['instruction'] for episode in ended})})"
+
+
+def _percent(interval: tuple[float, float]) -> str:
+    return "-".join(f"{100 * end:.0f}" for end in interval)
 
 
 def endings(episodes: list[dict]) -> str:

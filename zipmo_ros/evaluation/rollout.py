@@ -53,8 +53,9 @@ def run_episode(
     step, error, failure, success = 0, None, None, False
     try:
         setup = simulator.describe(
-            suite, episode.task, episode.instructed_task, episode.init_state, episode.seed, episode.number, image_every
-        )
+            suite, episode.task, episode.instructed_task, episode.init_state, episode.seed, episode.number, image_every,
+            episode.approach,
+        )  # fmt: skip
         goal = Sentence(episode.instruction)
         moment = simulator.begin(setup)
         agent.reset()

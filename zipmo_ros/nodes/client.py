@@ -177,11 +177,12 @@ class GraphDriver:
         self._end_episode = node.create_client(Trigger, "sim/end_episode")
         self._clients = (self._set_parameters, self._reset, self._arm, self._end_episode)
 
-    def run_episode(self, task: str, goal: str, init_state: int, seed: int, number: int, instruction: str) -> dict:
+    def run_episode(self, task: str, goal: str, init_state: int, seed: int, number: int, instruction: str,
+                    approach: bool = False) -> dict:  # fmt: skip
         """Run one episode to its end, and return what the simulator says of it (the message on `episode`).
 
-        task, goal, init_state, seed, number: parameters of the simulator. What was heard is in `recording`. Raises
-        RuntimeError for what breaks; the graph is started afresh for the next one.
+        task, goal, init_state, seed, number, approach: parameters of the simulator. What was heard is in `recording`.
+        Raises RuntimeError for what breaks; the graph is started afresh for the next one.
         """
         self.recording = Recording()
         try:
@@ -190,7 +191,8 @@ class GraphDriver:
             if self._processes is None:
                 self.start(task)
             self._say(instruction)
-            self._configure({"task": task, "goal": goal, "init_state": init_state, "seed": seed, "episode": number})
+            self._configure({"task": task, "goal": goal, "init_state": init_state, "seed": seed, "episode": number,
+                             "approach": approach})  # fmt: skip
             return self._run(number)
         except RuntimeError:
             self.stop()  # whatever state it is in

@@ -41,8 +41,8 @@ def environment(domain: int | None = None) -> dict[str, str]:
     return variables if domain is None else {**variables, "ROS_DOMAIN_ID": str(domain)}
 
 
-def _follow_parent() -> Callable[[], None] | None:
-    """Have the kernel interrupt a node whose parent died without a chance to stop it (Linux)."""
+def follow_parent() -> Callable[[], None] | None:
+    """A process's preexec_fn: have the kernel interrupt it if its parent dies without a chance to stop it (Linux)."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl  # looked up before the fork
@@ -86,7 +86,7 @@ class GraphProcesses:
             errors="replace",
             env=self._environment,
             start_new_session=True,
-            preexec_fn=_follow_parent(),
+            preexec_fn=follow_parent(),
         )
         self.processes[node.name] = process
         self.lines[node.name] = deque(maxlen=KEPT_LINES)

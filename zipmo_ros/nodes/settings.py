@@ -74,6 +74,7 @@ class SimParameters(SafetyParameters):
     suite: str = setting()
     task: str = setting()
     goal: str = setting()
+    approach: bool = setting()
     init_state: int = setting(minimum=0, maximum=STATES_A_TASK - 1)
     seed: int = setting(minimum=0, maximum=2**31 - 1)
     episode: int = setting(minimum=-1, maximum=LAST_EPISODE)

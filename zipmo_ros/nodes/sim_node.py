@@ -131,7 +131,7 @@ class SimNode(ManagedNode):
         """The episode of the parameters, or the same from another initial state, under that one's usual number."""
         s = self.settings
         state, number = (s.init_state, s.episode) if init_state is None else (init_state, -1)
-        return self.simulator.describe(s.suite, s.task, s.goal, state, s.seed, number, s.image_every)
+        return self.simulator.describe(s.suite, s.task, s.goal, state, s.seed, number, s.image_every, s.approach)
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Start the episode that the parameters describe."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -13,7 +15,7 @@ import yaml
 from torch import nn
 
 from zipmo_ros.data.windows import DemonstrationWindows
-from zipmo_ros.motion.checkpoint import content_hash
+from zipmo_ros.motion.checkpoint import content_hash, sha256
 from zipmo_ros.motion.config import to_dict
 from zipmo_ros.training.loop import FitResult, fit
 from zipmo_ros.training.request import TrainingRequest
@@ -80,6 +82,8 @@ def provenance(request: TrainingRequest, windows: DemonstrationWindows, sources:
     return {
         "stage": request.stage["name"],
         "seed": request.seed,
+        "commit": source_commit(),
+        "rephrasings": sha256(Path(request.rephrasings)) if request.rephrasings else None,
         "data_hash": windows.data_hash,
         "demonstrations": len(windows.demos),
         "rendering": windows.provenance,
@@ -87,6 +91,19 @@ def provenance(request: TrainingRequest, windows: DemonstrationWindows, sources:
         "sources": sources,
         "training": {key: settings[key] for key in kept},
     }
+
+
+@cache
+def source_commit() -> str | None:
+    """Commit of the source tree, with -dirty where files differ from it; None where this is no checkout."""
+    here = Path(__file__)
+    git = ["git", "-C", str(here.parent)]
+    try:
+        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], check=True, capture_output=True)
+        told = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(told, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # no git, or not its file
+        return None
 
 
 def identity(request: TrainingRequest, data_hash: str, sources: dict[str, str]) -> str:

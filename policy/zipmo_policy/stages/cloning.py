@@ -1,4 +1,7 @@
-"""Training behaviour cloning, the baseline, from the same images, sentences and image encoder as the planner."""
+"""Training behaviour cloning, the baseline, from the same images, sentences and image encoder as the planner.
+
+The encoder keeps the pointing loss that the planner's keeps, so that the two differ in the motion plan.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ from zipmo_policy.stages.actions import action_errors, noisy_proprio
 from zipmo_ros.motion.losses import discounted_bc_loss
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
+from zipmo_ros.training.pointing import with_pointing
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import load_encoder
+from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
 
 
 @dataclass(frozen=True)
@@ -26,16 +31,18 @@ class CloningOptions:
     discount: float
     loss: str
     proprio_noise: float
+    pointing_weight: float
     augment: AugmentConfig | None
     validation_windows: int
 
 
 @dataclass(frozen=True)
 class ActionBatch:
-    """images [B, V, H, W, 3], text [B, D], proprio [B, 9], actions [B, 16, 7]."""
+    """images [B, V, H, W, 3], text [B, D], places [B, V, 2, 2] to point at, proprio [B, 9], actions [B, 16, 7]."""
 
     images: Tensor
     text: Tensor
+    places: Tensor
     proprio: Tensor
     actions: Tensor
 
@@ -43,12 +50,12 @@ class ActionBatch:
 class CloningStage(Stage):
     needs_tracks = False
     builds_on = ("encoder", "init")
-    headline = ("l1", "xyz_l1", "gripper")
 
     def __init__(
         self, windows, model: BehaviourCloning, sentences: Sentences, options: CloningOptions, **common
     ) -> None:
         super().__init__(windows, **common)
+        self.headline = ("l1", "xyz_l1", "gripper", f"{windows.views[0]}_thing_near")
         self.options, self.sentences = options, sentences
         self.model = model.to(self.device)
         mean, self.proprio_std = windows.proprio_statistics(self.training)
@@ -67,26 +74,37 @@ class CloningStage(Stage):
         return stage.start_from(request.init)
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> ActionBatch:
-        images, _ = augment(self.windows.images[indices], self.options.augment, generator)
+        images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
         proprio = noisy_proprio(self.windows.proprio[indices], self.proprio_std, self.options.proprio_noise, generator)
         text = self.sentences.draw(indices, self.windows.sentence[indices], generator)
-        return self.batch(indices, images, text, proprio)
+        places = self.windows.own_landmarks(indices) + shifts[:, :, None]
+        return self.batch(indices, images, text, places, proprio)
 
-    def batch(self, indices: Tensor, images: Tensor, text: Tensor, proprio: Tensor) -> ActionBatch:
-        parts = (images, text, proprio, self.windows.actions[indices])
+    def batch(self, indices: Tensor, images: Tensor, text: Tensor, places: Tensor, proprio: Tensor) -> ActionBatch:
+        parts = (images, text, places, proprio, self.windows.actions[indices])
         return ActionBatch(*(part.to(self.device) for part in parts))
 
     def loss(
         self, model: nn.Module, batch: ActionBatch, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        predicted = model(batch.images, batch.text, batch.proprio).float()
-        return discounted_bc_loss(predicted, batch.actions, self.options.discount, self.options.loss), {}
+        tokens, pointing = model.image_encoder.look(batch.images, batch.text)
+        predicted = model.actions(tokens, batch.proprio).float()
+        cloned = discounted_bc_loss(predicted, batch.actions, self.options.discount, self.options.loss)
+        grid = model.config.image.grid
+        return with_pointing("actions", cloned, pointing, batch.places, grid, self.options.pointing_weight)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        predicted, target = [], []
+        """Errors of actions; where the image encoder points, if it does."""
+        predicted, target, distances = [], [], []
         for chosen in self.validation_indices(self.options.validation_windows).split(64):
             text = self.sentences.own(self.windows.sentence[chosen])
-            batch = self.batch(chosen, self.windows.images[chosen], text, self.windows.proprio[chosen])
-            predicted.append(model(batch.images, batch.text, batch.proprio))
+            places = self.windows.own_landmarks(chosen)
+            batch = self.batch(chosen, self.windows.images[chosen], text, places, self.windows.proprio[chosen])
+            tokens, pointing = model.image_encoder.look(batch.images, batch.text)
+            if pointing is not None:
+                distances.append(pixels_off(pointing, batch.places))
+            predicted.append(model.actions(tokens, batch.proprio))
             target.append(batch.actions)
-        return {name: float(value) for name, value in action_errors(torch.cat(predicted), torch.cat(target)).items()}
+        errors = action_errors(torch.cat(predicted), torch.cat(target))
+        pointed = pointing_errors(torch.cat(distances), self.windows.views) if distances else {}
+        return {name: float(value) for name, value in {**errors, **pointed}.items()}

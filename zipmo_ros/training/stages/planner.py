@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.flow import euler, logit_normal_times
 from zipmo_ros.motion.losses import flow_matching_loss
-from zipmo_ros.motion.pointer import pointing_loss
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.motion.zipmo.config import PlannerConfig, planner_base_libero, planner_nano
 from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.augmentation import AugmentConfig, augment
 from zipmo_ros.training.latents import cached, draw_row, encode_tracks
+from zipmo_ros.training.pointing import with_pointing
 from zipmo_ros.training.points import TrackErrors
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
@@ -158,18 +158,17 @@ class PlannerStage(Stage):
             count, generator, generator.device, mean=self.options.time_mean, std=self.options.time_std
         )
         flow = flow_matching_loss(lambda z, t: model.velocity(z, t, conditioning).float(), batch.latents, noise, t)
-        if pointing is None:
-            return flow, {}
         places = batch.places.masked_fill(batch.drop_text[:, None, None, None], torch.nan)  # nothing was named
-        pointed = pointing_loss(pointing, places, model.config.image.grid)
-        loss, scalars = flow + self.options.pointing_weight * pointed, {"flow": flow, "pointing": pointed}
-        if batch.cannot is not None:
-            refused = model.image_encoder.look(batch.images[: len(batch.cannot)], batch.cannot)[1].understood
-            logits = torch.cat([pointing.understood[~batch.drop_text], refused])
-            can = torch.arange(len(logits), device=logits.device) < len(logits) - len(refused)
-            scalars["understanding"] = understanding_loss(logits, can)
-            loss = loss + self.options.understanding_weight * scalars["understanding"]
-        return loss, {name: value.detach() for name, value in scalars.items()}
+        weight, grid = self.options.pointing_weight, model.config.image.grid
+        loss, scalars = with_pointing("flow", flow, pointing, places, grid, weight)
+        if batch.cannot is None:
+            return loss, scalars
+        refused = model.image_encoder.look(batch.images[: len(batch.cannot)], batch.cannot)[1].understood
+        logits = torch.cat([pointing.understood[~batch.drop_text], refused])
+        can = torch.arange(len(logits), device=logits.device) < len(logits) - len(refused)
+        understanding = understanding_loss(logits, can)
+        loss = loss + self.options.understanding_weight * understanding
+        return loss, {**scalars, "understanding": understanding.detach()}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Latent error for several numbers of evaluations; track errors of the plans, of "nothing moves" and of the

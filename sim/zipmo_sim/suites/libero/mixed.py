@@ -43,7 +43,15 @@ def _rows() -> tuple[tuple[Task, Task, str], ...]:
     rows = [(scene, origin, thing) for scene, origin in enumerate(origins) for thing in _things(origin)]
     return tuple(
         (
-            Task(SUITE, index, f"pick_{thing}_in_scene_{scene}", sentences[thing], f"scene_{scene}", origin.max_steps),
+            Task(
+                SUITE,
+                index,
+                f"pick_{thing}_in_scene_{scene}",
+                sentences[thing],
+                f"scene_{scene}",
+                origin.max_steps,
+                thing=thing,
+            ),
             origin,
             thing,
         )

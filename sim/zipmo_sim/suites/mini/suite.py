@@ -42,8 +42,8 @@ def goal(task: Task) -> tuple[str, ...]:
 def tasks(suite: str = SUITE) -> list[Task]:
     """The ten tasks: six with bins, two with blocks, two with the lever."""
     return [
-        Task(suite, index, name, language, scene, suite_entry(suite).max_steps, INIT_STATES)
-        for index, (scene, _, name, language) in enumerate(_ROWS)
+        Task(suite, index, name, language, scene, suite_entry(suite).max_steps, INIT_STATES, "".join(aim[:-1]))
+        for index, (scene, aim, name, language) in enumerate(_ROWS)
     ]
 
 

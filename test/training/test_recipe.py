@@ -1,0 +1,115 @@
+"""Recipes: commands that exist, in an order that can be run, with budgets that can be repeated."""
+
+import pytest
+import yaml
+
+from zipmo_ros.apps.collect import CollectRequest
+from zipmo_ros.apps.configuration import load
+from zipmo_ros.contract.share import share_path
+from zipmo_ros.training.recipe import OUT, RECIPES, TrainingRecipe
+
+NAMES = sorted(path.stem for path in share_path(RECIPES).glob("*.yaml"))
+TINY = {
+    "suite": "mini",
+    "seed": 3,
+    "collect": {"some": {"episodes": 2}},
+    "train": {
+        "vae": {"train.max_steps": 2},
+        "grounding": {"train.max_steps": 2},
+        "planner": {"vae": "vae", "encoder": "grounding", "train.max_steps": 2, "seed": 5},
+        "policy": {"vae": "vae", "train.max_steps": 2},
+    },
+    "led": None,
+}
+
+
+def write(folder, **changes):
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**TINY, **changes}, sort_keys=False))
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_of_a_recipe_is_one_and_comes_after_what_it_needs(name):
+    pytest.importorskip("hydra")
+    jobs = TrainingRecipe.load(name).jobs()
+    for number, job in enumerate(jobs):
+        assert set(job.needs) <= set(jobs[:number]), job.name
+        command, *words = job.words
+        if command == "collect":
+            load("collect", [word.replace(OUT, "runs") for word in words], CollectRequest)
+        else:
+            config = load("train", [f"stage={words[0]}", *(word.replace(OUT, "runs") for word in words[1:])])
+            assert config.train.max_minutes is None
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [(name, "policy" if name.endswith("plans") else "planner") for name in NAMES if name != "nano-mini"],
+)
+def test_an_ablation_changes_one_training_and_no_other(name, stages):
+    base, other = ({job.name: job.digest for job in TrainingRecipe.load(n).jobs()} for n in ("nano-mini", name))
+    assert base.keys() == other.keys()
+    assert [job for job in base if base[job] != other[job]] == [f"first {stages}"]
+
+
+def test_the_rival_is_trained_on_the_same_and_for_as_long_as_the_model():
+    trained = {job.words[1]: job for job in TrainingRecipe.load("nano-mini").jobs() if job.words[0] == "train"}
+    data = {stage: [word for word in job.words if word.startswith("data=")] for stage, job in trained.items()}
+    assert data["bc"] == data["planner"]
+    options = {stage: load("train", [f"stage={stage}"]).stage for stage in ("bc", "planner")}
+    for key in ("pointing_weight", "augment", "batch_size"):
+        assert options["bc"][key] == options["planner"][key], key
+
+
+def test_seeds_are_of_the_recipe_unless_said_otherwise(tmp_path):
+    recipe = TrainingRecipe.load(write(tmp_path))
+    seeds = {job.name: [w for w in job.words if w.startswith("seed=")] for job in recipe.jobs(seed=7)}
+    assert seeds.pop("first planner") == ["seed=5"]
+    assert all(seed == ["seed=7"] for seed in seeds.values())
+    assert "seed=3" in recipe.jobs()[0].words
+
+
+def test_a_job_depends_on_all_before_it_that_it_builds_on(tmp_path):
+    before = {job.name: job.digest for job in TrainingRecipe.load(write(tmp_path)).jobs()}
+    longer = TINY["train"] | {"vae": {"train.max_steps": 3}}
+    after = {job.name: job.digest for job in TrainingRecipe.load(write(tmp_path, train=longer)).jobs()}
+    assert {name for name in before if before[name] != after[name]} == {"first vae", "first planner", "first policy"}
+
+
+def test_a_second_phase_is_led_and_goes_on(tmp_path):
+    led = {"collect": {"more": {"episodes": 1, "seed": 9}}, "train": {"planner": {"vae": "vae", "train.max_steps": 1}}}
+    recipe = TrainingRecipe.load(write(tmp_path, led=led))
+    jobs = {job.name: job for job in recipe.jobs()}
+    assert "leader={out}/first" in jobs["collect more"].words
+    assert {job.name for job in jobs["collect more"].needs} == {"first vae", "first planner", "first policy"}
+    again = jobs["led planner"]
+    assert {"init={out}/first/planner", "vae={out}/first/vae", "out={out}/led/planner"} <= set(again.words)
+    assert 'data=["{out}/data/some", "{out}/data/more"]' in again.words
+    assert 'data=["{out}/data/some"]' in jobs["first planner"].words
+    parts = recipe.parts(recipe.jobs())
+    assert parts == {"vae": "{out}/first/vae", "planner": "{out}/led/planner", "policy": "{out}/first/policy"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"train": {"vae": {}}}, "vae needs train.max_steps, a whole number, got None"),
+        ({"train": {"vae": {"train.max_steps": 1e4}}}, "vae needs train.max_steps"),
+        ({"train": {"vae": {"train.max_steps": 9, "train.max_minutes": 3}}}, "ends by the clock"),
+        ({"led": {"collect": {}, "train": {"vae": {}}}}, "vae needs train.max_steps"),
+        ({"led": {"train": {}}}, "is not one of suite, seed, collect, train and led"),
+        ({"more": 1}, "is not one of suite"),
+    ],
+)
+def test_what_cannot_be_repeated_or_read_is_refused(changes, complaint, tmp_path):
+    with pytest.raises(ValueError, match=complaint):
+        TrainingRecipe.load(write(tmp_path, **changes))
+
+
+def test_what_is_not_trained_before_is_named(tmp_path):
+    recipe = TrainingRecipe.load(write(tmp_path, train={"policy": {"vae": "vae", "train.max_steps": 1}}))
+    with pytest.raises(ValueError, match="policy builds on vae=vae, which is not trained before it"):
+        recipe.jobs()
+    with pytest.raises(FileNotFoundError, match="no recipe 'macro'; there are nano-mini"):
+        TrainingRecipe.load("macro")
