@@ -7,11 +7,13 @@ import torch
 from einops import repeat
 
 from zipmo_ros.motion.arfm.config import ArfmConfig, EditConfig, arfm_nano, arfm_paper
+from zipmo_ros.motion.arfm.fusion import FusionCache
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
 from zipmo_ros.motion.arfm.queries import QueryPredictor, draw_points, movement
 from zipmo_ros.motion.arfm.sampling import following
 from zipmo_ros.motion.arfm.track_features import TrackFeatureExtractor
 from zipmo_ros.motion.config import from_dict, to_dict
+from zipmo_ros.motion.layers import KeyValue
 
 from .arfm_models import TINY, context_of, inputs, tiny
 from .conftest import awaken
@@ -145,7 +147,8 @@ def test_a_sentence_read_once_is_as_if_repeated_at_every_site():
     counted = torch.tensor([[True, True, True], [True, False, False]])
     once, _ = fusion(x, fusion.read(words).at_sites(7))
     whole = torch.cat([repeat(words, "b m d -> b s m d", s=7), x], dim=2)
-    plain, _ = fusion(whole, fusion.read(words[:, :0]).at_sites(7))
+    nothing = FusionCache([KeyValue(*torch.empty(2, 2 * 7, 1, 0, 64)) for _ in range(TINY.depth // 2)], None)
+    plain, _ = fusion(whole, nothing)
     torch.testing.assert_close(once, plain[:, :, 3:], atol=1e-5, rtol=1e-5)
     some, _ = fusion(x, fusion.read(words, counted).at_sites(7))
     other = torch.where(counted[..., None], words, 9.0)
@@ -220,7 +223,7 @@ def test_configurations():
         ({"objective": "guess"}, "unknown objective 'guess'"),
         ({"global_grid": 3}, "global_grid 3 does not divide"),
         ({"text": None}, "both given"),
-        ({"views": 1}, "must have 1 views"),
+        ({"views": 1}, "encoder of 1 views"),
     ):
         with pytest.raises(ValueError, match=words):
             dataclasses.replace(TINY, **changes)
@@ -257,8 +260,8 @@ def test_moving_points_are_drawn_as_the_softmax_says():
 
 def test_expected_movement_is_learned():
     torch.manual_seed(0)
-    predictor = QueryPredictor(4)
-    features = torch.randn(256, 4)
+    predictor = QueryPredictor(32)
+    features = torch.randn(256, 32)
     moved = 6 * (features[:, 0] > 0).float() + 50 * (features[:, 1] > 1)
     optimiser = torch.optim.Adam(predictor.parameters(), 1e-2)
     for _ in range(150):
