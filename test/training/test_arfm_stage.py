@@ -143,18 +143,19 @@ def test_times():
 
 
 def test_it_learns_where_points_go(windows, tmp_path):
-    """Sign and direction of time: after fitting few windows, futures from noise are near the truth."""
-    stage = make_stage(windows, batch_size=4, augment=None, drop_text=0.0, most_seen=1, draws=2)
-    indices = torch.tensor([0, 1, 100, 101])
-    batch = stage.collate(indices, torch.Generator().manual_seed(0))
+    """Sign and direction of time: after fitting two windows, futures from noise are near the truth."""
+    stage = make_stage(windows, batch_size=2, augment=None, drop_text=0.0, most_seen=1, draws=4)
+    batch = stage.collate(torch.tensor([0, 100]), torch.Generator().manual_seed(0))
+    starts, ways = batch.tracks[:, :, :, 0], torch.tensor([[0.02, 0.0], [-0.01, -0.02]])
+    tracks = starts[:, :, :, None] + torch.arange(16)[:, None] * ways[:, None, None, None]
+    batch = dataclasses.replace(batch, tracks=tracks, visible=torch.ones_like(batch.visible))
     stage.batches.collate = lambda *_: batch
-    config = train_config(max_steps=120, warmup_steps=5, learning_rate=3e-3, ema_decay=0.8)
+    config = train_config(max_steps=60, warmup_steps=5, learning_rate=3e-3, ema_decay=0.8)
     result = fit(stage.model, stage.loss, stage.batches, config, tmp_path)
-    starts, target = batch.tracks[:, :, :, 0], batch.tracks
-    noise = torch.randn(4, 1, 15, 2, 6, 2, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(2, 1, 15, 2, 6, 2, generator=torch.Generator().manual_seed(1))
     predicted = predict(result.model, batch.images, batch.text, starts, noise, steps=8)[:, 0]
-    still, error = ((other - target).norm(dim=-1).mean() for other in (starts[:, :, :, None], predicted))
-    assert error < 0.5 * still
+    still, error = ((other - tracks).norm(dim=-1).mean() for other in (starts[:, :, :, None], predicted))
+    assert error < 0.3 * still
 
 
 def test_regression_is_trained_without_noise(windows):
@@ -168,9 +169,11 @@ def test_regression_is_trained_without_noise(windows):
 def test_the_command_leaves_a_planner(demonstrations, tmp_path):
     quick = ["train.max_steps=2", "train.warmup_steps=1", "train.bf16=false", "stage.batch_size=2",
              "stage.validation_windows=2", "stage.consistency=0.5"]  # fmt: skip
+    image = {"width": 64, "depth": 1, "image_size": 32, "channels": "[8,64]"}
     size = [f"+model.arfm.{key}={value}" for key, value in SMALL.items()]
+    size += [f"+model.arfm.image.{key}={value}" for key, value in image.items()]
     data, out = f"data={demonstrations}", f"out={tmp_path}/bundle/planner"
-    quick += [f"cache={tmp_path}/cache"]
+    quick += [f"cache={tmp_path}/cache", "rephrasings=null"]
     assert train.main(["arfm", data, out, *quick, *size]) == 0
     logged = (tmp_path / "bundle/planner/run/metrics.jsonl").read_text()
     assert '"validation/agentview_delta"' in logged

@@ -115,7 +115,7 @@ class FollowedExactly:
         taken = [self._states[frame.tobytes()] for frame in frames]
         tracker = ExactTracker(self._env.sim.model._model, np.stack([state for _, state in taken]), cameras())
         tracks = tracker.follow(taken[0][0], 0, queries)[:, : len(frames)].astype(np.float32)
-        return tracks, (np.abs(tracks) <= 1).all(-1)
+        return tracks, np.asarray((np.abs(tracks) <= 1).all(-1))
 
     def _note(self, observation: Observation) -> None:
         state = self._env.get_state()

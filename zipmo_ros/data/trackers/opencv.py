@@ -34,13 +34,18 @@ class LucasKanade:
 
 def _flow(before: np.ndarray, after: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where points [N, 2] (x, y) of one image are in the next, and whether that is sure [N]."""
-    options = {"winSize": (WINDOW, WINDOW), "maxLevel": LEVELS}
     if not len(points):
         return points, np.zeros(0, bool)
-    found, there, _ = cv2.calcOpticalFlowPyrLK(before, after, points, None, **options)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(after, before, found, None, **options)
-    error = np.linalg.norm(back - points, axis=-1)
-    return found, (there[:, 0] > 0) & (again[:, 0] > 0) & (error <= AGREEMENT)
+    found, there = _lucas_kanade(before, after, points)
+    back, again = _lucas_kanade(after, before, found)
+    return found, there & again & (np.linalg.norm(back - points, axis=-1) <= AGREEMENT)
+
+
+def _lucas_kanade(before: np.ndarray, after: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    found, status, _ = cv2.calcOpticalFlowPyrLK(
+        before, after, points, np.empty_like(points), winSize=(WINDOW, WINDOW), maxLevel=LEVELS
+    )
+    return np.asarray(found), np.asarray(status)[:, 0] > 0
 
 
 def _pixels(points: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ class ArfmPlanner:
             raise ValueError(f"this planner looks at {config.views} views, the robot has {', '.join(views)}")
         if config.text is None:
             raise ValueError("an ARFM with CLIP's text can't be told sentences here: nothing makes its tokens")
-        self.network, self.tracker = network.eval(), tracker
+        self.network, self.tracker, self._text_encoder = network.eval(), tracker, config.text.encoder
         self.steps = execution.steps or config.steps
         self._dtype = getattr(torch, execution.dtype)
         self._longest_past = config.context - (HORIZON - 1) + 1
@@ -116,7 +116,7 @@ class ArfmPlanner:
     def _text(self, goal: Goal) -> Tensor:
         if isinstance(goal, Pokes):
             raise ValueError(f"this planner is conditioned by a sentence, got {goal}")
-        return embed_sentences([goal.text], self.network.config.text.encoder).to(self._device)
+        return embed_sentences([goal.text], self._text_encoder).to(self._device)
 
     def _goes_on(self, course: Course, observation: Observation) -> bool:
         """Whether there is a plan for the time of the observation."""

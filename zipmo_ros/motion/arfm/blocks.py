@@ -32,7 +32,8 @@ class BiasedAttention(nn.Module):
         return self.out_proj(rearrange(attended, "b heads l d -> b l (heads d)"))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        return self.merge(*self.heads(x), mask)
+        q, k, v = self.heads(x)
+        return self.merge(q, k, v, mask)
 
 
 class GatedMlp(nn.Module):

@@ -18,6 +18,7 @@ from zipmo_ros.motion.images import to_signed
 
 SAM_SIZE, CLIP_SIZE = 512, 224  # pixels a side that they are shown
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+END = 49407  # CLIP's end-of-text token
 SAM_FOLDER, CLIP_FOLDER = "sam2.1-hiera-tiny", "clip-vit-base-patch32"
 
 
@@ -76,7 +77,7 @@ class FoundationEncoders(nn.Module):
     def read(self, text: Tensor) -> Words:
         """Token ids [B, 32] of CLIP's tokenizer, padded with its end-of-text token."""
         output = self.text(text)
-        end = (text == self.text.config.eos_token_id).int().argmax(dim=1)  # the first one ends the sentence
+        end = (text == END).int().argmax(dim=1)  # the first one ends the sentence
         counted = torch.arange(text.shape[1], device=text.device) <= end[:, None]
         return Words(output.last_hidden_state, output.pooler_output, counted)
 

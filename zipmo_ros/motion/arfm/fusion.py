@@ -42,14 +42,18 @@ class FusionCache(NamedTuple):
 
 
 class FusionLayer(nn.Module):
-    """Pre-norm attention, along time or over the sites, and a gated MLP. x [B, S, T, D]."""
+    """Pre-norm attention and a gated MLP. x [B, S, T, D]."""
 
     def __init__(self, width: int, hidden: int):
         super().__init__()
         self.norm, self.attention = RMSNorm(width), BiasedAttention(width)
         self.mlp_norm, self.mlp = RMSNorm(width), GatedMlp(width, hidden)
 
-    def over_time(self, x: Tensor, past: KeyValue | None, counted: Tensor | None) -> tuple[Tensor, KeyValue]:
+
+class TimeLayer(FusionLayer):
+    """Along time, each site by itself."""
+
+    def forward(self, x: Tensor, past: KeyValue | None, counted: Tensor | None) -> tuple[Tensor, KeyValue]:
         """past: keys and values of what comes before; returned with those of x after them."""
         batch, sites, steps, _ = x.shape
         q, k, v = self.attention.heads(rearrange(self.norm(x), "b s t d -> (b s) t d"))
@@ -62,7 +66,11 @@ class FusionLayer(nn.Module):
         x = x + rearrange(attended, "(b s) t d -> b s t d", b=batch)
         return x + self.mlp(self.mlp_norm(x)), KeyValue(k, v)
 
-    def over_sites(self, x: Tensor, valid: Tensor | None) -> Tensor:
+
+class SiteLayer(FusionLayer):
+    """Over the sites, each step by itself."""
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """valid: bool [B, S], the sites that may be looked at."""
         steps = x.shape[2]
         mask = None if valid is None else repeat(valid, "b s -> (b t) 1 1 s", t=steps)
@@ -74,7 +82,8 @@ class FusionLayer(nn.Module):
 class FeatureFusion(nn.Module):
     def __init__(self, width: int, depth: int, hidden: int):
         super().__init__()
-        self.layers = nn.ModuleList(FusionLayer(width, hidden) for _ in range(depth))
+        kinds = (TimeLayer, SiteLayer)
+        self.layers = nn.ModuleList(kinds[number % 2](width, hidden) for number in range(depth))
         self.norm = RMSNorm(width)
 
     def read(self, tokens: Tensor, counted: Tensor | None = None) -> FusionCache:
@@ -91,13 +100,13 @@ class FeatureFusion(nn.Module):
 
     def _pass(self, x: Tensor, cache: FusionCache | None, valid: Tensor | None) -> tuple[Tensor, list[KeyValue]]:
         kept: list[KeyValue] = []
-        for number, layer in enumerate(self.layers):
-            if number % 2:
-                x = layer.over_sites(x, valid)
-            else:
-                past = None if cache is None else cache.layers[number // 2]
-                x, seen = layer.over_time(x, past, None if cache is None else cache.counted)
+        for layer in self.layers:
+            if isinstance(layer, TimeLayer):
+                past, counted = (None, None) if cache is None else (cache.layers[len(kept)], cache.counted)
+                x, seen = layer(x, past, counted)
                 kept.append(seen)
+            else:
+                x = layer(x, valid)
         return x, kept
 
 

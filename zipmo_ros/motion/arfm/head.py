@@ -49,7 +49,7 @@ class FlowHead(nn.Module):
         width = config.width
         self.time_width, self.previous_shift = config.time_width, config.previous_shift
         self.in_proj = nn.Linear(width + (4 if config.previous_shift else 2), width)
-        self.time_mlp = nn.Sequential(nn.Linear(config.time_width, width), nn.SiLU(), nn.Linear(width, width))
+        self.time_in, self.time_out = nn.Linear(config.time_width, width), nn.Linear(width, width)
         self.layers = nn.ModuleList(FlowHeadLayer(width, config.hidden) for _ in range(config.head_depth))
         self.modulation, self.out_proj = Modulation(width, 2), nn.Linear(width, 2)
         self.initialise()
@@ -60,7 +60,7 @@ class FlowHead(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        for layer in (self.time_mlp[0], self.time_mlp[2]):
+        for layer in (self.time_in, self.time_out):
             nn.init.normal_(layer.weight, std=0.02)
         silent = [module.linear for module in self.modules() if isinstance(module, Modulation)]
         for layer in (*silent, self.out_proj):
@@ -75,7 +75,7 @@ class FlowHead(nn.Module):
         [B, N, 2]. text: conditioning by the sentence [B, D]. valid: bool [B, N]; the other points have no influence.
         """
         x = self.in_proj(torch.cat([z, *([previous] if self.previous_shift else []), features], dim=-1))
-        cond = self.time_mlp(time_features(t, self.time_width)) + text
+        cond = self.time_out(F.silu(self.time_in(time_features(t, self.time_width)))) + text
         mask = None
         if valid is not None:  # a set without a valid point has nobody to look at, and its output means nothing
             mask = rearrange(valid | ~valid.any(dim=-1, keepdim=True), "b n -> b 1 1 n")

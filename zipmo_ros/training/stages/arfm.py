@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
-from torch import Tensor, nn
+from torch import Tensor
 
 from zipmo_ros.motion.arfm.config import arfm_nano
+from zipmo_ros.motion.arfm.encoders import OwnEncoders
 from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
 from zipmo_ros.motion.arfm.queries import draw_points, movement
 from zipmo_ros.motion.arfm.sampling import contexts_of, forecast
@@ -121,11 +122,11 @@ def consistency(z: Tensor, t: Tensor, v: Tensor, near_z: Tensor, near_t: Tensor,
 
 class ArfmStage(Stage):
     builds_on = ("encoder", "init")
+    headline = ("epe_moving", "still_epe_moving", "delta")
+    model: MotionPredictor
 
     def __init__(self, windows, model: MotionPredictor, sentences: Sentences, options: ArfmOptions, **common) -> None:
         super().__init__(windows, **common)
-        names = ("epe_moving", "still_epe_moving", "delta")
-        self.headline = tuple(f"{view}_{name}" for view in windows.views for name in names)
         self.options, self.sentences, self.model = options, sentences, model.to(self.device)
         self.steps = windows.tracks.shape[-2]
         self.newest = newest_rows(windows, self.steps - 1)
@@ -133,14 +134,17 @@ class ArfmStage(Stage):
 
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> ArfmStage:
-        config = model_config({"nano": arfm_nano}, request, "arfm")
-        stage_options = options(ArfmOptions, request)
-        model = MotionPredictor(config)
+        model = MotionPredictor(model_config({"nano": arfm_nano}, request, "arfm"))
+        stage_options, encoders, text = options(ArfmOptions, request), model.encoders, model.config.text
+        if not isinstance(encoders, OwnEncoders) or text is None:
+            raise ValueError("an ARFM is trained here with image and text encoders of its own: keep model.arfm's")
         if request.encoder:
-            model.encoders.images.load_state_dict(load_encoder(request.encoder).state_dict())
-        words = sentences(windows, config.text.encoder, request)
+            encoders.images.load_state_dict(load_encoder(request.encoder).state_dict())
+        words = sentences(windows, text.encoder, request)
         set_sentence_statistics(model, words.vectors)
-        return cls(windows, model, words, stage_options, **common(request)).start_from(request.init)
+        stage = cls(windows, model, words, stage_options, **common(request))
+        stage.start_from(request.init)
+        return stage
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> TrackBatch:
         options, count = self.options, len(indices)
@@ -177,11 +181,11 @@ class ArfmStage(Stage):
         config, uniform = self.model.config, torch.rand(moved.shape, generator=generator)
         return draw_points(moved, uniform, config.points, config.temperature, visible.float().mean(-1) > 0.5)
 
-    def loss(self, model: nn.Module, batch: TrackBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, model: Any, batch: TrackBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         context, pointing = encode(model, batch)
         shifts = self.shifts(batch, generator)
         z = shifts.at(shifts.t)
-        v = velocities(model, context, batch, shifts, z, shifts.t)
+        v = velocities(model, context, batch.inputs, shifts.previous, z, shifts.t)
         flow = shifts.mean((shifts.noise - shifts.data - v).square())
         spots = context.frames.lookup(batch.frame_of[:, :1], batch.spots[:, :, :, None]).squeeze(3)
         queries = model.queries.loss(spots, batch.moved, model.config.temperature)
@@ -210,19 +214,21 @@ class ArfmStage(Stage):
 
     def agreement(self, batch: TrackBatch, shifts: Shifts, z: Tensor, v: Tensor) -> Tensor:
         """How far network and average are from each other, the average a little closer to the data."""
-        if self.average is None:
+        if not isinstance(self.average, MotionPredictor):
             raise ValueError("consistency compares with the average of the weights, and none was given")
         near = (shifts.t - CLOSER).clamp_min(0)
         near_z = shifts.at(near)
         with torch.no_grad():
             context, _ = encode(self.average, batch)
-            near_v = velocities(self.average, context, batch, shifts, near_z, near)
+            near_v = velocities(self.average, context, batch.inputs, shifts.previous, near_z, near)
         return shifts.mean(consistency(z, shifts.t, v, near_z, near, near_v))
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """Errors of one future of each window from its first frame, for each view, at points drawn as in training."""
+    def validate(self, model: Any) -> dict[str, float]:
+        """Errors of one future of each window from its first frame, at points drawn as in training: of all views, and
+        of each one.
+        """
         errors, generator, config = TrackErrors(), torch.Generator().manual_seed(self.seed), model.config
-        deltas: dict[str, list[Tensor]] = {view: [] for view in self.windows.views}
+        deltas: dict[str, list[Tensor]] = {}
         for chosen in self.validation_indices(self.options.validation_windows).split(16):
             tracks, visible, moved = self.tracks(chosen)
             points = self.drawn(moved, visible, generator)
@@ -232,11 +238,12 @@ class ArfmStage(Stage):
             text = self.sentences.own(self.windows.sentence[chosen])
             predicted = predict(model, self.windows.images[chosen], text, target[:, :, :, 0], noise, config.steps)[:, 0]
             for view, name in enumerate(self.windows.views):
-                errors.add(predicted[:, view], target[:, view], moving[:, view], prefix=f"{name}_")
-                seen = visible[:, view, :, 1:]
-                deltas[name].append(share_within(predicted[:, view, :, 1:], target[:, view, :, 1:], seen))
-        within = {f"{view}_delta": float(torch.cat(parts).nanmean()) for view, parts in deltas.items()}
-        return {**errors.means(), **within}
+                ours, theirs, seen = predicted[:, view], target[:, view], visible[:, view, :, 1:]
+                within = share_within(ours[:, :, 1:], theirs[:, :, 1:], seen)
+                for prefix in ("", f"{name}_"):
+                    errors.add(ours, theirs, moving[:, view], prefix)
+                    deltas.setdefault(f"{prefix}delta", []).append(within)
+        return {**errors.means(), **{name: float(torch.cat(parts).nanmean()) for name, parts in deltas.items()}}
 
 
 def taken(values: Tensor, chosen: Tensor) -> Tensor:
@@ -244,23 +251,25 @@ def taken(values: Tensor, chosen: Tensor) -> Tensor:
     return take_points(values.flatten(0, 1), chosen.flatten(0, 1)).unflatten(0, chosen.shape[:2])
 
 
-def encode(model: nn.Module, batch: TrackBatch) -> tuple[Context, Pointing | None]:
+def encode(model: MotionPredictor, batch: TrackBatch) -> tuple[Context, Pointing | None]:
     """What a batch's futures are drawn from, and where the image encoder points."""
     frames, pointing = model.look(batch.images, batch.text[batch.sample], batch.hidden[batch.sample])
     return model.context(frames, batch.frame_of, batch.seen, batch.text, batch.hidden), pointing
 
 
-def velocities(model: nn.Module, context: Context, batch: TrackBatch, shifts: Shifts, z: Tensor, t: Tensor) -> Tensor:
-    """Of all steps and draws, [E, P, 2]."""
-    features = model.features(context, batch.inputs)
+def velocities(
+    model: MotionPredictor, context: Context, inputs: Tensor, previous: Tensor, z: Tensor, t: Tensor
+) -> Tensor:
+    """Of all steps and draws [E, P, 2], see Shifts; inputs: of the batch."""
+    features = model.features(context, inputs)
     steps, draws = features.shape[2], len(z) // (len(features) * features.shape[2])
     features = repeat(features, "b p t d -> (b t k) p d", k=draws)
     text = repeat(context.text, "b d -> (b e) d", e=steps * draws)
-    return model.velocity(z, t, features, shifts.previous, text).float()
+    return model.velocity(z, t, features, previous, text).float()
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, text: Tensor, starts: Tensor, noise: Tensor, steps: int) -> Tensor:
+def predict(model: MotionPredictor, images: Tensor, text: Tensor, starts: Tensor, noise: Tensor, steps: int) -> Tensor:
     """Tracks [B, K, V, N, T, 2] on the CPU, of windows' first frames alone.
 
     images [B, V, H, W, 3], text [B, D], starts [B, V, N, 2], noise [B, K, T - 1, V, N, 2].
