@@ -66,6 +66,7 @@ NUMBERS = {
 # What looks like such a fact and is another one.
 EXCEPTIONS = {
     ("horizon", "zipmo_ros/motion/zipmo/golden.py"): "steps of the golden cases of the released models",
+    ("horizon", "zipmo_ros/motion/arfm/config.py"): "evaluations of the head a step, as in the paper",
     ("rate", "zipmo_ros/nodes/policy_node.py"): "WATCH_PERIOD: how often silence is looked for, by a steady clock",
     ("splits", "sim/zipmo_sim/task.py"): "INIT_STATES: how many LIBERO has",
     ("splits", "sim/zipmo_sim/experts/bowl.py"): "degrees",

@@ -20,8 +20,13 @@ from zipmo_sim.suites import DEFAULT, SUITES
 Make = Callable[[Path, RobotSpec, Execution], Any]  # bundle, robot, execution -> a planner or a policy
 
 # Of a checkpoint's kind: what makes a planner or a policy of it, `part` being its folder in the bundle.
-PLANNERS = {"planner": "zipmo_ros.motion.zipmo.adapter:ZipmoPlanner.load"}
+PLANNERS = {
+    "planner": "zipmo_ros.motion.zipmo.adapter:ZipmoPlanner.load",
+    "arfm": "zipmo_ros.motion.arfm.adapter:ArfmPlanner.load",
+}
 POLICIES = {"policy": "zipmo_policy.policy:InverseDynamics.load", "bc": "zipmo_policy.policy:ClonedBehaviour.load"}
+TRACKER = "zipmo_ros.data.trackers.opencv:LucasKanade"  # follows the points of planners that do so
+FOLLOWING = ("arfm",)
 NO_PLANNER = "none"  # as a planner's name: the policy needs none
 PLANNER_GROUP, POLICY_GROUP = "zipmo_ros.planners", "zipmo_ros.policies"  # entry points of other packages
 
@@ -117,4 +122,5 @@ def _find(named: str, ours: dict[str, str], group: str, bundle: Path) -> Make:
     kind = read_description(bundle / named)["kind"]
     if kind not in ours:
         raise CheckpointError(f"{bundle / named} holds a '{kind}', which is none of {', '.join(ours)}")
-    return partial(resolve(ours[kind]), part=named)
+    make = partial(resolve(ours[kind]), part=named)
+    return partial(make, tracker=resolve(TRACKER)()) if kind in FOLLOWING else make

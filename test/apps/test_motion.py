@@ -10,6 +10,8 @@ from window_stubs import make_windows
 from zipmo_ros.apps import cli
 from zipmo_ros.data import windows as dataset
 from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.arfm.config import arfm_nano
+from zipmo_ros.motion.arfm.predictor import MotionPredictor
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
@@ -42,6 +44,24 @@ def test_report(bundle, tmp_path, monkeypatch, capsys):
     assert {row["k"] for row in report["predictions"]} == {1, 2}
     assert out.with_suffix(".png").stat().st_size > 5000
     assert len(out.read_text()) < 60_000
+
+
+def test_arfm_has_figures_of_its_own_and_needs_its_kind(bundle, tmp_path, monkeypatch, capsys):
+    windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]))
+    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)
+    model = MotionPredictor(dataclasses.replace(arfm_nano(), width=64, depth=2, hidden=64, head_depth=1, points=4))
+    checkpoint.save(tmp_path / "arfm/planner", model)
+    out = tmp_path / "arfm.json"
+    words = ["planner=arfm", f"out={out}", "data=here", "windows=2", "samples=2", "nfe=1"]
+    assert cli.main(["motion", f"checkpoint={tmp_path}/arfm", *words]) == 0
+    text = capsys.readouterr().out
+    assert "<16 px, %" in text
+    assert "autoencoder" not in text
+    report = json.loads(out.read_text())
+    assert (report["protocol"], report["points"], report["nfe"]) == ("arfm-motion-v1", {"drawn": 4}, 1)
+    assert out.with_suffix(".png").stat().st_size > 5000
+    assert cli.main(["motion", f"checkpoint={bundle}", *words]) == 2
+    assert "holds a planner, not a arfm" in capsys.readouterr().err
 
 
 def test_training_windows_are_called_what_they_are(bundle, tmp_path, monkeypatch, capsys):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scenes
 import torch
+from motion.arfm_models import tiny
 from motion.conftest import PLANNERS, VAES, awaken
 from planner_conformance import (
     PLANNER_CHECKS,
@@ -22,8 +23,10 @@ from planner_conformance import (
 
 from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.data.trackers.opencv import LucasKanade
 from zipmo_ros.evaluation.oracles import ExpertAgent, TrackPlanner
 from zipmo_ros.models import bundle_path, load_planner
+from zipmo_ros.motion.arfm.adapter import ArfmPlanner
 from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
 from zipmo_ros.motion.zipmo.config import PokeConfig, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
@@ -48,6 +51,11 @@ def of_pokes(_):
     return PlannerCase(planner, ROBOT, goals=scenes.POKES, refuses=scenes.SENTENCES[0])
 
 
+def of_followed_points(_):
+    """What it saw matters from its first plan on."""
+    return PlannerCase(ArfmPlanner(tiny(), ROBOT.views, ROBOT.period_ns, Execution(), LucasKanade()), ROBOT)
+
+
 def of_exact_tracks(env):
     """It looks into the simulator, where there is one future, and one task."""
     env.reset(options={"init_state": 30})
@@ -66,7 +74,7 @@ def straight_stub(_):
     return PlannerCase(graph_stubs.StraightPlanner(), ROBOT, refuses=None, depends_on=())
 
 
-OURS = (shipped, of_pokes, of_exact_tracks, stub, straight_stub)
+OURS = (shipped, of_pokes, of_followed_points, of_exact_tracks, stub, straight_stub)
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,14 @@ from zipmo_policy.head import nano as policy_nano
 from zipmo_policy.policy import InverseDynamics
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.observation import Observation
+from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.splits import TRAINING
 from zipmo_ros.evaluation.agents import AGENTS, build_agent
 from zipmo_ros.evaluation.episodes import draw_episodes
 from zipmo_ros.evaluation.oracles import (
     Beside,
     ExpertAgent,
+    FollowedExactly,
     ReplayAgent,
     TrackPlanner,
     ZeroPlanner,
@@ -27,6 +29,9 @@ from zipmo_ros.evaluation.oracles import (
 from zipmo_ros.evaluation.rollout import run_episode
 from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.arfm.adapter import ArfmPlanner
+from zipmo_ros.motion.arfm.config import arfm_nano
+from zipmo_ros.motion.arfm.predictor import MotionPredictor
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
@@ -135,6 +140,35 @@ def test_tracks_start_in_the_present_and_follow_the_hand(env, episode):
     blank = dict.fromkeys(env.robot.views, np.zeros((128, 128, 3), np.uint8))
     plan = planner.plan(Observation(5, 0, blank), Sentence("go"), 0)
     assert plan.embeddings.shape == (1, 2, 4, 4, 16)
+
+
+def test_points_are_followed_by_the_simulator(env):
+    """From plan to plan, through observations between, as the tracker knows that is given all states."""
+    env.reset(options={"init_state": 30})
+    expert = ExpertAgent(env, 7)
+    expert.reset()
+    states, stamp = [], 0
+
+    def look():
+        states.append(env.get_state())
+        return Observation(stamp + len(states) * env.robot.period_ns, len(states), env.render_views())
+
+    torch.manual_seed(0)
+    model = MotionPredictor(dataclasses.replace(arfm_nano(), steps=1, points=6))
+    make = lambda tracker: ArfmPlanner(model, env.robot.views, env.robot.period_ns, Execution(), tracker)  # noqa: E731
+    planner = FollowedExactly(env, make)
+    first = planner.plan(look(), Sentence("go"), 0)
+    for step in range(4):
+        env.step(expert.act(look(), Sentence("go")))
+        if step < 3:
+            planner.observe(look())
+    second = planner.plan(look(), Sentence("go"), 0)
+    exact = ExactTracker(env.sim.model._model, np.stack([states[0], states[-1]]), cameras())
+    for view, (starts, ends) in zip(env.robot.views, zip(first.tracks[0], second.tracks[0], strict=True), strict=True):
+        followed = exact.follow(view, 0, starts[:, 0])[:, 1]
+        kept = np.abs(followed).max(axis=-1) < 0.9
+        np.testing.assert_allclose(ends[kept, 0], followed[kept], atol=0.02)
+    assert np.abs(second.tracks[0, :, :, 0] - first.tracks[0, :, :, 0]).max() > 0.02, "nothing moved"
 
 
 def test_the_watcher_is_measured_and_the_guide_obeyed(env, run):

@@ -6,11 +6,14 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from zipmo_ros.apps.configuration import Count, EulerSteps, Seed, load, plain
 from zipmo_ros.evaluation.motion_report import (
     AUTOENCODER_COLUMNS,
+    DELTA_COLUMNS,
     autoencoder_rows,
+    delta_rows,
     prediction_rows,
     report_motion,
     report_views,
@@ -26,6 +29,7 @@ PREDICTION_COLUMNS = ["prediction", "k", "MSE px^2", "ADE px", "FDE px"]
 class MotionRequest:
     """Keys of config/hydra/motion.yaml."""
 
+    planner: Literal["zipmo", "arfm"]
     data: tuple[Path, ...]
     checkpoint: str | None
     windows: Count
@@ -57,7 +61,10 @@ def table(report: dict) -> str:
         for points in ("all", "moving"):
             columns = [f"{view}, {points} points", *PREDICTION_COLUMNS[1:]]
             parts.append(aligned(columns, prediction_rows(report, view, points)))
-    parts.append(aligned(["autoencoder", *AUTOENCODER_COLUMNS[1:]], autoencoder_rows(report)))
+        if "deltas" in report:
+            parts.append(aligned([f"{view}, visible points", *DELTA_COLUMNS[1:]], delta_rows(report, view)))
+    if "autoencoder" in report:
+        parts.append(aligned(["autoencoder", *AUTOENCODER_COLUMNS[1:]], autoencoder_rows(report)))
     return "\n\n".join(parts)
 
 
@@ -67,9 +74,8 @@ def main(argv: list[str]) -> int:
     try:
         request = load("motion", argv, MotionRequest)
         figures = report_motion(
-            request.data, request.checkpoint, windows=request.windows, samples=request.samples, nfe=request.nfe,
-            seed=request.seed, max_demos=request.max_demos, cache=request.cache,
-            device=request.device,
+            request.data, request.checkpoint, planner=request.planner, windows=request.windows, samples=request.samples,
+            nfe=request.nfe, seed=request.seed, max_demos=request.max_demos, cache=request.cache, device=request.device,
         )  # fmt: skip
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo motion: {error}", file=sys.stderr)

@@ -85,6 +85,18 @@ def nearest_windows(windows: DemonstrationWindows, indices: Tensor, training: Te
     return found
 
 
+def neighbour_motion(neighbours: DemonstrationWindows, queries: Tensor) -> Tensor:
+    """queries [B, V, N, 2] -> tracks [B, V, N, T, 2]: each goes as the nearest point of its neighbour went, of those
+    that are visible at its start (of all of them where none is).
+    """
+    tracks, visible = neighbours.tracks[:].float(), neighbours.visible[:][..., 0]
+    distance = torch.cdist(queries, tracks[:, :, :, 0])
+    distance = distance + 1e3 * ~visible[:, :, None]
+    nearest = distance.argmin(dim=-1)[..., None, None].expand(-1, -1, -1, *tracks.shape[3:])
+    shift = (tracks - tracks[:, :, :, :1]).gather(2, nearest)
+    return queries[:, :, :, None] + shift
+
+
 def _thumbnails(windows: DemonstrationWindows, indices: Tensor, batch: int = 256) -> Tensor:
     """Start frames of both views [B, V * 32 * 32 * 3]."""
     images = (rearrange(windows.images[chosen].float(), "b v h w c -> b (v c) h w") for chosen in indices.split(batch))

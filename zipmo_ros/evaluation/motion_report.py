@@ -2,33 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from zipmo_ros.contract.splits import VALIDATION
 from zipmo_ros.data.windows import DemonstrationWindows
-from zipmo_ros.evaluation.motion_scores import Subject, measure
+from zipmo_ros.evaluation.motion_scores import POOLED, Subject, measure
 from zipmo_ros.evaluation.origin import check_device, origin, shown
+from zipmo_ros.evaluation.track_scores import measure_tracks
 from zipmo_ros.models import bundle_path
 from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.arfm.predictor import MotionPredictor
+from zipmo_ros.motion.metrics import DELTA_PIXELS
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 
 # v1: validation states, windows of 16 control steps, uniformly drawn points; Min, Mean: mean over points, steps and
 # coordinates of a view's window, then over the samples, then over windows.
 PROTOCOL = "zipmo-motion-v1"
+# v1 of ARFM's: the same windows, points drawn by how much they move among those seen more than half of the time; deltas
+# of the best sample and ADE over all of them, on what is visible.
+ARFM_PROTOCOL = "arfm-motion-v1"
 NAMES = {
     "planner": "planner", "reconstruction": "reconstruction", "neighbour": "nearest neighbour",
     "velocity": "constant velocity", "still": "nothing moves",
 }  # fmt: skip
 
 
+class Examined(NamedTuple):
+    """Who is measured: by which protocol, `steps` evaluations of what the checkpoint says, and what does it.
+
+    points: how many there are of a view, of `stored` ones.
+    """
+
+    protocol: str
+    steps: int
+    measure: Callable[..., dict[str, Any]]
+    points: Callable[[int], dict[str, int]]
+
+
+def zipmo(bundle: Path, device: str) -> Examined:
+    vae = checkpoint.load(bundle / "vae", TrackVAE, device)
+    planner = checkpoint.load(bundle / "planner", MotionPlanner, device)
+    return Examined(
+        PROTOCOL, planner.config.steps, partial(measure, Subject(vae, planner)),
+        lambda stored: {"drawn": stored - stored // 2, "encoded": vae.config.points_in},
+    )  # fmt: skip
+
+
+def arfm(bundle: Path, device: str) -> Examined:
+    model = checkpoint.load(bundle / "planner", MotionPredictor, device)
+    return Examined(
+        ARFM_PROTOCOL, model.config.steps, partial(measure_tracks, model), lambda stored: {"drawn": model.config.points}
+    )
+
+
+PLANNERS = {"zipmo": zipmo, "arfm": arfm}
+
+
 def report_motion(
     data: Iterable[Path],
     named: str | None,
     *,
+    planner: str = "zipmo",
     windows: int,
     samples: int,
     nfe: int | None,
@@ -39,30 +79,29 @@ def report_motion(
 ) -> dict:
     """The report of a bundle (`named`: see bundle_path) on the held-out demonstrations of the folders `data`.
 
-    windows: at most so many of them. samples: plans a window. nfe: Euler steps a plan, None for the planner's own
-    number. max_demos: of a task. cache: see DemonstrationWindows.load.
+    planner: of PLANNERS, what the bundle's planner is. windows: at most so many of them. samples: plans a window. nfe:
+    Euler steps a plan, None for the planner's own number. max_demos: of a task. cache: see DemonstrationWindows.load.
     Raises ValueError or FileNotFoundError for what can't be measured.
     """
     check_device(device)
     bundle = bundle_path(named)
-    vae = checkpoint.load(bundle / "vae", TrackVAE, device)
-    planner = checkpoint.load(bundle / "planner", MotionPlanner, device)
-    steps = planner.config.steps if nfe is None else nfe
+    examined = PLANNERS[planner](bundle, device)
+    steps = examined.steps if nfe is None else nfe
     found = DemonstrationWindows.load(data, max_demos=max_demos, cache=cache)
     training, validation = found.split()
     chosen = validation[:: max(1, -(-len(validation) // windows))]
     with tqdm(total=len(chosen), unit="window", desc="motion") as bar:
-        figures = measure(Subject(vae, planner), found, chosen, training,
-                          draws=samples, steps=steps, seed=seed, progress=bar.update)  # fmt: skip
+        figures = examined.measure(found, chosen, training,
+                                   draws=samples, steps=steps, seed=seed, progress=bar.update)  # fmt: skip
     return {
-        "protocol": PROTOCOL,
+        "protocol": examined.protocol,
         "checkpoint": shown(bundle),
         "hashes": {"checkpoint": checkpoint.content_hash(bundle), "data": found.data_hash},
         "suites": sorted(found.provenance),
         "validation_states": list(VALIDATION),
         "held_out": set(found.init_state[chosen].tolist()) <= set(VALIDATION),
         "windows": len(chosen),
-        "points": {"drawn": found.tracks.shape[2] - found.tracks.shape[2] // 2, "encoded": vae.config.points_in},
+        "points": examined.points(found.tracks.shape[2]),
         "samples": samples,
         "nfe": steps,
         **origin(),
@@ -76,7 +115,7 @@ def _number(value: float | None) -> str:
 
 def report_views(report: dict) -> list[str]:
     """The views that a report has figures of, and that of all of them together."""
-    return list(report["autoencoder"]["encoded"])
+    return sorted(dict.fromkeys(row["view"] for row in report["predictions"]), key=lambda view: view == POOLED)
 
 
 def prediction_rows(report: dict, view: str, points: str) -> list[list[str]]:
@@ -88,6 +127,16 @@ def prediction_rows(report: dict, view: str, points: str) -> list[list[str]]:
             for kind, label in (("mean", name),) if k == 1 else (("mean", f"{name}, mean"), ("min", f"{name}, best")):
                 rows.append([label, str(k), *(_number(row[f"{kind}_{metric}"]) for metric in ("mse", "ade", "fde"))])
     return rows
+
+
+def delta_rows(report: dict, view: str) -> list[list[str]]:
+    """A row a predictor, by ARFM's measure: name, k, deltas and their mean in %, ADE."""
+    names = [*(f"delta{pixels}" for pixels in DELTA_PIXELS), "delta"]
+    return [
+        [NAMES[row["predictor"]], str(row["k"]), *(f"{100 * row[name]:.1f}" for name in names), _number(row["ade"])]
+        for row in report["deltas"]
+        if row["view"] == view
+    ]
 
 
 def autoencoder_rows(report: dict) -> list[list[str]]:
@@ -107,3 +156,4 @@ def autoencoder_rows(report: dict) -> list[list[str]]:
 
 AUTOENCODER_COLUMNS = ["view", "points", "encoded px", "within 1/2/4 px, %", "held out px", "within 1/2/4 px, %",
                        "nothing moves px"]  # fmt: skip
+DELTA_COLUMNS = ["prediction", "k", *(f"<{pixels} px, %" for pixels in DELTA_PIXELS), "mean, %", "ADE px of 256"]

@@ -19,6 +19,7 @@ the rung the whole agent. Its figure is Outcome.action_error.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ import torch
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import HORIZON, MotionPlan, PlanSpec
-from zipmo_ros.contract.protocols import PlannerSpec
+from zipmo_ros.contract.protocols import Planner, PlannerSpec, Tracker
 from zipmo_ros.contract.splits import TRAINING
 from zipmo_ros.evaluation.demonstrate import CollectionSettings, roll_out
 from zipmo_ros.evaluation.rollout import Agent
@@ -142,6 +143,42 @@ def recorded_actions(env: ManipulationEnv, seed: int) -> np.ndarray:
     finally:
         env.image_every = rendered
     raise RuntimeError(f"the expert of {env.task.name} succeeds in no training state")
+
+
+class FollowedExactly:
+    """A Planner that follows points, and the Tracker that it does so with: the simulator (contract.protocols).
+
+    make: of a tracker, the planner. The state is noted in which each of the newest two observations was made.
+    """
+
+    def __init__(self, env: ManipulationEnv, make: Callable[[Tracker], Planner]):
+        self._env, self._states = env, dict[bytes, tuple[str, np.ndarray]]()
+        self._planner = make(self)
+        self.spec = self._planner.spec
+
+    def reset(self) -> None:
+        self._states.clear()
+        self._planner.reset()
+
+    def observe(self, observation: Observation) -> None:
+        self._note(observation)
+        self._planner.observe(observation)
+
+    def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
+        self._note(observation)
+        return self._planner.plan(observation, goal, seed, samples)
+
+    def track(self, frames: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of frames that were observed; whatever is in the frame counts as visible."""
+        taken = [self._states[frame.tobytes()] for frame in frames]
+        tracker = ExactTracker(self._env.sim.model._model, np.stack([state for _, state in taken]), cameras())
+        tracks = tracker.follow(taken[0][0], 0, queries)[:, : len(frames)].astype(np.float32)
+        return tracks, np.asarray((np.abs(tracks) <= 1).all(-1))
+
+    def _note(self, observation: Observation) -> None:
+        state = self._env.get_state()
+        self._states |= {image.tobytes(): (view, state) for view, image in observation.images.items()}
+        self._states = dict(list(self._states.items())[-2 * len(observation.images) :])
 
 
 class Beside:

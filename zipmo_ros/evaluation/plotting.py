@@ -116,7 +116,8 @@ def plot_motion(report: dict, path: Path) -> None:
     views = list(growth["planner"])
     figure = _figure(4.5 * len(views), 3.4)
     for axes, view in zip(figure.subplots(1, len(views), squeeze=False)[0], views, strict=True):
-        for predictor, (colour, line) in looks.items():
+        for predictor in growth:
+            colour, line = looks[predictor]
             axes.plot(growth[predictor][view], color=colour, linestyle=line, marker=".", label=predictor)
         axes.set(title=view.replace("_", " "), xlabel="control steps ahead", ylabel="px of 128", ylim=(0, None))
         axes.grid(alpha=0.3)

@@ -76,6 +76,10 @@ class ConvEncoder(nn.Module):
 
     def look(self, images: Tensor, text: Tensor | None = None) -> tuple[Tensor, Pointing | None]:
         """As `forward`, and where in each view it points (None for an encoder without landmarks)."""
+        return self.look_closely(images, text)[1:]
+
+    def look_closely(self, images: Tensor, text: Tensor | None = None) -> tuple[list[Tensor], Tensor, Pointing | None]:
+        """As `look`, and before that the maps of all `channels` but the last, [B, V, H * W, C], the finest first."""
         batch, views = images.shape[:2]
         if views != self.config.views:
             raise ValueError(f"this image encoder was built for {self.config.views} views, got {views}")
@@ -87,7 +91,9 @@ class ConvEncoder(nn.Module):
         x = to_square(to_signed(rearrange(images, "b v h w c -> (v b) h w c")), self.config.image_size)
         x = torch.cat([x, self.coordinates.expand(len(x), -1, -1, -1)], dim=1).to(memory_format=torch.channels_last)
         x = torch.cat([stem(part) for stem, part in zip(self.stems, x.split(batch), strict=True)])
+        maps = []
         for stage in self.stages:
+            maps.append(rearrange(x, "(v b) d h w -> b v (h w) d", v=views))
             x = stage(F.silu(x))
         for block in self.blocks:
             x = block(x, text)
@@ -100,4 +106,4 @@ class ConvEncoder(nn.Module):
                 understood = self.understanding(reading, queries, tokens, pointing)
                 pointing = dataclasses.replace(pointing, understood=understood)
             tokens = tokens + self.pointer.mark(pointing)
-        return rearrange(tokens, "b v l d -> b (v l) d"), pointing
+        return maps, rearrange(tokens, "b v l d -> b (v l) d"), pointing

@@ -21,18 +21,17 @@ def interpolate(data: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     return (1 - t) * data + t * noise
 
 
-def schedule(steps: int) -> list[float]:
-    """Times at which Euler evaluates the velocity: 1, 1 - 1/S, ..., 1/S."""
+def schedule(steps: int, start: float = 1.0) -> list[float]:
+    """Times at which Euler evaluates the velocity: start * (1, 1 - 1/S, ..., 1/S)."""
     if steps < 1:
         raise ValueError(f"a plan takes at least one step, got {steps}")
-    return [1 - i / steps for i in range(steps)]
+    return [start * (1 - i / steps) for i in range(steps)]
 
 
-def euler(velocity: Velocity, noise: Tensor, steps: int) -> Tensor:
-    """Integrate from noise (t = 1) to data (t = 0). velocity(z, t) -> like z."""
-    z = noise
-    for t in schedule(steps):
-        z = z - velocity(z, t) / steps
+def euler(velocity: Velocity, z: Tensor, steps: int, start: float = 1.0) -> Tensor:
+    """Integrate from time `start` (1: z is noise) to data (t = 0). velocity(z, t) -> like z."""
+    for t in schedule(steps, start):
+        z = z - velocity(z, t) * start / steps
     return z
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
 
 PCK_PIXELS = (1, 2, 4, 8, 16)
+DELTA_PIXELS, DELTA_SIZE = (4, 8, 16, 32, 64), 256  # of ARFM's deltas, in a frame of this size
 
 
 def endpoint_error(predicted: Tensor, target: Tensor, size: int = IMAGE_SIZE) -> Tensor:
@@ -38,6 +40,17 @@ def average_displacement(predicted: Tensor, target: Tensor, counted: Tensor, siz
 def final_displacement(predicted: Tensor, target: Tensor, counted: Tensor, size: int = IMAGE_SIZE) -> Tensor:
     """FDE, the tracks' end-point error: Euclidean distance in px at the last sample, mean over points; as `mse`."""
     return _mean(endpoint_error(predicted[..., -1, :], target[..., -1, :], size), counted)
+
+
+def share_within(predicted: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+    """ARFM's deltas: share of points and samples less than each of DELTA_PIXELS off, [..., N, T, 2] -> [..., 5].
+
+    counted: bool [..., N, T], the points and samples that count (those that are visible); NaN where none does. Of
+    several predictions the best is the one whose mean of the five is largest; their average displacement is over all.
+    """
+    distance = endpoint_error(predicted, target, DELTA_SIZE)
+    near = [((distance < limit) & counted).sum(dim=(-2, -1)) for limit in DELTA_PIXELS]
+    return torch.stack(near, dim=-1) / counted.sum(dim=(-2, -1))[..., None]
 
 
 def _mean(values: Tensor, counted: Tensor) -> Tensor:

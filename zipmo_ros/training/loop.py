@@ -134,6 +134,7 @@ def fit(
     validate: Callable[[nn.Module], dict[str, float]] | None = None,
     save: Callable[[nn.Module, int, float], None] | None = None,
     progress: Callable[[int, dict[str, float]], None] | None = None,
+    teach: Callable[[nn.Module], None] | None = None,
     resume: bool = True,
     identity: str = "",
 ) -> FitResult:
@@ -142,6 +143,7 @@ def fit(
     loss_fn(model, batch, generator) -> (scalar loss, dict of scalars to log).
     validate(averaged model) -> dict; runs under no_grad in eval mode, and must draw from generators of its own.
     save(averaged model, step, minutes) writes the checkpoint; called periodically, at the end and on SIGTERM.
+    teach(averaged model), once and first: for losses that look at the average, whose weights are kept up to date.
     run_dir gets metrics.jsonl and resume.pt. With `resume` and a resume.pt there, the run goes on from it.
     identity: what else must not change between the two (a hash of the data, say).
 
@@ -156,6 +158,8 @@ def fit(
     with torch.random.fork_rng(devices=[]), _terminated() as stop:
         torch.manual_seed(config.seed)
         run = _Run(model, loss_fn, batches, config, run_dir, identity)
+        if teach:
+            teach(run.average.module)
         if resume and run.resume_file.exists():
             run.load()
         return run.loop(validate, save, progress, stop)

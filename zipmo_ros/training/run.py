@@ -60,7 +60,7 @@ def train(
 
     return fit(
         stage.model, stage.loss, stage.batches, request.train, run_dir,
-        validate=stage.validate, save=save, progress=progress,
+        validate=stage.validate, save=save, progress=progress, teach=stage.teach,
         resume=request.resume, identity=identity(request, windows.data_hash, sources),
     )  # fmt: skip
 

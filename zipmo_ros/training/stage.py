@@ -32,6 +32,7 @@ class Stage(ABC):
     headline: ClassVar[tuple[str, ...]] = ()
     model: nn.Module
     batches: WindowBatches
+    average: nn.Module | None = None
 
     def __init__(
         self, windows: DemonstrationWindows, validation_states: tuple[int, ...], seed: int, device: str
@@ -61,6 +62,10 @@ class Stage(ABC):
     @abstractmethod
     def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Scalar to minimise, and scalars to log."""
+
+    def teach(self, average: nn.Module) -> None:
+        """The averaged weights, given once before training and kept up to date, for a loss that looks at them."""
+        self.average = average
 
     @abstractmethod
     def validate(self, model: nn.Module) -> dict[str, float]:

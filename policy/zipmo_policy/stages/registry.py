@@ -29,6 +29,11 @@ STAGES = {
         "PlannerStage",
         "flow matching from images and sentence to latents; needs vae=, takes the image encoder of encoder=",
     ),
+    "arfm": Entry(
+        "zipmo_ros.training.stages.arfm",
+        "ArfmStage",
+        "ARFM, a planner of tracks: autoregressive flow matching; takes the image encoder of encoder=",
+    ),
     "policy": Entry(
         "zipmo_policy.stages.head",
         "HeadStage",

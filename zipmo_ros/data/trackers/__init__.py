@@ -1,0 +1,1 @@
+"""Trackers of points (contract.protocols.Tracker)."""

@@ -1,0 +1,111 @@
+"""How good ARFM is by itself, on windows of demonstrations, by the paper's own measure and by the planner's.
+
+Points are drawn as in its training: those that move more often. Symbols: B windows, V views, K futures, N points,
+T samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zipmo_ros.data.windows import DemonstrationWindows
+from zipmo_ros.evaluation.motion_baselines import (
+    chosen_windows,
+    constant_velocity,
+    nearest_windows,
+    neighbour_motion,
+)
+from zipmo_ros.evaluation.motion_scores import BATCH, POOLED, PlanErrors
+from zipmo_ros.motion.arfm.predictor import MotionPredictor
+from zipmo_ros.motion.arfm.queries import draw_points, movement
+from zipmo_ros.motion.metrics import DELTA_PIXELS, DELTA_SIZE, endpoint_error, share_within
+from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.training.stages.arfm import predict, taken
+
+
+class DeltaErrors:
+    """Deltas and ADE of predicted tracks over what is visible of them, without the first sample, which is given.
+
+    Of the K futures of a window and view the one with the largest mean delta counts; ADE is over all of them. Then the
+    mean over windows is taken.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[str, str], list[Tensor]] = {}
+        self._draws: dict[str, int] = {}
+
+    def add(self, predictor: str, view: str, predicted: Tensor, target: Tensor, visible: Tensor) -> None:
+        """predicted [B, K, N, T, 2], target [B, N, T, 2], visible: bool [B, N, T]."""
+        predicted, target, visible = predicted[..., 1:, :], target[:, None, :, 1:], visible[:, None, :, 1:]
+        within = share_within(predicted, target, visible)
+        best = within[torch.arange(len(within)), within.mean(dim=-1).argmax(dim=1)]
+        distance = endpoint_error(predicted, target, DELTA_SIZE).masked_fill(~visible, 0.0)
+        displacement = (distance.sum(dim=(-2, -1)) / visible.sum(dim=(-2, -1))).mean(dim=1, keepdim=True)
+        figures = torch.cat([best, best.mean(dim=-1, keepdim=True), displacement], dim=-1)
+        for place in (view, POOLED):
+            self._parts.setdefault((predictor, place), []).append(figures)
+        self._draws[predictor] = predicted.shape[1]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """predictor, k, view, delta4 to delta64, delta (their mean) and ade in px of DELTA_SIZE."""
+        names = [*(f"delta{pixels}" for pixels in DELTA_PIXELS), "delta", "ade"]
+        return [
+            {"predictor": predictor, "k": self._draws[predictor], "view": view}
+            | {name: round(float(value), 4) for name, value in zip(names, torch.cat(parts).nanmean(dim=0), strict=True)}
+            for (predictor, view), parts in self._parts.items()
+        ]
+
+
+def measure_tracks(
+    model: MotionPredictor,
+    windows: DemonstrationWindows,
+    chosen: Tensor,
+    training: Tensor,
+    *,
+    draws: int,
+    steps: int,
+    seed: int,
+    progress: Callable[[int], Any] = lambda done: None,
+) -> dict[str, Any]:
+    """Figures of the windows `chosen`, as motion_scores.measure; repeatable by seed.
+
+    Returns deltas (DeltaErrors.rows), predictions and growth (PlanErrors), without_past.
+    Raises ValueError for a model that reads no sentence vectors, and see nearest_windows.
+    """
+    config = model.config
+    if config.text is None:
+        raise ValueError("this model takes CLIP's tokens: it can't be told what the demonstrations were told")
+    text = embed_sentences(list(windows.sentences), config.text.encoder)
+    neighbours = nearest_windows(windows, chosen, training)
+    generator = torch.Generator().manual_seed(seed)
+    deltas, errors = DeltaErrors(), PlanErrors()
+    for own, near in zip(chosen.split(BATCH), neighbours.split(BATCH), strict=True):
+        batch = chosen_windows(windows, own)
+        tracks, visible = batch.tracks[:].float(), batch.visible[:]
+        uniform = torch.rand(visible.shape[:3], generator=generator)
+        moved = movement(tracks, visible, config.scale)
+        often = visible.float().mean(-1) > 0.5
+        points = draw_points(moved, uniform, config.points, config.temperature, often)
+        target, visible, moving = (taken(part, points) for part in (tracks, visible, batch.moving[:]))
+        queries = target[:, :, :, 0]
+        noise = torch.randn(len(own), draws, target.shape[3] - 1, *queries.shape[1:], generator=generator)
+        past = torch.stack([constant_velocity(windows, int(i), q) for i, q in zip(own, queries, strict=True)])
+        predictions = {
+            "planner": predict(model, batch.images[:], text[batch.sentence], queries, noise, steps),
+            "neighbour": neighbour_motion(chosen_windows(windows, near), queries)[:, None],
+            "velocity": past[:, None],
+            "still": queries[:, None, :, :, None].expand_as(target[:, None]),
+        }
+        for view, name in enumerate(windows.views):
+            for predictor, predicted in predictions.items():
+                deltas.add(predictor, name, predicted[:, :, view], target[:, view], visible[:, view])
+                errors.add(predictor, name, predicted[:, :, view], target[:, view], moving[:, view])
+        progress(len(own))
+    without_past = int((windows.step[chosen] == 0).sum())
+    return {
+        "deltas": deltas.rows(), "predictions": errors.rows(), "growth": errors.growth(), "without_past": without_past
+    }  # fmt: skip

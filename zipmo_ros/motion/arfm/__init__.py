@@ -1,0 +1,23 @@
+"""ARFM: autoregressive flow matching over point tracks (Xie et al.), behind the contract's Planner.
+
+A transformer fuses what is seen, said and past at every step; a small head, which sees that step alone, denoises where
+each point goes next. Symbols: B samples, V views, N points a view, T steps, S sites (points of all views, then image
+tokens of all views), D width, M tokens of a sentence, R frames, K futures. Points are (y, x) in [-1, 1]; shifts inside
+the networks are pixels of a frame of `pixels` a side, with unit noise. Flow time is the project's: t = 1 noise, t = 0
+data (the paper counts the other way).
+
+Follows the paper where its release differs; each of these is a test:
+
+| release                                                            | here                                           |
+|--------------------------------------------------------------------|------------------------------------------------|
+| the track encoder subtracts tracks from themselves: sees no motion | track_features.py                              |
+| seen flag and frame lookup take time for points                    | encoders.py                                    |
+| text dropout drops what it should keep                             | predictor.py                                   |
+| Euler stops a step before the data                                 | motion/flow.py                                 |
+| consistency: a wrong sign, and one time for both networks          | training/stages/arfm.py                        |
+| masks of 0 and 1 are added to logits                               | fusion.py, head.py                             |
+| images are encoded again at every evaluation                       | a Context is encoded once                      |
+
+Besides: views of one robot are drawn together, each with an embedding (the paper has one view, the release a flag for
+moving cameras); a flow time is drawn for every step, not for every sample.
+"""

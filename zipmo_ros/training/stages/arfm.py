@@ -1,0 +1,285 @@
+"""Training ARFM: flow matching to the next shift of every visible point, given images, sentence and tracks so far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from torch import Tensor
+
+from zipmo_ros.motion.arfm.config import arfm_nano
+from zipmo_ros.motion.arfm.encoders import OwnEncoders
+from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
+from zipmo_ros.motion.arfm.queries import draw_points, movement
+from zipmo_ros.motion.arfm.sampling import contexts_of, forecast
+from zipmo_ros.motion.flow import interpolate
+from zipmo_ros.motion.metrics import share_within
+from zipmo_ros.motion.pointer import Pointing, pointing_loss
+from zipmo_ros.motion.sentence import set_sentence_statistics
+from zipmo_ros.training.augmentation import AugmentConfig, augment
+from zipmo_ros.training.points import TrackErrors, take_points
+from zipmo_ros.training.request import TrainingRequest
+from zipmo_ros.training.seen_frames import newest_rows, seen_frames
+from zipmo_ros.training.sentences import Sentences
+from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
+from zipmo_ros.training.stages.encoder import load_encoder
+
+CLOSER = 1e-3  # flow time that the average is ahead of the network, towards the data
+VELOCITY_SHARE = 1e-5  # of the velocities in the consistency, beside the data
+
+
+@dataclass(frozen=True)
+class ArfmOptions:
+    """See config/hydra/stage/arfm.yaml."""
+
+    batch_size: int
+    draws: int
+    most_seen: int | None
+    times: Literal["uniform", "cosmap"]
+    drop_text: float
+    augment: AugmentConfig | None
+    pointing_weight: float
+    consistency: float
+    validation_windows: int
+
+    def __post_init__(self) -> None:
+        if self.times not in TIMES:
+            raise ValueError(f"times must be one of {', '.join(TIMES)}, got '{self.times}'")
+        if not 0 <= self.drop_text < 1:
+            raise ValueError(f"drop_text is a probability, got {self.drop_text}")
+        if self.draws < 1 or (self.most_seen is not None and self.most_seen < 1):
+            raise ValueError(f"draws and most_seen are at least 1, got {self.draws} and {self.most_seen}")
+
+
+@dataclass(frozen=True)
+class TrackBatch:
+    """images [R, V, H, W, 3] of the windows `sample` [R]; frame_of, seen [B, T - 1]: see SeenFrames.
+
+    text [B, D], hidden [B] bool; places [R, V, 2, 2] that the sentence points at. tracks [B, V, N, T, 2], visible bool;
+    offset [B, T - 1, V, 2]: how the images of the steps were shifted. spots [B, V, Q, 2]: points that were drawn
+    uniformly in the first frame; moved [B, V, Q]: how much they move.
+    """
+
+    images: Tensor
+    sample: Tensor
+    frame_of: Tensor
+    seen: Tensor
+    text: Tensor
+    hidden: Tensor
+    places: Tensor
+    tracks: Tensor
+    visible: Tensor
+    offset: Tensor
+    spots: Tensor
+    moved: Tensor
+
+    @property
+    def inputs(self) -> Tensor:
+        """Where the points are looked up, all steps but the last [B, V, N, T - 1, 2]."""
+        return self.tracks[:, :, :, :-1] + rearrange(self.offset, "b t v c -> b v 1 t c")
+
+
+class Shifts(NamedTuple):
+    """Of all steps and draws, E = B * (T - 1) * draws sets of P = V * N points: shifts [E, P, 2] in pixels, noise, the
+    last shift (0 at first), flow times [E], and which shifts are known [E, P].
+    """
+
+    data: Tensor
+    noise: Tensor
+    previous: Tensor
+    t: Tensor
+    known: Tensor
+
+    def at(self, t: Tensor) -> Tensor:
+        """The noisy shifts at flow times t [E]."""
+        return interpolate(self.data, self.noise, t)
+
+    def mean(self, errors: Tensor) -> Tensor:
+        """Mean of errors [E, P, 2] over what is known."""
+        return (errors.mean(-1) * self.known).sum() / self.known.sum().clamp_min(1)
+
+
+def cosmap(t: Tensor) -> Tensor:
+    """Uniform numbers -> flow times, fewer at both ends (Esser et al. 2024)."""
+    return 1 - 1 / (torch.tan(math.pi / 2 * t) + 1)
+
+
+TIMES = {"uniform": lambda t: t, "cosmap": cosmap}
+
+
+def consistency(z: Tensor, t: Tensor, v: Tensor, near_z: Tensor, near_t: Tensor, near_v: Tensor) -> Tensor:
+    """Squared differences [E, P, 2] of what two networks take for the data, and a little of their velocities.
+
+    At z and time t [E] a velocity noise - data means that the data is z - t v.
+    """
+    data, near = (at - time[:, None, None] * way for at, time, way in ((z, t, v), (near_z, near_t, near_v)))
+    return (data - near).square() + VELOCITY_SHARE * (v - near_v).square()
+
+
+class ArfmStage(Stage):
+    builds_on = ("encoder", "init")
+    headline = ("epe_moving", "still_epe_moving", "delta")
+    model: MotionPredictor
+
+    def __init__(self, windows, model: MotionPredictor, sentences: Sentences, options: ArfmOptions, **common) -> None:
+        super().__init__(windows, **common)
+        self.options, self.sentences, self.model = options, sentences, model.to(self.device)
+        self.steps = windows.tracks.shape[-2]
+        self.newest = newest_rows(windows, self.steps - 1)
+        self.batches = self.make_batches(options.batch_size, self.collate)
+
+    @classmethod
+    def create(cls, windows, request: TrainingRequest) -> ArfmStage:
+        model = MotionPredictor(model_config({"nano": arfm_nano}, request, "arfm"))
+        stage_options, encoders, text = options(ArfmOptions, request), model.encoders, model.config.text
+        if not isinstance(encoders, OwnEncoders) or text is None:
+            raise ValueError("an ARFM is trained here with image and text encoders of its own: keep model.arfm's")
+        if request.encoder:
+            encoders.images.load_state_dict(load_encoder(request.encoder).state_dict())
+        words = sentences(windows, text.encoder, request)
+        set_sentence_statistics(model, words.vectors)
+        stage = cls(windows, model, words, stage_options, **common(request))
+        stage.start_from(request.init)
+        return stage
+
+    def collate(self, indices: Tensor, generator: torch.Generator) -> TrackBatch:
+        options, count = self.options, len(indices)
+        most = min(options.most_seen or self.steps - 1, self.steps - 1)
+        seen_steps = torch.randint(1, most + 1, (count,), generator=generator)
+        frames = seen_frames(self.newest[indices], seen_steps)
+        images, shifts = augment(self.windows.images[frames.rows], options.augment, generator)
+        tracks, visible, moved = self.tracks(indices)
+        chosen = self.drawn(moved, visible, generator)
+        uniform = slice(moved.shape[2] // 2, None)
+        batch = TrackBatch(
+            images=images,
+            sample=frames.sample,
+            frame_of=frames.frame_of,
+            seen=frames.seen,
+            text=self.sentences.draw(self.windows.sentence[indices], generator),
+            hidden=torch.rand(count, generator=generator) < options.drop_text,
+            places=self.windows.own_landmarks(frames.rows) + shifts[:, :, None],
+            tracks=taken(tracks, chosen),
+            visible=taken(visible, chosen),
+            offset=shifts[frames.frame_of],
+            spots=tracks[:, :, uniform, 0] + shifts[frames.frame_of[:, 0]][:, :, None],
+            moved=moved[:, :, uniform],
+        )
+        return TrackBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
+
+    def tracks(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Tracks [B, V, P, T, 2], visible and movement [B, V, P] of windows."""
+        tracks, visible = self.windows.tracks[indices].float(), self.windows.visible[indices]
+        return tracks, visible, movement(tracks, visible, self.model.config.scale)
+
+    def drawn(self, moved: Tensor, visible: Tensor, generator: torch.Generator) -> Tensor:
+        """Points [B, V, N] by movement, of those that are seen more than half of the time."""
+        config, uniform = self.model.config, torch.rand(moved.shape, generator=generator)
+        return draw_points(moved, uniform, config.points, config.temperature, visible.float().mean(-1) > 0.5)
+
+    def loss(self, model: Any, batch: TrackBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        context, pointing = encode(model, batch)
+        shifts = self.shifts(batch, generator)
+        z = shifts.at(shifts.t)
+        v = velocities(model, context, batch.inputs, shifts.previous, z, shifts.t)
+        flow = shifts.mean((shifts.noise - shifts.data - v).square())
+        spots = context.frames.lookup(batch.frame_of[:, :1], batch.spots[:, :, :, None]).squeeze(3)
+        queries = model.queries.loss(spots, batch.moved, model.config.temperature)
+        total, told = flow + queries, {"flow": flow.detach(), "queries": queries.detach()}
+        if pointing is not None:
+            places = batch.places.masked_fill(batch.hidden[batch.sample][:, None, None, None], torch.nan)
+            pointed = pointing_loss(pointing, places, model.config.image.grid)
+            total, told["pointing"] = total + self.options.pointing_weight * pointed, pointed.detach()
+        if self.options.consistency:
+            agreed = self.agreement(batch, shifts, z, v)
+            total, told["consistency"] = total + self.options.consistency * agreed, agreed.detach()
+        return total, told
+
+    def shifts(self, batch: TrackBatch, generator: torch.Generator) -> Shifts:
+        """What is to be told of a batch, its noise and times."""
+        config, draws = self.model.config, self.options.draws
+        data = rearrange(batch.tracks.diff(dim=3) * config.scale, "b v n t c -> b t (v n) c")
+        previous = F.pad(data, (0, 0, 0, 0, 1, 0))[:, :-1]
+        known = rearrange(batch.visible[..., 1:] & batch.visible[..., :-1], "b v n t -> b t (v n)")
+        data, previous, known = (repeat(part, "b t ... -> (b t k) ...", k=draws) for part in (data, previous, known))
+        t = TIMES[self.options.times](torch.rand(len(data), generator=generator, device=generator.device))
+        noise = torch.randn(data.shape, generator=generator, device=generator.device)
+        if config.objective == "regression":  # see sampling.forecast
+            t, noise = torch.ones_like(t), torch.zeros_like(noise)
+        return Shifts(data, noise, previous, t, known)
+
+    def agreement(self, batch: TrackBatch, shifts: Shifts, z: Tensor, v: Tensor) -> Tensor:
+        """How far network and average are from each other, the average a little closer to the data."""
+        if not isinstance(self.average, MotionPredictor):
+            raise ValueError("consistency compares with the average of the weights, and none was given")
+        near = (shifts.t - CLOSER).clamp_min(0)
+        near_z = shifts.at(near)
+        with torch.no_grad():
+            context, _ = encode(self.average, batch)
+            near_v = velocities(self.average, context, batch.inputs, shifts.previous, near_z, near)
+        return shifts.mean(consistency(z, shifts.t, v, near_z, near, near_v))
+
+    def validate(self, model: Any) -> dict[str, float]:
+        """Errors of one future of each window from its first frame, at points drawn as in training: of all views, and
+        of each one.
+        """
+        errors, generator, config = TrackErrors(), torch.Generator().manual_seed(self.seed), model.config
+        deltas: dict[str, list[Tensor]] = {}
+        for chosen in self.validation_indices(self.options.validation_windows).split(16):
+            tracks, visible, moved = self.tracks(chosen)
+            points = self.drawn(moved, visible, generator)
+            target, visible = taken(tracks, points), taken(visible, points)
+            moving = taken(self.windows.moving[chosen], points)
+            noise = torch.randn(len(chosen), 1, self.steps - 1, *target.shape[1:3], 2, generator=generator)
+            text = self.sentences.own(self.windows.sentence[chosen])
+            predicted = predict(model, self.windows.images[chosen], text, target[:, :, :, 0], noise, config.steps)[:, 0]
+            for view, name in enumerate(self.windows.views):
+                ours, theirs, seen = predicted[:, view], target[:, view], visible[:, view, :, 1:]
+                within = share_within(ours[:, :, 1:], theirs[:, :, 1:], seen)
+                for prefix in ("", f"{name}_"):
+                    errors.add(ours, theirs, moving[:, view], prefix)
+                    deltas.setdefault(f"{prefix}delta", []).append(within)
+        return {**errors.means(), **{name: float(torch.cat(parts).nanmean()) for name, parts in deltas.items()}}
+
+
+def taken(values: Tensor, chosen: Tensor) -> Tensor:
+    """values [B, V, P, ...] at points [B, V, N] -> [B, V, N, ...]."""
+    return take_points(values.flatten(0, 1), chosen.flatten(0, 1)).unflatten(0, chosen.shape[:2])
+
+
+def encode(model: MotionPredictor, batch: TrackBatch) -> tuple[Context, Pointing | None]:
+    """What a batch's futures are drawn from, and where the image encoder points."""
+    frames, pointing = model.look(batch.images, batch.text[batch.sample], batch.hidden[batch.sample])
+    return model.context(frames, batch.frame_of, batch.seen, batch.text, batch.hidden), pointing
+
+
+def velocities(
+    model: MotionPredictor, context: Context, inputs: Tensor, previous: Tensor, z: Tensor, t: Tensor
+) -> Tensor:
+    """Of all steps and draws [E, P, 2], see Shifts; inputs: of the batch."""
+    features = model.features(context, inputs)
+    steps, draws = features.shape[2], len(z) // (len(features) * features.shape[2])
+    features = repeat(features, "b p t d -> (b t k) p d", k=draws)
+    text = repeat(context.text, "b d -> (b e) d", e=steps * draws)
+    return model.velocity(z, t, features, previous, text).float()
+
+
+@torch.no_grad()
+def predict(model: MotionPredictor, images: Tensor, text: Tensor, starts: Tensor, noise: Tensor, steps: int) -> Tensor:
+    """Tracks [B, K, V, N, T, 2] on the CPU, of windows' first frames alone.
+
+    images [B, V, H, W, 3], text [B, D], starts [B, V, N, 2], noise [B, K, T - 1, V, N, 2].
+    """
+    device = model.no_text.device
+    images, text, starts, noise = (part.to(device) for part in (images, text, starts, noise))
+    sample = torch.arange(len(images), device=device)
+    frame_of = sample[:, None].expand(-1, noise.shape[2])
+    seen = torch.zeros_like(frame_of, dtype=torch.bool)
+    seen[:, 0] = True
+    guidance = model.config.guidance
+    contexts = contexts_of(model, images, sample, frame_of, seen, text, guidance)
+    return forecast(model, contexts, starts[:, :, :, None], noise, steps=steps, guidance=guidance).cpu()
