@@ -102,10 +102,12 @@ def test_a_said_sentence_is_over_when_any_task_of_its_scene_is_done():
     (episode,) = choose_episodes(config)
     assert (episode.instructed_task, episode.instruction) == ("any", config.say)
     assert episode.task.startswith("put_bread")
-    done = {"error": None, "success": True, "instructed_task": "any", "done_tasks": ("put_bread_in_left_bin",)}
+    done = {"error": None, "refused": False, "success": True, "instructed_task": "any"}
+    done["done_tasks"] = ("put_bread_in_left_bin",)
     assert result(done) == "done: put_bread_in_left_bin"
     assert result({**done, "instructed_task": "put_bread_in_left_bin"}) == "done"
     assert result({**done, "success": False}) == "not done"
+    assert result({**done, "success": False, "refused": True}) == "not understood"
 
 
 def test_tasks_by_name_keep_the_suite_order():

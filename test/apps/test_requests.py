@@ -143,4 +143,5 @@ def test_all_that_a_run_tells_the_graph_is_an_argument_of_that_name():
     values = GRAPHS["sim"].values(given)
     for key in given:
         told = getattr(settings, key)
-        assert values[key] == ("" if told is None else str(told).lower() if isinstance(told, bool) else str(told)), key
+        words = str(told).lower() if isinstance(told, bool) else str(told)
+        assert values[key] == ("" if told is None else words), key

@@ -14,6 +14,7 @@ from zipmo_ros.evaluation.episodes import Episode
 # (-approach: Episode.approach).
 PROTOCOL = "zipmo-{suite}-v1"
 STILL_M = 0.05  # what the hand moves less than counts as refraining
+POSSIBLE_KINDS, IMPOSSIBLE_KINDS = "possible", "impossible"  # all of those together
 
 
 @dataclass(frozen=True)
@@ -197,9 +198,13 @@ def summarise(
 
 
 def _by_kind(outcomes: list[Outcome]) -> dict[str, list[Outcome]]:
-    """Those whose sentences came by rules."""
-    kinds = sorted({outcome.kind for outcome in outcomes if outcome.kind}, key=[*KINDS, *IMPOSSIBLE].index)
-    return {kind: [outcome for outcome in outcomes if outcome.kind == kind] for kind in kinds}
+    """Those whose sentences came by rules, of each kind and of all that can be done, and that can't."""
+    found: dict[str, list[Outcome]] = {kind: [] for kind in (*KINDS, *IMPOSSIBLE, POSSIBLE_KINDS, IMPOSSIBLE_KINDS)}
+    for outcome in outcomes:
+        if outcome.kind is not None:
+            found[outcome.kind].append(outcome)
+            found[IMPOSSIBLE_KINDS if outcome.kind in IMPOSSIBLE else POSSIBLE_KINDS].append(outcome)
+    return {kind: several for kind, several in found.items() if several}
 
 
 def table(report: dict) -> str:
@@ -226,7 +231,7 @@ def table(report: dict) -> str:
     )
     for kind, figures in report["kinds"].items():
         low, high = figures["sentences"]["wilson95"]
-        name = f"{kind}: refrained" if kind in IMPOSSIBLE else kind
+        name = f"{kind}: refrained" if kind in (*IMPOSSIBLE, IMPOSSIBLE_KINDS) else kind
         rows.append(
             f"{name:<{width}}  {percent(figures['success_rate']):>9}  [{percent(low)}, {percent(high)}]"
             f"  {figures['episodes']:>8}  {figures['sentences']['distinct']} sentences, {figures['refused']} refused"

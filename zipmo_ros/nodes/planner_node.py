@@ -198,11 +198,15 @@ class PlannerNode(ManagedNode):
             self._show(request[0], plan, pictured)
 
     def _tell_whether_understood(self, plan: MotionPlan) -> None:
-        self._verdict = verdict = plan.verdict
-        clear = verdict is None or verdict.clear
+        before, self._verdict = self._verdict, plan.verdict
+        if plan.verdict is None or plan.verdict.clear:
+            self.report.stands("understanding", None)
+            return
         held = ", so the arm holds" if plan.refused else ""
-        seen = "" if verdict is None else f"'{plan.goal}' is not understood ({verdict.understood:.2f}){held}"
-        self.report.stands("understanding", None if clear else NOT_UNDERSTOOD, seen)
+        seen = f"'{plan.goal}' is not understood ({plan.verdict.understood:.2f}){held}"
+        if before is not None and not before.clear and before != plan.verdict:  # another sentence, in the same state
+            self.get_logger().warning(NOT_UNDERSTOOD.said(seen))
+        self.report.stands("understanding", NOT_UNDERSTOOD, seen)
 
     @property
     def _budget(self) -> float:

@@ -18,6 +18,7 @@ from zipmo_ros.nodes.session import session
 from zipmo_ros.nodes.verdicts import Verdicts
 from zipmo_ros.nodes.wire import topics
 
+KEPT = 0.3  # s that a verdict from before has to come: it must not be taken for one on what is said now
 PLANNING = 1.0  # s that the next plan has to say whether the sentence was understood
 ASK_AGAIN = 1.0  # s until a node that does not say its state is asked again
 
@@ -70,14 +71,14 @@ def say(sentence: str, namespace: str = "", timeout: float = 10.0) -> str | None
                 raise TimeoutError(otherwise())
 
         verdicts = Verdicts(here.node)
-        if _say(here.node, sentence, verdicts, wait):
-            here.until(lambda: verdicts.told(sentence), PLANNING)
+        here.until(lambda: verdicts.heard, KEPT)
+        _say(here.node, sentence, verdicts, wait)
+        here.until(lambda: verdicts.told(sentence), PLANNING)  # of a planner that is discovered by now, if there is one
         return verdicts.refusal(sentence)
 
 
 def _say(node: Node, sentence: str, verdicts: Verdicts,
-         wait: Callable[[Callable[[], object], Callable[[], str]], None]) -> bool:  # fmt: skip
-    """Whether there is a planner, whose verdict is to come."""
+         wait: Callable[[Callable[[], object], Callable[[], str]], None]) -> None:  # fmt: skip
     followers = [Follower(node, entry.name) for entry in (PLANNER, POLICY)]
 
     def those_there() -> list[Follower]:  # a graph whose policy needs no plan has no planner
@@ -104,4 +105,3 @@ def _say(node: Node, sentence: str, verdicts: Verdicts,
         lambda: all(follower.in_use == sentence for follower in those_there()),
         lambda: waiting("the sentence is out, and who did not answer follows it later; say another"),
     )
-    return any(follower.name == PLANNER.name for follower in those_there())

@@ -22,6 +22,11 @@ class Verdicts:
         node.create_subscription(String, topics.PLAN_INFO, self._on_info, topics.LATCHED)
 
     @property
+    def heard(self) -> bool:
+        """Whether anything was planned for."""
+        return bool(self._info)
+
+    @property
     def newest(self) -> Verdict | None:
         """On what was planned for last; None where nothing was, or nobody can tell."""
         return Verdict(**verdict) if (verdict := self._info.get("verdict")) else None
