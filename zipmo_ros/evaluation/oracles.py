@@ -107,7 +107,8 @@ class ZeroPlanner:
 
     def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
         """Zeros, whatever is seen and wanted."""
-        embeddings = np.zeros((samples, *self.spec.plan.shape), np.float32)
+        shape = (samples, *(size or 0 for size in self.spec.plan.shape))
+        embeddings = np.zeros(shape, np.float32)
         return MotionPlan(observation.stamp_ns, goal, self.spec.plan, embeddings)
 
 
