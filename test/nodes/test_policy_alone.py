@@ -148,6 +148,16 @@ def test_a_new_sentence_ends_the_chunks_of_the_old_one(graph):
     assert alone.answer(6) == PUSH
 
 
+def test_a_stopped_arm_that_is_elsewhere_after_a_leap_of_time_is_held_there(graph):
+    alone = PolicyAlone(graph)
+    alone.run_to(40)
+    alone.policy.safety.trip("stop request", "asked for")
+    assert alone.answer(40) == 0
+    alone.measured = alone.measured + [0.1, 0, 0, 0, 0, 0, 0]  # another episode: the arm was put there
+    assert alone.answer(0) == 0
+    assert not alone.policy.safety.armed
+
+
 def test_lockstep_needs_a_source_that_waits(graph):
     alone = PolicyAlone(graph)
     assert alone.policy.set_parameters([Parameter("mode", value="lockstep")])[0].successful

@@ -219,8 +219,12 @@ class GraphDriver:
         answer = self._ask(self._reset, Trigger.Request())
         if not answer.success:
             raise RuntimeError(f"the simulator refused the episode: {answer.message}")
-        if self._values["mode"] == "realtime":  # the leap of time has stopped the arm, and nothing resumes by itself
-            self._until(lambda: self._ask(self._arm, Trigger.Request()).success, 20.0, "the policy is not armed")
+        if self._values["mode"] == "realtime":  # the silence before has stopped it, and nothing resumes by itself
+
+            def begun_and_armed() -> bool:
+                return bool(self.recording.actions) and self._ask(self._arm, Trigger.Request()).success
+
+            self._until(begun_and_armed, 20.0, "the policy is not armed")
         progress, since = -1, time.monotonic()
         while self._report.get("state") not in ("success", "failure", "error"):
             self._turn()

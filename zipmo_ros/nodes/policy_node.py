@@ -178,6 +178,8 @@ class PolicyNode(ManagedNode):
             self.safety.over("backward stamp")
         if not self._realtime or self.safety.armed:
             self.safety.reset()
+        else:
+            self.safety.forget()  # or the arm would be told to go back to where it was held before
         self._guard.report()
 
     def _on_hand(self, message: PoseStamped) -> None:

@@ -36,9 +36,10 @@ class Safety(Latch):
         super().__init__(automatic)
         self.robot = robot
         self._clock, self._limiter = clock, Limiter(robot)
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Time or the hand has leapt: nothing is known of it any more. What stops the arm stays."""
         self._limiter.reset()
         self._stamp_ns: int | None = None
         self._then: np.ndarray | None = None  # the hand as measured at that stamp
@@ -53,7 +54,7 @@ class Safety(Latch):
     def reset(self) -> None:
         """An episode or an activation begins: armed unless a person asked for a stop, at rest, with nothing known."""
         super().reset()
-        self._forget()
+        self.forget()
 
     def trip(self, cause: str, text: str) -> None:
         if self.armed:
