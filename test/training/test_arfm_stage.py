@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from training_settings import stage_options, train_config
+from training_settings import request, stage_options, train_config
 from window_stubs import make_windows
 
 from zipmo_ros.apps import train
@@ -16,14 +16,16 @@ from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.models import load_planner
+from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.config import arfm_nano
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
 from zipmo_ros.motion.config import image_nano
+from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.loop import fit
 from zipmo_ros.training.seen_frames import newest_rows, seen_frames
 from zipmo_ros.training.sentences import Sentences
-from zipmo_ros.training.stages.arfm import ArfmOptions, ArfmStage, consistency, cosmap, predict
+from zipmo_ros.training.stages.arfm import ArfmOptions, ArfmStage, consistency, cosmap, initial_predictor, predict
 
 COMMON = {"validation_states": (23, 24), "seed": 0, "device": "cpu"}
 SMALL = {"width": 64, "depth": 2, "hidden": 96, "head_depth": 1, "points": 6, "steps": 4, "global_grid": 2}
@@ -35,9 +37,13 @@ def windows(demonstrations):
     return DemonstrationWindows.load(demonstrations)
 
 
+def make_model(**changes):
+    return MotionPredictor(dataclasses.replace(arfm_nano(), image=IMAGE, **SMALL, **changes))
+
+
 def make_stage(windows, model=None, **options):
     torch.manual_seed(0)
-    model = MotionPredictor(dataclasses.replace(arfm_nano(), image=IMAGE, **SMALL, **(model or {})))
+    model = make_model(**(model or {}))
     words = Sentences(windows.sentences, "minilm")
     set_sentence_statistics(model, words.vectors)
     return ArfmStage(windows, model, words, stage_options(ArfmOptions, "arfm", **options), **COMMON)
@@ -189,6 +195,31 @@ def test_the_command_leaves_a_planner(demonstrations, tmp_path):
     assert train.main(["arfm", data, out, *more, *size]) == 0
     assert json.loads((tmp_path / "bundle/planner/config.json").read_text())["meta"]["step"] == 3
     assert train.main(["arfm", data, out, "model.preset=base"]) == 2
+
+
+def test_where_it_starts_from(tmp_path):
+    """New with an encoder's size and weights, or one that is there, with another encoder."""
+    torch.manual_seed(0)
+    encoder, arfm = (
+        ConvEncoder(dataclasses.replace(IMAGE, width=128, image_size=64, channels=(8, 64, 128))),
+        make_model(),
+    )
+    checkpoint.save(tmp_path / "grounding", encoder)
+    checkpoint.save(tmp_path / "arfm", arfm)
+    asked = dataclasses.replace(request("arfm"), encoder=str(tmp_path / "grounding"))
+    new = initial_predictor(asked)
+    assert new.config == dataclasses.replace(arfm_nano(), image=encoder.config)
+    assert torch.equal(new.encoders.images.stems[0].weight, encoder.stems[0].weight)
+    again = initial_predictor(dataclasses.replace(asked, encoder=None, init=str(tmp_path / "arfm")))
+    assert again.config == arfm.config
+    assert torch.equal(again.no_text, arfm.no_text)
+    other = make_model().encoders.images
+    checkpoint.save(tmp_path / "other", other)
+    both = dataclasses.replace(asked, init=str(tmp_path / "arfm"), encoder=str(tmp_path / "other"))
+    assert torch.equal(initial_predictor(both).no_text, arfm.no_text)
+    assert torch.equal(initial_predictor(both).encoders.images.stems[0].weight, other.stems[0].weight)
+    with pytest.raises(checkpoint.CheckpointError, match="does not fit"):
+        initial_predictor(dataclasses.replace(both, encoder=asked.encoder))
 
 
 def test_options_are_checked():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor
 
-from zipmo_ros.motion.arfm.config import arfm_nano
+from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.arfm.config import ArfmConfig, arfm_nano
 from zipmo_ros.motion.arfm.encoders import OwnEncoders
 from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
 from zipmo_ros.motion.arfm.queries import draw_points, movement
@@ -134,17 +135,13 @@ class ArfmStage(Stage):
 
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> ArfmStage:
-        model = MotionPredictor(model_config({"nano": arfm_nano}, request, "arfm"))
-        stage_options, encoders, text = options(ArfmOptions, request), model.encoders, model.config.text
-        if not isinstance(encoders, OwnEncoders) or text is None:
-            raise ValueError("an ARFM is trained here with image and text encoders of its own: keep model.arfm's")
-        if request.encoder:
-            encoders.images.load_state_dict(load_encoder(request.encoder).state_dict())
-        words = sentences(windows, text.encoder, request)
-        set_sentence_statistics(model, words.vectors)
-        stage = cls(windows, model, words, stage_options, **common(request))
-        stage.start_from(request.init)
-        return stage
+        stage_options, model = options(ArfmOptions, request), initial_predictor(request)
+        if model.config.text is None:
+            raise ValueError("SAM2 and CLIP are not trained with here: leave model.arfm its image and text encoders")
+        words = sentences(windows, model.config.text.encoder, request)
+        if request.encoder or not request.init:
+            set_sentence_statistics(model, words.vectors)
+        return cls(windows, model, words, stage_options, **common(request))
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> TrackBatch:
         options, count = self.options, len(indices)
@@ -244,6 +241,19 @@ class ArfmStage(Stage):
                     errors.add(ours, theirs, moving[:, view], prefix)
                     deltas.setdefault(f"{prefix}delta", []).append(within)
         return {**errors.means(), **{name: float(torch.cat(parts).nanmean()) for name, parts in deltas.items()}}
+
+
+def initial_predictor(request: TrainingRequest) -> MotionPredictor:
+    """The weights of `init=DIR`, or a new one; with the image encoder of `encoder=DIR` if that is given."""
+    encoder = load_encoder(request.encoder) if request.encoder else None
+    if request.init:
+        model = checkpoint.load(request.init, MotionPredictor)
+    else:
+        config: ArfmConfig = model_config({"nano": arfm_nano}, request, "arfm")
+        model = MotionPredictor(replace(config, image=encoder.config) if encoder else config)
+    if encoder and isinstance(model.encoders, OwnEncoders):
+        checkpoint.load_strictly(model.encoders.images, encoder.state_dict(), str(request.encoder))
+    return model
 
 
 def taken(values: Tensor, chosen: Tensor) -> Tensor:
