@@ -153,7 +153,7 @@ def test_a_stopped_arm_that_is_elsewhere_after_a_leap_of_time_is_held_there(grap
     alone.run_to(40)
     alone.policy.safety.trip("stop request", "asked for")
     assert alone.answer(40) == 0
-    alone.measured = alone.measured + [0.1, 0, 0, 0, 0, 0, 0]  # another episode: the arm was put there
+    alone.measured = np.add(alone.measured, [0.1, 0, 0, 0, 0, 0, 0])  # another episode: the arm was put there
     assert alone.answer(0) == 0
     assert not alone.policy.safety.armed
 
