@@ -44,7 +44,7 @@ def make_model(**changes):
 def make_stage(windows, model=None, **options):
     torch.manual_seed(0)
     model = make_model(**(model or {}))
-    words = Sentences(windows.sentences, "minilm")
+    words = Sentences(windows, model.config.text)
     set_sentence_statistics(model, words.vectors)
     return ArfmStage(windows, model, words, stage_options(ArfmOptions, "arfm", **options), **COMMON)
 

@@ -84,8 +84,8 @@ class SentenceInput(nn.Module):
             self.std.copy_(text.std(0, correction=0).clamp_min(1e-4))
 
 
-def set_sentence_statistics(model: nn.Module, text: Tensor) -> None:
-    """In all of a model's parts that read sentences."""
-    for module in model.modules():
+def set_sentence_statistics(model: nn.Module, text: Tensor | None) -> None:
+    """In all of a model's parts that read sentences' vectors; None: of one that reads tokens, there are none."""
+    for module in model.modules() if text is not None else ():
         if isinstance(module, SentenceInput):
             module.set_statistics(text)

@@ -6,6 +6,7 @@ computed once and each site is given their keys and values: what the paper gets 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -28,17 +29,15 @@ class FusionCache(NamedTuple):
 
     def at_sites(self, sites: int) -> FusionCache:
         """Of a sentence: for every site."""
-        return FusionCache([KeyValue(*(repeat(part, "b ... -> (b s) ...", s=sites) for part in layer))
-                            for layer in self.layers], self.counted)  # fmt: skip
+        return self._changed(lambda part: repeat(part, "b ... -> (b s) ...", s=sites), self.counted)
 
     def for_draws(self, draws: int, batch: int) -> FusionCache:
         """`draws` futures of each of `batch` samples, sample-major."""
-
-        def several(part: Tensor, size: int) -> Tensor:
-            return repeat(part, "(b s) ... -> (b k s) ...", b=size, k=draws)
-
         counted = None if self.counted is None else repeat(self.counted, "b m -> (b k) m", k=draws)
-        return FusionCache([KeyValue(*(several(part, batch) for part in layer)) for layer in self.layers], counted)
+        return self._changed(lambda part: repeat(part, "(b s) ... -> (b k s) ...", b=batch, k=draws), counted)
+
+    def _changed(self, change: Callable[[Tensor], Tensor], counted: Tensor | None) -> FusionCache:
+        return FusionCache([KeyValue(change(layer.key), change(layer.value)) for layer in self.layers], counted)
 
 
 class FusionLayer(nn.Module):

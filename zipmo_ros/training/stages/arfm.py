@@ -138,7 +138,9 @@ class ArfmStage(Stage):
         stage_options, model = options(ArfmOptions, request), initial_predictor(request)
         if model.config.text is None:
             raise ValueError("SAM2 and CLIP are not trained with here: leave model.arfm its image and text encoders")
-        words = sentences(windows, model.config.text.encoder, request)
+        if model.config.text.tokens is not None:
+            raise ValueError("ARFM reads a sentence as its vector: give it an image encoder that does so, too")
+        words = sentences(windows, model.config.text, request)
         if request.encoder or not request.init:
             set_sentence_statistics(model, words.vectors)
         return cls(windows, model, words, stage_options, **common(request))
@@ -157,7 +159,7 @@ class ArfmStage(Stage):
             sample=frames.sample,
             frame_of=frames.frame_of,
             seen=frames.seen,
-            text=self.sentences.draw(self.windows.sentence[indices], generator),
+            text=self.sentences.draw(indices, self.windows.sentence[indices], generator),
             hidden=torch.rand(count, generator=generator) < options.drop_text,
             places=self.windows.own_landmarks(frames.rows) + shifts[:, :, None],
             tracks=taken(tracks, chosen),
