@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from zipmo_ros.apps.configuration import Count, EulerSteps, Milliseconds, Names, Range, Seed, Share, load, plain
+from zipmo_ros.apps.configuration import (
+    Count,
+    EulerSteps,
+    Milliseconds,
+    Names,
+    Range,
+    Seed,
+    Share,
+    Strength,
+    load,
+    plain,
+)
 from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.agents import AGENTS, EXECUTIONS
 from zipmo_ros.evaluation.evaluate import TELL, choose_episodes, evaluate, identity, resolve
@@ -20,6 +31,7 @@ from zipmo_ros.evaluation.pool import WorkerError
 from zipmo_ros.evaluation.results import write_json
 from zipmo_ros.evaluation.runners import RUNNERS, Settings
 from zipmo_ros.runtime.ensembling import Mode
+from zipmo_sim.perturbations.kinds import KINDS
 from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
 
 
@@ -66,6 +78,8 @@ class EvaluationRequest(LoopRequest):
     execution: Literal[tuple(EXECUTIONS)]
     latency_ms: Milliseconds
     latency_jitter: Share
+    perturb: Literal[tuple(KINDS)] | None
+    strength: Strength
     workers: Count
     max_steps: Count | None
     fresh: bool
@@ -80,7 +94,8 @@ def main(argv: list[str]) -> int:
             image_phase=request.image_phase, camera_skew=request.camera_skew, plan_age=request.plan_age,
             oracle=request.oracle,
             max_steps=request.max_steps, mode=request.mode, execution=request.execution,
-            latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
+            latency_ms=request.latency_ms, latency_jitter=request.latency_jitter, perturb=request.perturb,
+            strength=request.strength,
         )  # fmt: skip
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)
         facts = identity(settings)  # assets that are missing are missed now, not after the episodes

@@ -19,7 +19,8 @@ from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.models import NO_PLANNER, bundle_path, find_planner, find_policy
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.runtime.horizons import HORIZONS
-from zipmo_sim.suites import Task, suite_entry, tasks
+from zipmo_sim.perturbations.kinds import KINDS
+from zipmo_sim.suites import Task, subject, suite_entry, tasks
 
 
 def choose_tasks(suite: str, names: str | Iterable[str]) -> list[Task]:
@@ -55,6 +56,8 @@ def identity(settings: Settings) -> dict:
         "execution": settings.execution,
         "latency_ms": settings.latency_ms,
         "latency_jitter": settings.latency_jitter,
+        "perturb": settings.perturb,
+        "strength": settings.strength,
         "hashes": {
             "checkpoint": content_hash(settings.checkpoint),
             "assets": asset_hash(settings.suite, settings.libero_assets),
@@ -104,6 +107,16 @@ def check_execution(settings: Settings) -> None:
         raise ValueError(f"{asked} needs via=direct, or mode=realtime: in lockstep the simulator waits")
     if settings.oracle in ("expert", "plans") and not usual:
         raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: the expert acts at once")
+
+
+def check_perturbation(settings: Settings, chosen: Iterable[Task]) -> None:
+    """Raises ValueError for a perturbation that there is not of this suite, or not of one of the tasks chosen."""
+    if settings.perturb is None:
+        return
+    kind = KINDS[settings.perturb]
+    if unfit := [task.name for task in chosen if not kind.fits(subject(settings.suite, task.name))]:
+        raise ValueError(f"perturb={settings.perturb} needs a {kind.needs}, and there is none in {', '.join(unfit)}: "
+                         "name other tasks=")  # fmt: skip
 
 
 def resolve(
@@ -156,6 +169,7 @@ def choose_episodes(
     chosen = choose_tasks(settings.suite, names)
     check_oracle(settings.oracle, settings.via, instruction)
     check_execution(settings)
+    check_perturbation(settings, chosen)
     return draw_episodes(chosen, episodes, settings.seed, TELL[instruction](settings.suite), BY_NAME[states])
 
 

@@ -83,6 +83,8 @@ def summarise(
     execution: str = "ensemble",
     latency_ms: float = 0.0,
     latency_jitter: float = 0.0,
+    perturb: str | None = None,
+    strength: float = 1.0,
     **identity,
 ) -> dict:
     """The result file's content. Rates are over finished episodes; crashes are counted apart."""
@@ -95,6 +97,7 @@ def summarise(
     differing += [execution] if execution != "ensemble" else []
     differing += [f"{latency_ms:g}-ms-late"] if latency_ms else []
     differing += [f"{latency_jitter:g}-jitter"] if latency_ms and latency_jitter else []
+    differing += [f"{perturb}-{strength:g}"] if perturb else []
     report = {
         "protocol": "-".join([PROTOCOL.format(suite=suite), *differing]),
         "suite": suite,
@@ -107,6 +110,8 @@ def summarise(
         "execution": execution,
         "latency_ms": latency_ms,
         "latency_jitter": latency_jitter,
+        "perturb": perturb,
+        "strength": strength,
         **identity,
         **_figures(outcomes),
         "tasks": {

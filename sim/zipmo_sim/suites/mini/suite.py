@@ -1,11 +1,16 @@
 """Tasks and environments of the suite `mini`."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from zipmo_sim.env import ManipulationEnv
+from zipmo_sim.perturbations.subject import Subject
 from zipmo_sim.rendering import RenderSettings, select_backend
 from zipmo_sim.suites import suite_entry
 from zipmo_sim.task import Task
+
+if TYPE_CHECKING:
+    from zipmo_sim.perturbations.perturbation import Perturbation
 
 SUITE = "mini"
 INIT_STATES = 1000  # layouts are drawn by number, so there are as many as a collection asks for
@@ -39,7 +44,22 @@ def tasks(suite: str = SUITE) -> list[Task]:
     ]
 
 
-def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = None) -> ManipulationEnv:
+def subject(task: Task) -> Subject:
+    """What perturbations need to know of a task's scene."""
+    from zipmo_sim.suites.mini.table import AREA, SURFACE, TABLE_TOP
+
+    fixtures = {"bins": ("left_bin", "right_bin"), "lever": ("lever_base",)}.get(task.scene, ())
+    bodies, room = {
+        "bins": lambda thing, side: ((f"{thing}_main", f"{side}_bin"), 0.06),
+        "blocks": lambda upper, lower: ((f"{upper}_main", f"{lower}_main"), 0.06),
+        "lever": lambda side: (("lever_base", None), 0.09),  # it sweeps over half of its circle, the hand behind it
+    }[task.scene](*goal(task))
+    return Subject(*bodies, fixtures, SURFACE, TABLE_TOP, AREA, room)
+
+
+def make_env(
+    task: Task, image_every: int = 1, render: RenderSettings | None = None, perturbation: "Perturbation | None" = None
+) -> ManipulationEnv:
     """Environment of one task."""
     select_backend()  # before robosuite imports mujoco
     from zipmo_sim.suites.mini.scenes import SCENES
@@ -57,4 +77,5 @@ def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = N
         scene_landmarks={name: partial(scene.landmarks, goal=aim) for name, aim in goals.items()},
         image_every=image_every,
         render=render or RENDER,
+        perturbation=perturbation,
     )
