@@ -29,7 +29,7 @@ def ran(monkeypatch):
                 )  # fmt: skip
 
     monkeypatch.setattr(sweeping, "run_jobs", run_jobs)
-    monkeypatch.setattr(robustness, "first_frames", lambda suite, names, state, seed: dict.fromkeys(names, [None]))
+    monkeypatch.setattr(robustness, "first_frames", lambda suite, names, state, seed: {name: [None] for name in names})
     return jobs
 
 

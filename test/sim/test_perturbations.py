@@ -1,5 +1,6 @@
-"""Perturbations of `mini`: each changes what it says and nothing else, the same for a seed, and the families are apart."""
+"""Perturbations of `mini`: each changes what it says and nothing else, by the seed; and the families are apart."""
 
+import itertools
 from contextlib import contextmanager
 
 import numpy as np
@@ -190,6 +191,19 @@ def test_sectors_of_families_are_apart(name):
     assert total.max() == 1
 
 
+def test_light_comes_from_the_familys_side():
+    rng, subject = np.random.default_rng(0), suites.subject("mini", TASK)
+    with made(image_every=0) as env:
+        for family in FAMILIES:
+            for strength in (0.3, 1.0):
+                draft = Draft(env)
+                light.moved(draft, Draw(rng, strength, family, subject))
+                x, y, z = -draft.spec.lights[0].dir
+                side = np.rad2deg(np.arctan2(y, x))
+                assert any(low <= side + turn <= high for low, high in light.SIDES[family] for turn in (0, 360))
+                assert np.arctan2(np.hypot(x, y), z) == pytest.approx(light.TILT * strength, abs=1e-6)
+
+
 @pytest.mark.parametrize("rules", [textures.RULES, clutter.SHAPES], ids=["textures", "shapes"])
 def test_rules_of_families_are_apart(rules):
     assert set(rules) == set(FAMILIES)
@@ -199,7 +213,7 @@ def test_rules_of_families_are_apart(rules):
 
 def test_shades_and_parts_of_families_are_apart():
     greys = sorted(surface.DARK.values())
-    assert all(before[1] < after[0] for before, after in zip(greys, greys[1:], strict=False))
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(greys))
     kinds = {family: {part["type"] for _ in range(50) for shape in clutter.SHAPES[family]
                       for part in shape(np.random.default_rng())} for family in ("training", "test")}  # fmt: skip
     assert not kinds["training"] & kinds["test"]
@@ -259,9 +273,10 @@ def test_tracks_and_landmarks_are_right_under_another_camera_and_things_turned()
         assert np.abs(where - straight.locate("agentview", plain[None, None], np.array([0]))[0, 0]).max() > 0.05
         env.set_state(states[0])
         image, landmark = env.render_views()["agentview"].astype(int), env.landmarks()[TASK][0]
-        seen = np.argwhere(red(image)) + 0.5
         query = tracker.locate("agentview", landmark[None, None], np.array([0]))[0, 0]
-        assert np.abs(seen.mean(0) / 64 - 1 - query).max() < 0.05
+        seen = np.argwhere(red(image)) + 0.5
+        seen = seen[np.abs(seen - 64 * (query + 1)).max(1) < 12]  # of the block: the floor is reddish too
+        assert np.abs(seen.mean(0) / 64 - 1 - query).max() < 0.03
         inner = seen[np.linalg.norm(seen - seen.mean(0), axis=1) < 3] / 64 - 1
         for step in range(0, len(states) - 16, 10):
             env.set_state(states[step])

@@ -287,13 +287,12 @@ def plot_robustness(report: dict, path: Path) -> None:
     axes.axvspan(*(100 * edge for edge in unchanged["wilson95"]), color="0.9")
     axes.axvline(100 * (unchanged["success_rate"] or 0), color="0.5", linewidth=1)
     for number, strength in enumerate(strengths):
-        look = {"color": f"C{number}", "markersize": 4}
         mine = [row for row in rows if row["strength"] == strength]
         places = [names.index(row["perturb"]) + 0.25 * (number - (len(strengths) - 1) / 2) for row in mine]
         for place, row in zip(places, mine, strict=True):
-            axes.plot([100 * edge for edge in row["wilson95"]], [place] * 2, color=look["color"], linewidth=1.5)
+            axes.plot([100 * edge for edge in row["wilson95"]], [place] * 2, color=f"C{number}", linewidth=1.5)
         done = [100 * (row["success_rate"] or 0) for row in mine]
-        axes.plot(done, places, "o", label=f"strength {strength:g}", **look)
+        axes.plot(done, places, "o", color=f"C{number}", markersize=4, label=f"strength {strength:g}")
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=8)
     axes.set(xlabel="success, % (95 % interval); grey: unchanged", xlim=(-2, 103))
     axes.invert_yaxis()

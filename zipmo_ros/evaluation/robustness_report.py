@@ -24,8 +24,9 @@ def robustness(results: Sequence[Result], folder: Path) -> Iterator[Section]:
         title = f"Where something is otherwise: {suite_title(result)}"
         picture = folder / f"robustness-{result.name}.png"
         plot_robustness(result.content, picture)
-        rows = result["rows"]
-        told = f"{len(rows[0]['episodes'])} episodes a row, fewer where a task has not what is changed; "
+        told = (
+            f"{len(result.content['rows'][0]['episodes'])} episodes a row, fewer where a task has not what is changed; "
+        )
         acts = "" if result.actor == "none" else f" Who acts: {result.actor}."
         parts = [ABOUT, f"{told}{states_told(result)}.{acts}", table(result.content), embedded(picture, title)]
         yield Section(title, "\n\n".join([*parts, sources(result)]), (result,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -68,24 +69,22 @@ def sweep(
 def _serve(
     task: str, jobs: Iterator[tuple[Condition, Episode]], answer: Callable[[Outcome], None], base: Settings
 ) -> None:
-    """All cells of a task: an environment for as long as it stays the same, and so the models; an agent a cell."""
+    """All cells of a task: one environment for as long as it stays the same, and so the models; an agent a cell."""
     select_backend()  # before anything imports mujoco
-    simulator, options, acts, current = None, None, None, None
+    options, make_agent = environment_options(base), lru_cache(maxsize=1)(build_agent)
+    simulator, agent, current = Simulator(suites, options), None, None
     try:
         for cell, episode in jobs:
             settings = cell.settings(base)
             if cell != current:
                 if environment_options(settings) != options:
-                    if simulator:
-                        simulator.close()
                     options = environment_options(settings)
+                    simulator.close()
                     simulator = Simulator(suites, options)
-                unperturbed = replace(settings, perturb=base.perturb, strength=base.strength)
-                if unperturbed != acts:
-                    make_agent, acts = build_agent(unperturbed), unperturbed
                 simulator.prepare(base.suite, task)
-                agent, current = make_agent(simulator.env), cell
+                unperturbed = replace(settings, perturb=base.perturb, strength=base.strength)
+                agent, current = make_agent(unperturbed)(simulator.env), cell
+            assert agent is not None
             answer(run_episode(simulator, agent, episode, base.suite, settings.image_every))
     finally:
-        if simulator:
-            simulator.close()
+        simulator.close()

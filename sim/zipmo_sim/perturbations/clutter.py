@@ -78,10 +78,9 @@ def added(draft: Draft, draw: Draw, solid: bool = True) -> None:
         shape = SHAPES[draw.family][draw.rng.integers(len(SHAPES[draw.family]))]
         hue = colour(draw.angle(HUES), draw.rng.uniform(0.55, 0.9), draw.rng.uniform(0.35, 0.75))
         for index, part in enumerate(shape(draw.rng)):
-            body.add_geom(
-                name=f"{NAME.format(number)}_{index}", rgba=[*hue, 1.0], group=1, contype=solid, conaffinity=solid,
-                **{**part, "type": getattr(mujoco.mjtGeom, f"mjGEOM_{part['type']}")},
-            )  # fmt: skip
+            kind = getattr(mujoco.mjtGeom, f"mjGEOM_{part['type']}")
+            look = {"name": f"{NAME.format(number)}_{index}", "rgba": [*hue, 1.0], "group": 1}
+            body.add_geom(**part | look | {"type": kind}, contype=int(solid), conaffinity=int(solid))
 
 
 def beside(env: ManipulationEnv, draw: Draw) -> None:
@@ -106,8 +105,9 @@ def scatter(
     near: circles, one for each of the first, that it has to be inside of, where that is possible.
     """
     taken = list(taken)
+    low, high = np.transpose(draw.subject.area)
     for number in range(_count(draw)):
-        tried = draw.rng.uniform(*np.transpose(draw.subject.area), (_TRIES, 2))
+        tried = draw.rng.uniform(low, high, (_TRIES, 2))
         free = np.all([np.linalg.norm(tried - middle, axis=1) > radius + RADIUS for middle, radius in taken], axis=0)
         wanted = free
         if number < len(near):

@@ -25,8 +25,8 @@ DIMENSIONS = (
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A perturbation. dimension: of DIMENSIONS. what: it is at strength 1.
+class Change:
+    """What a name of a perturbation means. dimension: of DIMENSIONS. what: it is at strength 1.
 
     edit: changes the model. place: changes the scene when the initial state is in place, before it settles. begin: when
     it has settled, before step 0. moves: makes what moves something in mid-episode. see: changes an image.
@@ -51,23 +51,23 @@ class Kind:
 
 _VIEW, _ARM, _, _LIGHT, _SURFACE, _SENSOR, _LAYOUT = DIMENSIONS
 KINDS = {
-    "camera_angle": Kind(_VIEW, "standing camera turned by 5 degrees", edit=camera.turned),
-    "camera_offset": Kind(_VIEW, "standing camera 2 cm away", edit=camera.displaced),
-    "camera_fov": Kind(_VIEW, "field of view 10 % larger or smaller", edit=camera.zoomed),
-    "hand_pose": Kind(_ARM, "hand starts 8 cm away", begin=hand.led_away),
-    "light_intensity": Kind(_LIGHT, "half or one and a half times the light", edit=light.dimmed),
-    "light_colour": Kind(_LIGHT, "warm or blue light", edit=light.tinted),
-    "light_direction": Kind(_LIGHT, "lamps 60 degrees lower, to one side", edit=light.moved),
-    "surface_colour": Kind(_SURFACE, "table blue, or dark grey", edit=surface.painted),
-    "surface_texture": Kind(_SURFACE, "table of wood or stones", edit=surface.textured),
-    "surface_sheen": Kind(_SURFACE, "table polished", edit=surface.polished),
-    "noise": Kind(_SENSOR, "noise of 24 grey levels (standard deviation)", see=sensor.noisy),
-    "blur": Kind(_SENSOR, "out of focus by 1.6 px of 128 (standard deviation)", see=sensor.blurred),
-    "object_yaw": Kind(_LAYOUT, "the thing turned by 45 degrees", place=thing.turned),
-    "object_colour": Kind(_LAYOUT, "the thing glazed in another colour", edit=thing.tinted),
-    "object_scale": Kind(_LAYOUT, "the thing 20 % larger or smaller", edit=thing.scaled, place=thing.set_down,
+    "camera_angle": Change(_VIEW, "standing camera turned by 5 degrees", edit=camera.turned),
+    "camera_offset": Change(_VIEW, "standing camera 2 cm away", edit=camera.displaced),
+    "camera_fov": Change(_VIEW, "field of view 10 % larger or smaller", edit=camera.zoomed),
+    "hand_pose": Change(_ARM, "hand starts 8 cm away", begin=hand.led_away),
+    "light_intensity": Change(_LIGHT, "half or one and a half times the light", edit=light.dimmed),
+    "light_colour": Change(_LIGHT, "warm or blue light", edit=light.tinted),
+    "light_direction": Change(_LIGHT, "lamps 60 degrees from the vertical, on another side", edit=light.moved),
+    "surface_colour": Change(_SURFACE, "table blue, or dark grey", edit=surface.painted),
+    "surface_texture": Change(_SURFACE, "table of wood or stones", edit=surface.textured),
+    "surface_sheen": Change(_SURFACE, "table polished", edit=surface.polished),
+    "noise": Change(_SENSOR, "noise of 24 grey levels (standard deviation)", see=sensor.noisy),
+    "blur": Change(_SENSOR, "out of focus by 1.6 px of 128 (standard deviation)", see=sensor.blurred),
+    "object_yaw": Change(_LAYOUT, "the thing turned by 45 degrees", place=thing.turned),
+    "object_colour": Change(_LAYOUT, "the thing glazed in another colour", edit=thing.tinted),
+    "object_scale": Change(_LAYOUT, "the thing 20 % larger or smaller", edit=thing.scaled, place=thing.set_down,
                          needs="free thing"),
-    "clutter": Kind(_LAYOUT, "three purple things, one beside the thing", edit=clutter.added, place=clutter.beside),
-    "moved_thing": Kind(_LAYOUT, "the thing put 6 cm away when the hand comes near", moves=move.before_contact),
-    "moved_goal": Kind(_LAYOUT, "the goal put 6 cm away after the grasp", moves=move.after_grasp, needs="goal"),
+    "clutter": Change(_LAYOUT, "three purple things, one beside the thing", edit=clutter.added, place=clutter.beside),
+    "moved_thing": Change(_LAYOUT, "the thing put 6 cm away when the hand comes near", moves=move.before_contact),
+    "moved_goal": Change(_LAYOUT, "the goal put 6 cm away after the grasp", moves=move.after_grasp, needs="goal"),
 }  # fmt: skip

@@ -39,14 +39,26 @@ def tinted(draft: Draft, draw: Draw) -> None:
 
 
 def moved(draft: Draft, draw: Draw) -> None:
-    """From low on another side: all lights of the scene turned about where things stand, together."""
-    side = np.deg2rad(draw.angle(SIDES))
-    tilt = TILT * min(draw.strength, 1.0)
+    """From another side and lower: all lights of the scene turned about where things stand, together.
+
+    The first one comes from the side that is drawn, the lower the stronger.
+    """
+    lights = _standing(draft)
+    if not lights:
+        raise ValueError("no light stands in this scene, so none can be moved")
+    side, tilt = np.deg2rad(draw.angle(SIDES)), TILT * min(draw.strength, 1.0)
+    goal = -np.array([np.sin(tilt) * np.cos(side), np.sin(tilt) * np.sin(side), np.cos(tilt)])
+    turn = _between(lights[0].dir / np.linalg.norm(lights[0].dir), goal)
     middle = np.append(np.mean(draw.subject.area, axis=1), draw.subject.height)
-    turn = Rotation.from_rotvec(tilt * np.array([-np.sin(side), np.cos(side), 0]))
-    for light in _standing(draft):
+    for light in lights:
         light.pos = middle + turn.apply(light.pos - middle)
         light.dir = turn.apply(light.dir)
+
+
+def _between(first: np.ndarray, second: np.ndarray) -> Rotation:
+    """The shortest rotation from one unit vector to another, which is not opposite."""
+    axis = np.cross(first, second)
+    return Rotation.from_quat([*axis, 1 + first @ second])
 
 
 def _standing(draft: Draft) -> list[Any]:

@@ -43,7 +43,7 @@ def _cluttered(draft: Draft, draw: Draw) -> None:
 
 # What a look is made of, and the greatest strength: 1 is the strongest that is reported.
 PARTS: Mapping[Callable[[Draft, Draw], None], float] = {
-    camera.turned: 1.4, camera.displaced: 1.5, camera.zoomed: 1.4,
+    camera.turned: 1.2, camera.displaced: 1.5, camera.zoomed: 1.4,
     light.dimmed: 1.2, light.tinted: 1.0, light.moved: 1.0,
     surface.painted: 1.0, _covered: 1.0, _glazed: 1.0, _cluttered: 1.0,
 }  # fmt: skip

@@ -52,6 +52,7 @@ class Perturbation:
     def place(self, env: ManipulationEnv) -> None:
         """The initial state is in place, and has to settle."""
         if self.kind.place:
+            env.sim.forward()  # so that bodies are known to be where they were put
             self.kind.place(env, self.draw)
 
     def begin(self, env: ManipulationEnv) -> None:

@@ -38,10 +38,10 @@ def textured(draft: Draft, draw: Draw) -> None:
 
 
 def polished(draft: Draft, draw: Draw) -> None:
-    """Shining: the light is mirrored in it."""
+    """With a sheen: a broad highlight of each light."""
     for geom in _geoms(draft, draw):
         rgba = [*draft.own_colour(geom), 1.0]
-        look = {"specular": 1.0, "shininess": 1.0 - 0.9 * draw.strength, "reflectance": 0.4 * draw.strength}
+        look = {"specular": 0.5 + 0.5 * draw.strength, "shininess": 0.5 - 0.45 * draw.strength}  # 0.5: MuJoCo's own
         geom.material = draft.spec.add_material(name=f"{NAME}_{geom.name}", **look).name
         geom.rgba = rgba
 

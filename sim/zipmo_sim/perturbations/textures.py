@@ -16,7 +16,8 @@ Rule = Callable[[np.random.Generator], np.ndarray]
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
     """y and x of pixels, in [0, 1)."""
-    return np.mgrid[:SIZE, :SIZE] / SIZE
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    return y, x
 
 
 def _smooth_noise(rng: np.random.Generator, scale: float) -> np.ndarray:

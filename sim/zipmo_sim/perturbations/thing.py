@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 YAW = np.deg2rad(45)
 SCALE = 0.2
-SATURATION = 0.6  # of the tint: a red block stays the reddest
+SATURATION = 0.6  # of the glaze
+GLAZE = 0.4  # how much of it is seen on a thing of one colour: a red block stays the reddest
 TINTS: Mapping[Family, Sectors] = {
     "training": ((60.0, 170.0), (240.0, 375.0)),
     "development": ((45.0, 55.0), (225.0, 235.0)),
@@ -30,10 +31,14 @@ def turned(env: ManipulationEnv, draw: Draw) -> None:
 
 
 def tinted(draft: Draft, draw: Draw, body: str | None = None) -> None:
-    """As under a glaze of another colour. body: None for the thing."""
-    tint = colour(draw.angle(TINTS), SATURATION * min(draw.strength, 1.0), 1.0)
+    """As under a glaze: what has a texture is tinted, what has one colour takes some of another. body: of the thing."""
+    strength = min(draw.strength, 1.0)
+    hue = draw.angle(TINTS)
     for geom in draft.looks_of(body or draw.subject.thing):
-        geom.rgba = [*draft.own_colour(geom) * tint, geom.rgba[3]]
+        own, share = draft.own_colour(geom), GLAZE * strength
+        textured = own * colour(hue, SATURATION * strength, 1.0)
+        plain = (1 - share) * own + share * colour(hue, SATURATION, 1.0)
+        geom.rgba = [*(textured if geom.material else plain), geom.rgba[3]]
 
 
 def scaled(draft: Draft, draw: Draw) -> None:

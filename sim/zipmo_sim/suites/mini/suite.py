@@ -7,6 +7,7 @@ from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.perturbations.subject import Subject
 from zipmo_sim.rendering import RenderSettings, select_backend
 from zipmo_sim.suites import suite_entry
+from zipmo_sim.suites.mini.surface import AREA, FIXTURES, GEOMS, TABLE_TOP
 from zipmo_sim.task import Task
 
 if TYPE_CHECKING:
@@ -46,15 +47,14 @@ def tasks(suite: str = SUITE) -> list[Task]:
 
 def subject(task: Task) -> Subject:
     """What perturbations need to know of a task's scene."""
-    from zipmo_sim.suites.mini.table import AREA, SURFACE, TABLE_TOP
-
-    fixtures = {"bins": ("left_bin", "right_bin"), "lever": ("lever_base",)}.get(task.scene, ())
-    bodies, room = {
-        "bins": lambda thing, side: ((f"{thing}_main", f"{side}_bin"), 0.06),
-        "blocks": lambda upper, lower: ((f"{upper}_main", f"{lower}_main"), 0.06),
-        "lever": lambda side: (("lever_base", None), 0.09),  # it sweeps over half of its circle, the hand behind it
-    }[task.scene](*goal(task))
-    return Subject(*bodies, fixtures, SURFACE, TABLE_TOP, AREA, room)
+    first, last = goal(task)[0], goal(task)[-1]
+    thing, place = {
+        "bins": (f"{first}_main", f"{last}_bin"),
+        "blocks": (f"{first}_main", f"{last}_main"),
+        "lever": ("lever_base", None),
+    }[task.scene]
+    room = 0.09 if place is None else 0.06  # the hand goes round a lever, on top of that
+    return Subject(thing, place, FIXTURES[task.scene], GEOMS, TABLE_TOP, AREA, room)
 
 
 def make_env(
