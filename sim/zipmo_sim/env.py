@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -11,6 +11,9 @@ from zipmo_ros.contract.pose import composed, pose_of, relative
 from zipmo_ros.contract.robot import load_robot
 from zipmo_sim.rendering import RenderSettings, ViewRenderer, select_backend
 from zipmo_sim.task import INIT_STATES, Task
+
+if TYPE_CHECKING:
+    from zipmo_sim.perturbations.perturbation import Perturbation
 
 SETTLE_STEPS = 10
 # From robosuite's grip site to the frame that a Panda's driver and its URDF call panda_hand_tcp: 6.9 mm along the hand,
@@ -84,6 +87,7 @@ class ManipulationEnv(gymnasium.Env):
     failures: makes what tells failures apart (failures.py); info["failures"] says, for each task of the scene, what its
     failure would be called if the episode ended now (empty without). scene_landmarks: for tasks of this scene by name,
     and for what else it can do by its sentence, (robosuite environment) -> [2, 3] m: what it is about, see landmarks().
+    perturbation: what is otherwise, drawn anew at each reset by its seed.
     One environment per process; create, step and close it in one thread (OpenGL contexts are per thread).
     """
 
@@ -99,6 +103,7 @@ class ManipulationEnv(gymnasium.Env):
         scene_success: Mapping[str, Callable[[Any], bool]] | None = None,
         failures: "Callable[[ManipulationEnv], FailureMonitor] | None" = None,
         scene_landmarks: Mapping[str, Callable[[Any], np.ndarray]] | None = None,
+        perturbation: "Perturbation | None" = None,
     ):
         if image_every < 0:
             raise ValueError(f"image_every must be 0 (never) or positive, got {image_every}")
@@ -114,6 +119,7 @@ class ManipulationEnv(gymnasium.Env):
         self._success = success
         self._scene_success = scene_success or {task.name: success}
         self._scene_landmarks = scene_landmarks or {}
+        self.perturbation = perturbation
         self._renderer: ViewRenderer | None = None
         self.robosuite = build()
         # Its observables are evaluated at every physics substep (25 per control step), and nothing here reads them.
@@ -144,13 +150,19 @@ class ManipulationEnv(gymnasium.Env):
         if not 0 <= index < self.task.init_states:
             raise ValueError(f"init_state must be in 0..{self.task.init_states - 1}, got {index}")
         self._init_state = index
+        if self.perturbation:
+            self.perturbation.start(self, int(self.np_random.integers(2**31)))
         # Seeded by the index alone, so that poses that robosuite draws at reset belong to the initial state.
         with _global_numpy_seed(index):
             self.robosuite.reset()
         self._place(self.robosuite, index)
+        if self.perturbation:
+            self.perturbation.place(self)
         self._forget()
         for _ in range(SETTLE_STEPS):
-            self._advance(_IDLE)
+            self.advance(_IDLE)
+        if self.perturbation:
+            self.perturbation.begin(self)
         return self.begin()
 
     def begin(self) -> tuple[dict, dict]:
@@ -166,7 +178,9 @@ class ManipulationEnv(gymnasium.Env):
         action = np.asarray(action, np.float64)
         if action.shape != (7,) or not np.isfinite(action).all():
             raise ValueError(f"an action has 7 finite numbers, got {action}")
-        self._advance(np.clip(action, -1.0, 1.0))
+        if self.perturbation:
+            self.perturbation.step(self)
+        self.advance(np.clip(action, -1.0, 1.0))
         self._step += 1
         if self._failures:
             self._failures.watch(action)
@@ -180,9 +194,7 @@ class ManipulationEnv(gymnasium.Env):
         return np.concatenate(list(self.render_views().values()), axis=1)
 
     def close(self) -> None:
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        self._close_renderer()
         if self.robosuite is not None:
             self.robosuite.close()
             self.robosuite = None
@@ -197,6 +209,21 @@ class ManipulationEnv(gymnasium.Env):
     @property
     def init_state(self) -> int:
         return self._init_state
+
+    def advance(self, action: np.ndarray) -> None:
+        """Execute an action [7] in [-1, 1] for 0.05 s that is no step of the episode."""
+        self.robosuite.step(action)
+        # robosuite leaves body poses one physics step behind the state; images must show what get_state gives.
+        self.sim.forward()
+
+    def exchange(self, sim: Any) -> Any:
+        """Go on in another MjSim of this scene, of the same joints, and return the one so far.
+
+        Until the next reset states can be set and seen in it, not stepped.
+        """
+        before, self.robosuite.sim = self.robosuite.sim, sim
+        self._close_renderer()
+        return before
 
     def success(self) -> bool:
         """Whether the task is solved in the current state."""
@@ -232,7 +259,7 @@ class ManipulationEnv(gymnasium.Env):
         try:
             states = [self.get_state()]
             while len(states) < steps:
-                self._advance(np.clip(act(), -1.0, 1.0))
+                self.advance(np.clip(act(), -1.0, 1.0))
                 states.append(self.get_state())
         finally:
             mujoco.mj_copyData(data, model, before)
@@ -309,11 +336,6 @@ class ManipulationEnv(gymnasium.Env):
             if model.body_parentid[body] == 0 and (model.body_jntnum[body] > 0) == jointed
         }
 
-    def _advance(self, action: np.ndarray) -> None:
-        self.robosuite.step(action)
-        # robosuite leaves body poses one physics step behind the state; images must show what get_state gives.
-        self.sim.forward()
-
     def _forget(self) -> None:
         """Remove what a reset without rebuilding the model leaves behind of the episode before."""
         data, robot = self.sim.data._data, self.robosuite.robots[0]
@@ -326,6 +348,11 @@ class ManipulationEnv(gymnasium.Env):
         robot.controller.reset_goal()
         self.robosuite.timestep = 0
 
+    def _close_renderer(self) -> None:
+        if self._renderer is not None:
+            self._renderer.close()
+        self._renderer = None
+
     def _view_renderer(self) -> ViewRenderer:
         if self._renderer is None:
             model, data = self.sim.model._model, self.sim.data._data
@@ -336,7 +363,8 @@ class ManipulationEnv(gymnasium.Env):
         """Render the views that are due."""
         self._new_views = tuple(view for i, view in enumerate(self.robot.views) if self._is_due(i * self.image_phase))
         if self.image_every:
-            self._images |= self._view_renderer().views(self._new_views)
+            images = self._view_renderer().views(self._new_views)
+            self._images |= self.perturbation.see(images) if self.perturbation else images
 
     def _is_due(self, phase: int) -> bool:
         if self._step == 0 or not self.image_every:

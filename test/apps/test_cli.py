@@ -58,6 +58,10 @@ def test_unknown_command(capsys):
         (["workers=0"], "workers must be a whole number from 1, got 0"),
         (["max_steps=0"], "max_steps must be a whole number from 1 or null, got 0"),
         (["max_steps=long"], "max_steps must be a whole number from 1 or null, got 'long'"),
+        (["perturb=fog"], "perturb must be one of camera_angle"),
+        (["strength=0"], "strength must be a number from 0.01 to 1, got 0"),
+        (["perturb=moved_goal"], "needs a goal, and there is none in turn_lever_left, turn_lever_right"),
+        pytest.param(["suite=libero_object", "perturb=blur"], "only of mini", marks=pytest.mark.libero),
         (["episodes"], "not key=value"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from zipmo_ros.evaluation.agents import build_agent
 from zipmo_ros.evaluation.episodes import draw_episodes
 from zipmo_ros.evaluation.parallel import run_parallel
-from zipmo_ros.evaluation.runners import Settings
+from zipmo_ros.evaluation.runners import Settings, environment_options
 from zipmo_ros.models import bundle_path
 from zipmo_sim.suites import tasks
 
@@ -16,17 +16,23 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.ros
-def test_via_ros_equals_via_direct():
+@pytest.mark.parametrize(
+    ("perturb", "max_steps"), [(None, None), ("light_direction", 24), ("moved_thing", 60)], ids=lambda value: str(value)
+)
+def test_via_ros_equals_via_direct(perturb, max_steps):
     from zipmo_ros.evaluation.over_ros import GraphLoop
     from zipmo_ros.evaluation.rollout import run_episodes
 
     lever = [task for task in tasks("mini") if task.name == "turn_lever_left"]
     (episode,) = draw_episodes(lever, 1, seed=7)
-    settings = Settings("mini", bundle_path(None), "ros", 7, 4, 4, "intended")
+    settings = Settings(
+        "mini", bundle_path(None), "ros", 7, 4, 4, "intended", max_steps=max_steps, perturb=perturb, strength=0.8
+    )
     actions = []
     (direct,) = run_episodes(
-        "mini", [episode], build_agent(settings), image_every=4, observer=lambda *step: actions.append(step[-1])
-    )
+        "mini", [episode], build_agent(settings), image_every=4, observer=lambda *step: actions.append(step[-1]),
+        **environment_options(settings),
+    )  # fmt: skip
     with GraphLoop(settings, domain=101 + os.getpid() % 100) as graph:
         over_ros = graph.run_episode(episode)
         np.testing.assert_array_equal(graph.recording.action_array(), np.stack(actions))

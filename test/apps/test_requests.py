@@ -8,7 +8,19 @@ from typing import Annotated, Literal
 import pytest
 import yaml
 
-from zipmo_ros.apps import bench, bench_transport, cli, collect, demo, evaluate, latency, motion, report, train_all
+from zipmo_ros.apps import (
+    bench,
+    bench_transport,
+    cli,
+    collect,
+    demo,
+    evaluate,
+    latency,
+    motion,
+    report,
+    robustness,
+    train_all,
+)
 from zipmo_ros.apps.configuration import Count, Names, Range, load, plain, typed
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.evaluation.over_ros import graph_arguments
@@ -17,6 +29,7 @@ from zipmo_ros.nodes.graph import GRAPHS
 REQUESTS = {
     "eval": evaluate.EvaluationRequest,
     "latency": latency.LatencyRequest,
+    "robustness": robustness.RobustnessRequest,
     "demo": demo.DemoRequest,
     "collect": collect.CollectRequest,
     "motion": motion.MotionRequest,

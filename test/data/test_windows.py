@@ -143,6 +143,33 @@ def test_augmented_images_stay_in_range_and_none_is_the_identity():
     assert not shifts.any()
 
 
+LIGHT, SENSOR = {"gain": 0.8, "gamma": 0.5, "cast": 0.5}, {"noise": 0.1, "blur": 1.5}
+NOTHING = dict.fromkeys(("shift", "brightness", "contrast", "saturation"), 0)
+
+
+def augmented(images, seed=0, **strengths):
+    config = augment_config(**{**NOTHING, **strengths})
+    return augment(images, config, torch.Generator().manual_seed(seed))[0]
+
+
+def test_light_is_that_of_a_sample_and_sensors_are_those_of_an_image():
+    image = torch.randint(0, 256, (1, 1, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    images = image.expand(3, 2, -1, -1, -1)
+    plain = augmented(images)
+    torch.testing.assert_close(plain, images / 127.5 - 1)
+    for name, value in {**LIGHT, **SENSOR}.items():
+        changed = augmented(images, **{name: value})
+        assert changed.abs().max() <= 1
+        assert torch.equal(changed[0, 0], changed[0, 1]) == (name in LIGHT), name
+        assert not torch.equal(changed[0, 0], changed[1, 0]), name
+        weaker = augmented(images, **{name: value / 4})
+        assert 0 < (weaker - plain).abs().mean() < (changed - plain).abs().mean(), name
+    grey = torch.full((4, 1, 8, 8, 3), 100, dtype=torch.uint8)
+    assert augmented(grey, gain=0.5)[..., 0, 0, :].std(-1).max() < 1e-6, "a gain has no colour"
+    assert augmented(grey, cast=0.5)[..., 0, 0, :].std(-1).min() > 1e-3
+    torch.testing.assert_close(augmented(grey, blur=1.5), grey / 127.5 - 1)
+
+
 def test_the_data_hash_is_of_all_contents(write, tmp_path):
     """Of tracks and images too: the same actions, tracked anew, are other data."""
     folder = write(tmp_path, demos=1, steps=4)

@@ -1,5 +1,6 @@
 """Collection: the file's format, resuming, and what is left when processes die."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -111,7 +112,7 @@ def test_a_leader_begins_and_the_expert_shows_the_rest():
     agent, settings = Raise(), CollectionSettings(noise=(0.0,), render_every=8, recovery=1.0, led=1.0)
     env = suites.make_env(SUITE, TASK, image_every=0)
     try:
-        demo, outcome = make_demo(env, (0, 0), settings, Leader("raise", 4, lambda env: agent))
+        (demo,), outcome = make_demo(env, (0, 0), settings, Leader("raise", 4, lambda env: agent))
         env.reset(options={"init_state": 0})
         start = env.eef_pose()[0]
     finally:
@@ -152,6 +153,27 @@ def test_a_killed_worker_and_an_interruption_lose_nothing_but_time(collected, tm
     healed = demos.read_info(demos.demo_path(tmp_path, SUITE, TASK))
     assert healed.demos == whole.demos  # the same demonstrations, bit for bit
     assert not (tmp_path / SUITE / demos.PARTS).exists()
+
+
+def test_one_execution_in_several_looks(tmp_path):
+    settings = dataclasses.replace(SETTINGS, render_every=24, looks="training", looks_per_demo=2)
+    collect(SUITE, [TASK], 1, tmp_path, 1, settings=settings)
+    again = []
+    collect(SUITE, [TASK], 1, tmp_path, 1, settings=settings, progress=again.append)
+    assert again == []
+    path = demos.demo_path(tmp_path, SUITE, TASK)
+    with h5py.File(path) as file:
+        assert file["data"].attrs["looks"] == "training"
+        first, second = file["data/demo_0"], file["data/demo_1"]
+        assert (first.attrs["seed"], second.attrs["seed"]) == (0, demos.look_seed(0, 1))
+        np.testing.assert_array_equal(first["states"][()], second["states"][()])
+        views = [demo["obs/agentview_rgb"][()].astype(int) for demo in (first, second)]
+        assert np.abs(views[0] - views[1]).mean() > 3
+        assert first["landmarks/agentview"].shape == second["landmarks/agentview"].shape
+    with pytest.raises(DemoError, match="collected with looks=training: collect into another folder"):
+        run(tmp_path, episodes=1)
+    with pytest.raises(ValueError, match="looks_per_demo needs looks=training"):
+        collect(SUITE, [TASK], 1, tmp_path / "other", settings=CollectionSettings(looks_per_demo=2))
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------

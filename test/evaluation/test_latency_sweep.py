@@ -7,7 +7,7 @@ import random
 import pytest
 
 from zipmo_ros.apps import cli
-from zipmo_ros.evaluation import latency
+from zipmo_ros.evaluation import sweep as sweeping
 from zipmo_ros.evaluation.latency import Cell, cells
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.smoothness import jerk
@@ -47,7 +47,7 @@ def ran(monkeypatch):
                     failure=None if done else "timeout", jump=0.1, held_steps=10, plan_age_ms=cell.latency_ms,
                 )  # fmt: skip
 
-    monkeypatch.setattr(latency, "run_jobs", run_jobs)
+    monkeypatch.setattr(sweeping, "run_jobs", run_jobs)
     return jobs
 
 

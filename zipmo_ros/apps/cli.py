@@ -30,6 +30,7 @@ COMMANDS = {
     "train": Subcommand("train", "train one stage: vae, grounding, planner, policy or bc"),
     "motion": Subcommand("motion", "errors of planner and autoencoder alone, on held-out demonstrations"),
     "latency": Subcommand("latency", "success against how late plans come, by how they are executed"),
+    "robustness": Subcommand("robustness", "success under other views, light, tables, things, sensors; by strength"),
     "faults": Subcommand("faults", "faults over the wire while an arm moves: does it stop, and how soon"),
     "bench": Subcommand("bench", "latency of planning, as ratios measured in one run"),
     "report": Subcommand("report", "docs/results.md and its plots, from the result files of eval, motion and bench"),
@@ -39,7 +40,7 @@ COMMANDS = {
 
 
 def usage() -> str:
-    rows = "\n".join(f"  {name:<9} {command.summary}" for name, command in COMMANDS.items())
+    rows = "\n".join(f"  {name:<10} {command.summary}" for name, command in COMMANDS.items())
     return (
         "usage: zipmo COMMAND [key=value ...]\n\n"
         "Plan in motion space and drive a robot arm with it.\n\n"

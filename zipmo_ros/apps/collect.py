@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
@@ -45,6 +45,8 @@ class CollectRequest:
     replan_every: Count
     render_every: int
     after_success: int
+    looks: Literal["training"] | None
+    looks_per_demo: Count
     libero_assets: Path | None
 
 
@@ -63,8 +65,9 @@ def _run(request: CollectRequest) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker: they would only fight over the cores
     tasks, states = None if request.tasks == "all" else request.tasks, _init_states(request.init_states)
     settings = CollectionSettings(
-        request.noise, request.render_every, request.recovery, request.after_success, request.led
-    )
+        request.noise, request.render_every, request.recovery, request.after_success, request.led, request.looks,
+        request.looks_per_demo,
+    )  # fmt: skip
     load_leader = None
     if request.leader:
         from zipmo_ros.evaluation.evaluate import resolve  # imports torch, which collecting alone does not need

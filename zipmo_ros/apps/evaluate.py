@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from zipmo_ros.apps.configuration import Count, EulerSteps, Milliseconds, Names, Range, Seed, Share, load, plain
+from zipmo_ros.apps.configuration import (
+    Count,
+    EulerSteps,
+    Milliseconds,
+    Names,
+    Range,
+    Seed,
+    Share,
+    Strength,
+    load,
+    plain,
+)
 from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.data.wordings import FAMILIES, ONCE
 from zipmo_ros.evaluation.agents import AGENTS, EXECUTIONS
@@ -21,6 +32,7 @@ from zipmo_ros.evaluation.pool import WorkerError
 from zipmo_ros.evaluation.results import write_json
 from zipmo_ros.evaluation.runners import RUNNERS, Settings
 from zipmo_ros.runtime.ensembling import Mode
+from zipmo_sim.perturbations.kinds import KINDS
 from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
 
 
@@ -68,6 +80,8 @@ class EvaluationRequest(LoopRequest):
     latency_ms: Milliseconds
     latency_jitter: Share
     refuse_unknown: bool
+    perturb: Literal[tuple(KINDS)] | None
+    strength: Strength
     workers: Count
     max_steps: Count | None
     fresh: bool
@@ -83,7 +97,7 @@ def main(argv: list[str]) -> int:
             oracle=request.oracle,
             max_steps=request.max_steps, mode=request.mode, execution=request.execution,
             latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
-            refuse_unknown=request.refuse_unknown,
+            refuse_unknown=request.refuse_unknown, perturb=request.perturb, strength=request.strength,
         )  # fmt: skip
         drawn = choose_episodes(settings, request.tasks, request.episodes, request.states, request.instruction)
         if request.instruction == FAMILIES[-1]:

@@ -6,17 +6,13 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from tqdm import tqdm
-
-from zipmo_ros.apps.configuration import Count, Milliseconds, Names, Range, Share, load, plain
-from zipmo_ros.apps.evaluate import LoopRequest
+from zipmo_ros.apps.configuration import Count, Milliseconds, Range, Share, load, plain
+from zipmo_ros.apps.sweeping import SweepRequest
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.contract.splits import BY_NAME
 from zipmo_ros.evaluation.agents import EXECUTIONS
 from zipmo_ros.evaluation.evaluate import choose_episodes, identity
-from zipmo_ros.evaluation.latency import VARIED, Cell, cells, sweep
+from zipmo_ros.evaluation.latency import VARIED, cells, report
 from zipmo_ros.evaluation.origin import request as asked
-from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.plotting import plot_latency
 from zipmo_ros.evaluation.pool import WorkerError
 from zipmo_ros.evaluation.results import write_json
@@ -24,18 +20,13 @@ from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
 
 
 @dataclass(frozen=True)
-class LatencyRequest(LoopRequest):
+class LatencyRequest(SweepRequest):
     """Keys of config/hydra/latency.yaml."""
 
-    tasks: Names
-    states: Literal[tuple(BY_NAME)]  # type: ignore[valid-type]
     latency_ms: Annotated[tuple[Milliseconds, ...], Range(1)]
     latency_jitter: Annotated[tuple[Share, ...], Range(1)]
     execution: Annotated[tuple[Literal[tuple(EXECUTIONS)], ...], Range(1)]  # type: ignore[valid-type]
     synchronous_steps: Count
-    workers: Count
-    max_steps: Count | None
-    fresh: bool
 
 
 def table(report: dict) -> str:
@@ -71,26 +62,20 @@ def main(argv: list[str]) -> int:
     except (ValueError, FileNotFoundError, LiberoNotInstalledError) as error:
         print(f"zipmo latency: {error}", file=sys.stderr)
         return 2
-    folder = request.out.with_suffix(".cells")
     try:
-        with tqdm(total=len(conditions) * len(drawn), unit="episode") as bar:
-
-            def progress(cell: Cell, outcome: Outcome) -> None:
-                bar.set_description(cell.name)
-                bar.update()
-
-            found = sweep(base, conditions, drawn, request.workers, folder, facts["hashes"], progress, request.fresh)
+        outcomes = request.swept(base, dict.fromkeys(conditions, drawn), facts["hashes"])
     except (ValueError, BlockingIOError, WorkerError) as error:
         print(f"zipmo latency: {error}", file=sys.stderr)
         return 2
-    report = {
+    found = [report(cell, ended) for cell, ended in outcomes.items()]
+    content = {
         **asked("latency", argv, plain(request)), **{name: facts[name] for name in facts if name not in VARIED},
         "suite": base.suite, "states": request.states, "seed": base.seed, "max_steps": base.max_steps,
         "period_s": load_robot().period_s, "cells": found,
     }  # fmt: skip
-    write_json(request.out, report)
+    write_json(request.out, content)
     picture = request.out.with_suffix(".png")
-    plot_latency(report, picture)
-    print(table(report))
-    print(f"written to {request.out} and {picture}; cells stay in {folder}")
+    plot_latency(content, picture)
+    print(table(content))
+    print(f"written to {request.out} and {picture}; cells stay in {request.folder}")
     return int(any(cell["crashes"] for cell in found))

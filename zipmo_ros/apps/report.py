@@ -14,6 +14,7 @@ from zipmo_ros.evaluation import report_sections as sections
 from zipmo_ros.evaluation.faults.telling import faults
 from zipmo_ros.evaluation.latency_report import latencies
 from zipmo_ros.evaluation.results import Result, read_results
+from zipmo_ros.evaluation.robustness_report import robustness
 from zipmo_ros.motion.checkpoint import write_atomically
 
 INTRODUCTION = """# Results
@@ -37,7 +38,8 @@ def compose(results: dict[str, list[Result]], plots: Path, usual: Mapping[str, A
 
     usual: settings of an evaluation unless asked otherwise.
     """
-    evaluations, benches = results["eval"], results["bench plan"]
+    evaluations = [result for result in results["eval"] if not result.content.get("perturb")]
+    benches = results["bench plan"]
     unusual = sections.deviations(evaluations, usual)
     plots.mkdir(parents=True, exist_ok=True)
     told = [
@@ -45,6 +47,7 @@ def compose(results: dict[str, list[Result]], plots: Path, usual: Mapping[str, A
         *sections.words(evaluations, plots),
         *sections.ladders(evaluations, plots, unusual),
         *sections.euler_steps(evaluations, benches, plots),
+        *robustness(results["robustness"], plots),
         *latencies(results["latency"], evaluations, plots),
         *faults(results["faults"], plots),
         *sections.motions(results["motion"], plots),

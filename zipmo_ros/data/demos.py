@@ -18,9 +18,15 @@ from zipmo_ros.data import schema
 from zipmo_ros.data.stored import demo_number
 
 PARTS = ".parts"
+_LOOKS_APART = 10**7  # seeds between two looks of one execution: more than any collection counts up to
 
 Identity = tuple[int, int]
 """(init_state, seed): with its task, what a demonstration is made from."""
+
+
+def look_seed(seed: int, look: int) -> int:
+    """The seed under which look number `look` (from 0) of what was executed with `seed` is kept."""
+    return seed + look * _LOOKS_APART
 
 
 class DemoError(ValueError):
@@ -53,11 +59,12 @@ class DemoInfo:
 
 @dataclass(frozen=True)
 class DemoFile:
-    """Metadata of a task's file. failures: identities that were tried in vain."""
+    """Metadata of a task's file. failures: identities that were tried in vain. looks: as they were collected with."""
 
     path: Path
     demos: tuple[DemoInfo, ...]
     failures: tuple[Identity, ...]
+    looks: str | None
 
 
 def demo_path(root: str | Path, suite: str, task: str) -> Path:
@@ -77,9 +84,10 @@ def read_info(path: str | Path) -> DemoFile:
             schema.check_conventions(data.attrs)
             demos = tuple(_info(data[key].attrs) for key in sorted(data, key=demo_number))
             failures = tuple((int(state), int(seed)) for state, seed in json.loads(data.attrs["failures"]))
+            looks = data.attrs.get(schema.LOOKS)
     except (OSError, KeyError, ValueError) as error:
         raise DemoError(f"{path} is no demonstration file of ours: {error}") from error
-    return DemoFile(path, demos, failures)
+    return DemoFile(path, demos, failures, looks)
 
 
 def write_part(root: str | Path, shared: dict[str, object], demo: Demo) -> Path:
@@ -163,7 +171,8 @@ def _pack(data: h5py.Group, merged: list[Path], parts: list[Path], failed: set[I
         with h5py.File(path, "r") as file:
             attrs = dict(file[schema.DATA].attrs)
             shared = shared or attrs
-            different = [name for name in (*schema.SHARED, *schema.CONVENTIONS) if attrs[name] != shared[name]]
+            names = (*schema.SHARED, *schema.CONVENTIONS, schema.LOOKS)
+            different = [name for name in names if attrs.get(name) != shared.get(name)]
             if different:
                 raise DemoError(
                     f"{path} differs from {(merged or parts)[0]} in {', '.join(different)}: collect into another "

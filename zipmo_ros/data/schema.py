@@ -2,7 +2,7 @@
 
 One HDF5 a task, `<root>/<suite>/<task>_demo.hdf5`, in LIBERO's and robomimic's layout:
 
-    data.attrs         CONVENTIONS, SHARED, env_args problem_info num_demos total failures
+    data.attrs         CONVENTIONS, SHARED, LOOKS env_args problem_info num_demos total failures
     data/demo_i.attrs  init_state seed noise recovery led leader num_samples success fixture_poses orientation sha256
     data/demo_i/       the arrays of `columns`
 """
@@ -30,6 +30,7 @@ CONVENTIONS = {
 SHARED = (
     "suite", "task", "language", "landmark_sentences", "asset_hash", "model_hash", "render_hash", "render_every"
 )  # fmt: skip
+LOOKS = "looks"  # shared too: what looks were drawn from; absent: they look as their suite does
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipmo_ros.contract.splits import EVALUATION, RESERVED
-from zipmo_ros.data.demos import Identity, known, merge, write_failure, write_part
+from zipmo_ros.data import schema
+from zipmo_ros.data.demos import DemoError, DemoFile, Identity, known, merge, write_failure, write_part
 from zipmo_ros.evaluation.demonstrate import Attempt, CollectionSettings, make_demo
 from zipmo_ros.evaluation.pool import Died, run_jobs
 from zipmo_sim import suites
@@ -71,13 +72,15 @@ def collect(
     """
     settings = settings or CollectionSettings()
     names = _checked_tasks(suite, tasks)
+    if settings.looks:
+        suites.subject(suite, names[0])  # a suite without is told as such
     attempts = _attempts(suite, names, episodes, seed, _checked_states(suite, init_states))
     _check(settings, workers)
     errors = dict.fromkeys(names, 0)
     with _locked(Path(out) / suite):
         todo = {}
         for name in names:
-            merge(out, suite, name)
+            _check_looks(merge(out, suite, name), settings)
             done, failed = known(out, suite, name)
             todo[name] = [attempt for attempt in attempts[name] if attempt not in done | failed]
         left = {name: len(jobs) for name, jobs in todo.items()}
@@ -141,16 +144,17 @@ def _serve(
         leader = load_leader() if load_leader else None
         for identity in jobs:
             try:
-                demo, outcome = make_demo(env, identity, settings, leader)
+                demos, outcome = make_demo(env, identity, settings, leader)
             except Exception as error:  # one attempt must not end a collection of hundreds; it is counted and told
                 answer(Attempt(task, identity, "error", detail=f"{type(error).__name__}: {error}"))
                 continue
-            if demo is None:
-                write_failure(out, suite, task, identity)
-            else:
+            if demos:
                 start = perf_counter()
-                write_part(out, shared, demo)
+                for demo in reversed(demos):  # the attempt's own seed last: where that is, all looks of it are
+                    write_part(out, shared, demo)
                 outcome.seconds["write"] = perf_counter() - start
+            else:
+                write_failure(out, suite, task, identity)
             answer(outcome)
     finally:
         env.close()
@@ -172,6 +176,7 @@ def _shared(env: ManipulationEnv, settings: CollectionSettings) -> dict[str, obj
         "model_hash": model_hash(env),
         "render_hash": render_hash(task.suite, env.render_settings),
         "render_every": settings.render_every,
+        **({schema.LOOKS: settings.looks} if settings.looks else {}),
     }
 
 
@@ -210,9 +215,16 @@ def _checked_tasks(suite: str, names: Sequence[str] | None) -> list[str]:
     return [suites.task(suite, name).name for name in names]
 
 
+def _check_looks(there: DemoFile | None, settings: CollectionSettings) -> None:
+    if there and there.looks != settings.looks:
+        raise DemoError(f"{there.path} was collected with looks={there.looks or 'null'}: collect into another folder")
+
+
 def _check(settings: CollectionSettings, workers: int) -> None:
-    if workers < 1 or settings.render_every < 1 or settings.after_success < 0:
-        raise ValueError("workers and render_every must be at least 1, after_success at least 0")
+    if min(workers, settings.render_every, settings.looks_per_demo) < 1 or settings.after_success < 0:
+        raise ValueError("workers, render_every and looks_per_demo must be at least 1, after_success at least 0")
+    if settings.looks is None and settings.looks_per_demo > 1:
+        raise ValueError("looks_per_demo needs looks=training: without, all would be the same")
     if not settings.noise or not all(0 <= level <= 0.5 for level in settings.noise):
         raise ValueError(f"noise levels must be in 0 .. 0.5, got {settings.noise}")
     for name, share in (("recovery", settings.recovery), ("led", settings.led)):

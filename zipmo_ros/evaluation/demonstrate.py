@@ -1,5 +1,6 @@
 """One demonstration: the expert rolls out without images; if it succeeds, its states are rendered and tracked."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,14 +11,17 @@ from einops import rearrange
 from scipy.spatial.transform import Rotation
 
 from zipmo_ros.data import schema
-from zipmo_ros.data.demos import Demo, Identity
+from zipmo_ros.data.demos import Demo, Identity, look_seed
 from zipmo_sim.env import ManipulationEnv, cameras
 from zipmo_sim.experts import make_expert
+from zipmo_sim.perturbations.look import dressed, turn_things
+from zipmo_sim.suites import subject
 
 if TYPE_CHECKING:
     from zipmo_ros.evaluation.leading import Leader  # imports torch, which collecting alone does not need
 
 NOISE = (0.0, 0.1, 0.2)
+_LOOKED_AT = 5  # control steps between the states that distractors are kept clear of
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class CollectionSettings:
     stored frames. recovery: share of demonstrations that start from a wrong place.
     after_success: steps for which an episode goes on, so that its end is in the data.
     led: share of demonstrations that start where a leader has got to, if there is one (see leading.py).
+    looks: "training" draws a look for each (perturbations/look.py), and how things stand; None: as the suite has it.
+    looks_per_demo: each is rendered in so many, as demonstrations of their own.
     """
 
     noise: tuple[float, ...] = NOISE
@@ -35,6 +41,8 @@ class CollectionSettings:
     recovery: float = 0.25
     after_success: int = 8
     led: float = 0.8
+    looks: str | None = None
+    looks_per_demo: int = 1
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,10 @@ class Attempt:
 
 def make_demo(
     env: ManipulationEnv, identity: Identity, settings: CollectionSettings, leader: "Leader | None" = None
-) -> tuple[Demo | None, Attempt]:
-    """Attempt one demonstration (None if it fails) in an environment made with image_every=0.
+) -> tuple[list[Demo], Attempt]:
+    """Attempt one demonstration in an environment made with image_every=0: one for each look, none if it fails.
 
-    leader: model that may take the episode some steps on before the expert begins.
+    leader: model that may take the episode some steps on before the expert begins; it sees the suite's own look.
     """
     init_state, seed = identity
     rng = np.random.default_rng([seed, env.task.index, init_state])
@@ -65,21 +73,16 @@ def make_demo(
     recovery = bool(rng.random() < settings.recovery)
     clock = _Clock()
     env.reset(seed=seed, options={"init_state": init_state})
+    if settings.looks:
+        turn_things(env, subject(env.task.suite, env.task.name), rng)
     led = leader.lead(env, rng) if leader and rng.random() < settings.led else 0
     steps = roll_out(env, make_expert(env, rng, noise, recovery and not led), settings.after_success)
     clock.lap("rollout")
     if steps is None:
         why = "the expert did not succeed"
-        return None, Attempt(env.task.name, identity, "failed", env.task.max_steps, clock.laps, why)
-    total = len(steps["states"])
-    rendered = np.arange(0, total, settings.render_every)
-    frames, depths, landmarks = _render(env, steps["states"], rendered)
-    clock.lap("render")
-    tracks = _track(env, steps["states"], rendered, depths, landmarks, rng)
-    clock.lap("tracks")
+        return [], Attempt(env.task.name, identity, "failed", env.task.max_steps, clock.laps, why)
     attrs = {
         "init_state": init_state,
-        "seed": seed,
         "noise": noise,
         "recovery": recovery and not led,
         "led": led,
@@ -89,8 +92,31 @@ def make_demo(
             {name: [pos.tolist(), quat.tolist()] for name, (pos, quat) in env.fixture_poses().items()}
         ),
     }
-    demo = Demo(steps | frames | tracks | {schema.RENDER_STEPS: rendered}, attrs)
-    return demo, Attempt(env.task.name, identity, "kept", total, clock.laps)
+    demos = []
+    for look in range(settings.looks_per_demo):
+        with _look(env, settings.looks, steps["states"], rng):
+            seen = _see(env, steps["states"], settings.render_every, rng, clock)
+        demos.append(Demo(steps | seen, attrs | {"seed": look_seed(seed, look)}))
+    return demos, Attempt(env.task.name, identity, "kept", len(steps["states"]), clock.laps)
+
+
+def _look(env: ManipulationEnv, looks: str | None, states: np.ndarray, rng: np.random.Generator):
+    """The environment in one of the looks, as a context."""
+    if looks is None:
+        return contextlib.nullcontext(env)
+    return dressed(env, subject(env.task.suite, env.task.name), rng, states[::_LOOKED_AT])
+
+
+def _see(
+    env: ManipulationEnv, states: np.ndarray, every: int, rng: np.random.Generator, clock: "_Clock"
+) -> dict[str, np.ndarray]:
+    """What is seen of an episode's states in the environment's present look: frames, tracks and landmarks."""
+    rendered = np.arange(0, len(states), every)
+    frames, depths, landmarks = _render(env, states, rendered)
+    clock.lap("render")
+    tracks = _track(env, states, rendered, depths, landmarks, rng)
+    clock.lap("tracks")
+    return frames | tracks | {schema.RENDER_STEPS: rendered}
 
 
 def roll_out(env: ManipulationEnv, expert, after_success: int) -> dict[str, np.ndarray] | None:
@@ -175,4 +201,5 @@ class _Clock:
 
     def lap(self, name: str) -> None:
         now = perf_counter()
-        self.laps[name], self._last = now - self._last, now
+        self.laps[name] = self.laps.get(name, 0.0) + now - self._last
+        self._last = now

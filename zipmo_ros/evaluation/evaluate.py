@@ -21,7 +21,8 @@ from zipmo_ros.evaluation.runners import Settings
 from zipmo_ros.models import NO_PLANNER, bundle_path, find_planner, find_policy
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.runtime.horizons import HORIZONS
-from zipmo_sim.suites import Task, arrangement, expert_maker, sentences, suite_entry, tasks
+from zipmo_sim.perturbations.kinds import KINDS
+from zipmo_sim.suites import Task, arrangement, expert_maker, sentences, subject, suite_entry, tasks
 
 
 def choose_tasks(suite: str, names: str | Iterable[str]) -> list[Task]:
@@ -58,6 +59,8 @@ def identity(settings: Settings) -> dict:
         "latency_ms": settings.latency_ms,
         "latency_jitter": settings.latency_jitter,
         "refuse_unknown": settings.refuse_unknown,
+        "perturb": settings.perturb,
+        "strength": settings.strength,
         "hashes": {
             "checkpoint": content_hash(settings.checkpoint),
             "assets": asset_hash(settings.suite, settings.libero_assets),
@@ -119,6 +122,16 @@ def check_execution(settings: Settings) -> None:
         raise ValueError(f"{asked} means nothing with oracle={settings.oracle}: it acts at once")
 
 
+def check_perturbation(settings: Settings, chosen: Iterable[Task]) -> None:
+    """Raises ValueError for a perturbation that there is not of this suite, or not of one of the tasks chosen."""
+    if settings.perturb is None:
+        return
+    kind = KINDS[settings.perturb]
+    if unfit := [task.name for task in chosen if not kind.fits(subject(settings.suite, task.name))]:
+        raise ValueError(f"perturb={settings.perturb} needs a {kind.needs}, and there is none in {', '.join(unfit)}: "
+                         "name other tasks=")  # fmt: skip
+
+
 def resolve(
     *,
     suite: str,
@@ -169,6 +182,7 @@ def choose_episodes(
     chosen = choose_tasks(settings.suite, names)
     check_oracle(settings.oracle, settings.via, instruction)
     check_execution(settings)
+    check_perturbation(settings, chosen)
     tell, approach = TELL[instruction](settings.suite), instruction == "swap"
     return draw_episodes(chosen, episodes, settings.seed, tell, BY_NAME[states], approach)
 

@@ -142,6 +142,8 @@ def summarise(
     latency_ms: float = 0.0,
     latency_jitter: float = 0.0,
     refuse_unknown: bool = False,
+    perturb: str | None = None,
+    strength: float = 1.0,
     **identity,
 ) -> dict:
     """The result file's content. Rates are over finished episodes; crashes are counted apart."""
@@ -156,6 +158,7 @@ def summarise(
     differing += [f"{latency_ms:g}-ms-late"] if latency_ms else []
     differing += [f"{latency_jitter:g}-jitter"] if latency_ms and latency_jitter else []
     differing += ["refusing"] if refuse_unknown else []
+    differing += [f"{perturb}-{strength:g}"] if perturb else []
     report = {
         "protocol": "-".join([PROTOCOL.format(suite=suite), *differing]),
         "suite": suite,
@@ -169,6 +172,8 @@ def summarise(
         "latency_ms": latency_ms,
         "latency_jitter": latency_jitter,
         "refuse_unknown": refuse_unknown,
+        "perturb": perturb,
+        "strength": strength,
         **identity,
         **_figures(outcomes),
         "sentences": _sentences(outcomes),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
 
@@ -298,4 +299,42 @@ def plot_faults(report: dict, path: Path) -> None:
     total = report["summary"]
     title = f"{report['rig']}: {total['injections']} injections, {total['unsafe']} unsafe, load {total['load']}"
     axes.set_title(title, fontsize=9)
+    _save(figure, path)
+
+
+def plot_robustness(report: dict, path: Path) -> None:
+    """A line a perturbation: success and its interval by strength; grey: unchanged. `zipmo robustness`'s report."""
+    unchanged, *rows = report["rows"]
+    names = list(dict.fromkeys(row["perturb"] for row in rows))
+    strengths = sorted({row["strength"] for row in rows})
+    figure = _figure(8, 1.5 + 0.32 * len(names))
+    axes = figure.add_subplot()
+    axes.axvspan(*(100 * edge for edge in unchanged["wilson95"]), color="0.9")
+    axes.axvline(100 * (unchanged["success_rate"] or 0), color="0.5", linewidth=1)
+    for number, strength in enumerate(strengths):
+        mine = [row for row in rows if row["strength"] == strength]
+        places = [names.index(row["perturb"]) + 0.25 * (number - (len(strengths) - 1) / 2) for row in mine]
+        for place, row in zip(places, mine, strict=True):
+            axes.plot([100 * edge for edge in row["wilson95"]], [place] * 2, color=f"C{number}", linewidth=1.5)
+        done = [100 * (row["success_rate"] or 0) for row in mine]
+        axes.plot(done, places, "o", color=f"C{number}", markersize=4, label=f"strength {strength:g}")
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=8)
+    axes.set(xlabel="success, % (95 % interval); grey: unchanged", xlim=(-2, 103))
+    axes.invert_yaxis()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+    _save(figure, path)
+
+
+def plot_frames(frames: dict[str, list[np.ndarray | None]], path: Path) -> None:
+    """A sheet of images: a row a name, a column a scene; None leaves a gap."""
+    columns = max(map(len, frames.values()))
+    figure = _figure(3.2 * columns, 1.65 * len(frames))
+    panels = figure.subplots(len(frames), columns, squeeze=False)
+    for (name, images), row in zip(frames.items(), panels, strict=True):
+        for axes, image in zip(row, images, strict=True):
+            axes.axis("off")
+            if image is not None:
+                axes.imshow(image, interpolation="nearest")
+        row[0].set_title(name.replace("_", " "), fontsize=8, loc="left", pad=2)
     _save(figure, path)

@@ -1,4 +1,4 @@
-"""Result files of `zipmo eval`, `latency`, `motion` and `bench plan`, and how they are told in Markdown."""
+"""Result files of the commands that `zipmo report` reads, and how they are told in Markdown."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ NEEDED = {
     "sentences": (*_EVERY, "protocol", "suite", "family", "states", "seed", "hashes", "kinds", "possible", "impossible",
                   "curve", "rows"),
     "latency": (*_EVERY, "suite", "states", "seed", "hashes", "period_s", "cells"),
+    "robustness": (*_EVERY, "suite", "states", "seed", "hashes", "rows"),
     "faults": (*_EVERY, "rig", "timeouts", "drilled", "summary", "kinds", "findings"),
 }  # fmt: skip
 
 USUAL_TIMING = ("lockstep", "ensemble", 0.0, 0.0)  # of an evaluation in which nothing is late
-WORDS = ("who acts", "failures", "points", "must", "stopped by")  # columns of tables
+WORDS = ("who acts", "failures", "points", "must", "stopped by", "at strength 1")  # columns of tables
 
 
 class Result(NamedTuple):

@@ -37,6 +37,8 @@ class Settings:
     latency_ms: float = 0.0  # by which plans come later than their observation; without ROS in simulated time
     refuse_unknown: bool = False  # the arm holds, and the episode is over, where the sentence is not understood
     latency_jitter: float = 0.0  # each plan's latency lies between 1 - this and 1 + this times as much
+    perturb: str | None = None  # of zipmo_sim.perturbations.kinds.KINDS; None: everything is as usual
+    strength: float = 1.0  # of that, above 0 and at most 1
 
     @property
     def image_every(self) -> int:
@@ -47,7 +49,8 @@ class Settings:
 def environment_options(settings: Settings) -> dict[str, Any]:
     """What the environments of an evaluation are made with."""
     assets = {} if settings.libero_assets is None else {"assets": settings.libero_assets}
-    return {"max_steps": settings.max_steps, **assets}
+    perturbed = {} if settings.perturb is None else {"perturb": settings.perturb, "strength": settings.strength}
+    return {"max_steps": settings.max_steps, **assets, **perturbed}
 
 
 def run_direct(settings: Settings, episodes: Iterable[Episode]) -> Iterator[Outcome]:

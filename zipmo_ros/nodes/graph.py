@@ -166,6 +166,9 @@ GRAPHS = {
                      _everywhere("camera_skew", ("planner", "policy"))),
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
+            Argument("perturb", "", "what is otherwise than in training, as zipmo eval names it; empty: nothing",
+                     (("sim", "perturb"),)),
+            Argument("strength", "", "of that, above 0; 1 is the strongest", (("sim", "strength"),)),
             Argument("nfe", "", "Euler steps of a plan; empty: as the checkpoint says", (("planner", "nfe"),)),
             Argument("refuse_unknown", "", "whether the arm holds where the planner did not understand the sentence",
                      (("planner", "refuse_unknown"),), ("", *_SWITCH)),
@@ -210,7 +213,8 @@ def _left_out_of_arm(values: Mapping[str, str]) -> tuple[str, ...]:
 
 
 _OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "plan_age", "max_steps",
-                     "autoreset", "announce_instruction", "libero_assets", "mode", "resume_automatically")  # fmt: skip
+                     "autoreset", "announce_instruction", "libero_assets", "mode", "resume_automatically", "perturb",
+                     "strength")  # fmt: skip
 # What computing takes makes plans late there, and anchored chunks bear that better (zipmo latency).
 _ON_A_ROBOT = {"execution": "anchored"}
 _OTHERS_HERE = ("checkpoint", "robot", "policy", "command_interface", "gripper_interface", "lag_s", "autostart")

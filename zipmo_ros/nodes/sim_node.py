@@ -92,6 +92,8 @@ class SimNode(ManagedNode):
         suites = self._suites or importlib.import_module("zipmo_sim.suites")
         given = {"assets": self.settings.libero_assets, "max_steps": self.settings.max_steps}
         options = {name: value for name, value in given.items() if value}
+        if self.settings.perturb:
+            options |= {"perturb": self.settings.perturb, "strength": self.settings.strength}
         if size := self._robot.cameras[0].size:
             options["render"] = replace(render_settings(self.settings.suite), size=size)
         self._simulator = Simulator(suites, options, self.settings.image_phase)

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 
 import torch
 from einops import rearrange
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
     """shift: pixels, uniform in [-shift, shift] per axis and view. brightness, contrast, saturation: half widths
     about 0 / 1 / 1.
+
+    Of light, one draw for all views of a sample, on values in [0, 1]: gain, gamma: half widths in octaves of a factor
+    and of an exponent. cast: half width in octaves of a factor of each channel, their mean being 1.
+    Of the sensor, for each image: noise, blur: largest standard deviation, in values of [0, 1] and in pixels.
     """
 
     shift: int
     brightness: float
     contrast: float
     saturation: float
+    gain: float
+    gamma: float
+    cast: float
+    noise: float
+    blur: float
 
     def __post_init__(self) -> None:
-        if min(self.shift, self.brightness, self.contrast, self.saturation) < 0:
+        if min(dataclasses.astuple(self)) < 0:
             raise ValueError(f"augmentation strengths must not be negative: {self}")
 
 
@@ -69,6 +81,48 @@ def colour_jitter(images: Tensor, config: AugmentConfig, generator: torch.Genera
     return values.clamp_(-1.0, 1.0)
 
 
+def relight(values: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Images [B, V, H, W, 3] in [-1, 1] under another light, the same one in all views of a sample."""
+
+    def octaves(half_width: float, channels: int = 1) -> Tensor:
+        uniform = torch.rand(len(values), 1, 1, 1, channels, generator=generator, device=generator.device)
+        return ((uniform * 2.0 - 1.0) * half_width).to(values.device)
+
+    if not (config.gain or config.gamma or config.cast):
+        return values
+    factor = octaves(config.gain).exp2()
+    exponent = octaves(config.gamma).exp2()
+    cast = octaves(config.cast, 3).exp2()
+    lit = ((values + 1.0) / 2.0).pow(exponent) * (factor * cast / cast.mean(-1, keepdim=True))
+    return lit.clamp_(0.0, 1.0) * 2.0 - 1.0
+
+
+def blur(values: Tensor, largest: float, generator: torch.Generator) -> Tensor:
+    """Images [B, V, H, W, 3], each blurred by a Gaussian of its own standard deviation, uniform in [0, largest] px."""
+    if not largest:
+        return values
+    count, radius = values.shape[0] * values.shape[1], math.ceil(3 * largest)
+    sigma = torch.rand(count, 1, generator=generator, device=generator.device).to(values.device) * largest
+    offsets = torch.arange(-radius, radius + 1, device=values.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)) ** 2)
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(3, 0)[:, None]
+    planes = F.pad(rearrange(values, "b v h w c -> 1 (b v c) h w"), [radius] * 4, mode="replicate")
+    across = F.conv2d(planes, kernel[:, :, None], groups=len(kernel))
+    both = F.conv2d(across, kernel[..., None], groups=len(kernel))
+    return rearrange(both, "1 (b v c) h w -> b v h w c", b=values.shape[0], c=3)
+
+
+def add_noise(values: Tensor, largest: float, generator: torch.Generator) -> Tensor:
+    """Images [B, V, H, W, 3] in [-1, 1] with noise of a standard deviation of each image's own, uniform in
+    [0, 2 largest].
+    """
+    if not largest:
+        return values
+    deviation = torch.rand(*values.shape[:2], 1, 1, 1, generator=generator, device=generator.device) * 2.0 * largest
+    noise = torch.randn(values.shape, generator=generator, device=generator.device) * deviation
+    return (values + noise.to(values.device)).clamp_(-1.0, 1.0)
+
+
 def augment(images: Tensor, config: AugmentConfig | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """uint8 [B, V, H, W, 3] -> float32 in [-1, 1] and the shifts [B, V, 2] (y, x). `config` None changes nothing but
     the type.
@@ -77,4 +131,5 @@ def augment(images: Tensor, config: AugmentConfig | None, generator: torch.Gener
         shifts = torch.zeros(*images.shape[:2], 2, device=images.device)
         return images.float().mul_(1.0 / 127.5).sub_(1.0), shifts
     shifted, shifts = random_shift(images, config.shift, generator)
-    return colour_jitter(shifted, config, generator), shifts
+    lit = relight(colour_jitter(shifted, config, generator), config, generator)
+    return add_noise(blur(lit, config.blur, generator), config.noise, generator), shifts

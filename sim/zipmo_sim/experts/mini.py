@@ -7,7 +7,7 @@ from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.experts.core import HOME_YAW, Expert, Phase, PickPlace, body_box, nearest_yaw
 from zipmo_sim.suites.mini.scenes import BIN_HALF, BLOCK_HALF, LEVER_LENGTH, lever_angle
 from zipmo_sim.suites.mini.suite import goal
-from zipmo_sim.suites.mini.table import TABLE_TOP
+from zipmo_sim.suites.mini.surface import TABLE_TOP
 
 _TRAVEL = 0.99  # over the milk, the tallest thing
 

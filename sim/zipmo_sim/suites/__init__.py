@@ -13,14 +13,16 @@ from zipmo_sim.task import Task
 
 if TYPE_CHECKING:
     from zipmo_sim.env import ManipulationEnv
+    from zipmo_sim.perturbations.subject import Subject
 
 
 @dataclass(frozen=True)
 class Suite:
     """What is known of a suite.
 
-    module: offers tasks(suite) -> list[Task] and make_env(task, image_every) -> ManipulationEnv, and RENDER where its
-    images look otherwise than usual. max_steps: control steps of an episode. expert: module whose make_expert(env, rng,
+    module: offers tasks(suite) -> list[Task] and make_env(task, image_every) -> ManipulationEnv, RENDER where its
+    images look otherwise than usual, and subject(task) where scenes can be perturbed; make_env then takes a
+    `perturbation`. max_steps: control steps of an episode. expert: module whose make_expert(env, rng,
     noise) makes the scripted expert; None: there is none. near_goal: for suites whose tasks all take one thing to one
     place, metres from its middle, horizontally, that count as there: what tells failures apart; None: other tasks.
     checkpoint: the shipped bundle that was trained on it; None: none was. libero: whether it needs LIBERO's assets.
@@ -103,16 +105,30 @@ def arrangement(task: Task, init_state: int) -> dict[str, float]:
 
 
 def make_env(
-    suite: str, task_name: str, image_every: int = 1, max_steps: int | None = None, **options: Any
-) -> ManipulationEnv:
+    suite: str, task_name: str, image_every: int = 1, max_steps: int | None = None, perturb: str | None = None,
+    strength: float = 1.0, **options: Any,
+) -> ManipulationEnv:  # fmt: skip
     """Environment of one task; options go to the suite's own make_env. Raises ValueError for unknown names.
 
-    max_steps: control steps of an episode, in place of the task's own limit.
+    max_steps: control steps of an episode, in place of the task's own limit. perturb, strength: see Perturbation.
     """
     chosen = task(suite, task_name)
     if max_steps is not None:
         chosen = replace(chosen, max_steps=max_steps)
+    if perturb is not None:
+        from zipmo_sim.perturbations.perturbation import Perturbation  # of the simulator, which names do without
+
+        options["perturbation"] = Perturbation(perturb, strength, subject(suite, task_name))
     return _module(suite).make_env(chosen, image_every=image_every, **options)
+
+
+def subject(suite: str, task_name: str) -> Subject:
+    """What perturbations need to know of a task's scene. Raises ValueError for a suite that can't be perturbed yet."""
+    find = getattr(_module(suite), "subject", None)
+    if find is None:
+        able = ", ".join(name for name in SUITES if hasattr(_module(name), "subject"))
+        raise ValueError(f"there are no perturbations of {suite} yet, only of {able}")
+    return find(task(suite, task_name))
 
 
 def expert_maker(suite: str) -> Callable[..., Any]:

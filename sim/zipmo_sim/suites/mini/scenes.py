@@ -11,7 +11,8 @@ from robosuite.models.objects import BoxObject, BreadObject, CanObject, MilkObje
 from zipmo_sim.env import FailureMonitor, ManipulationEnv
 from zipmo_sim.failures import Delivery, DeliveryMonitor, TurnMonitor
 from zipmo_sim.suites.mini import layouts
-from zipmo_sim.suites.mini.table import TABLE_TOP, TableScene, add_body, add_geom
+from zipmo_sim.suites.mini.surface import TABLE_TOP
+from zipmo_sim.suites.mini.table import TableScene, add_body, add_geom
 
 GROCERIES = {"milk": MilkObject, "can": CanObject, "bread": BreadObject}
 BIN_HALF = 0.075  # outer half width

@@ -2,12 +2,18 @@
 
 import itertools
 from functools import partial
+from typing import TYPE_CHECKING
 
 from zipmo_sim.env import ManipulationEnv
+from zipmo_sim.perturbations.subject import Subject
 from zipmo_sim.rendering import RenderSettings, select_backend
 from zipmo_sim.suites import suite_entry
 from zipmo_sim.suites.mini import layouts
+from zipmo_sim.suites.mini.surface import AREA, FIXTURES, GEOMS, TABLE_TOP
 from zipmo_sim.task import Task
+
+if TYPE_CHECKING:
+    from zipmo_sim.perturbations.perturbation import Perturbation
 
 SUITE = "mini"
 INIT_STATES = 1000  # layouts are drawn by number, so there are as many as a collection asks for
@@ -58,7 +64,21 @@ def arrangement(task: Task, init_state: int) -> dict[str, float]:
     return {name: float(xy[1]) for name, (xy, _) in row.items()}
 
 
-def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = None) -> ManipulationEnv:
+def subject(task: Task) -> Subject:
+    """What perturbations need to know of a task's scene."""
+    first, last = goal(task)[0], goal(task)[-1]
+    thing, place = {
+        "bins": (f"{first}_main", f"{last}_bin"),
+        "blocks": (f"{first}_main", f"{last}_main"),
+        "lever": ("lever_base", None),
+    }[task.scene]
+    room = 0.09 if place is None else 0.06  # the hand goes round a lever, on top of that
+    return Subject(thing, place, FIXTURES[task.scene], GEOMS, TABLE_TOP, AREA, room)
+
+
+def make_env(
+    task: Task, image_every: int = 1, render: RenderSettings | None = None, perturbation: "Perturbation | None" = None
+) -> ManipulationEnv:
     """Environment of one task."""
     select_backend()  # before robosuite imports mujoco
     from zipmo_sim.suites.mini.scenes import SCENES
@@ -76,4 +96,5 @@ def make_env(task: Task, image_every: int = 1, render: RenderSettings | None = N
         scene_landmarks={name: partial(scene.landmarks, goal=aim) for name, aim in {**goals, **commands(task)}.items()},
         image_every=image_every,
         render=render or RENDER,
+        perturbation=perturbation,
     )

@@ -12,8 +12,8 @@ from robosuite.models.tasks import ManipulationTask
 
 from zipmo_ros.contract.robot import load_robot
 from zipmo_sim.env import robosuite_options
+from zipmo_sim.suites.mini.surface import TABLE_TOP
 
-TABLE_TOP = 0.8
 _ROBOT_BASE = (-0.56, 0.0, 0.912)
 # From the front, so that the hand does not hide what it works on: image left is -y, image right is +y.
 _CAMERA = (0.60, 0.0, 1.45)

@@ -1,0 +1,103 @@
+"""Looks for training: everything that is seen of a scene drawn at once, wider than what is reported.
+
+Textures, hues, directions of light and distractors come from training's own families (draw.py). A demonstration is
+executed first; an expert does not look. So one may be rendered in several looks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zipmo_sim.perturbations import bodies, camera, clutter, light, surface, thing
+from zipmo_sim.perturbations.draft import Draft
+from zipmo_sim.perturbations.draw import Draw
+from zipmo_sim.perturbations.subject import Subject
+
+if TYPE_CHECKING:
+    from zipmo_sim.env import ManipulationEnv
+
+OFTEN = 0.6  # how probable each part of a look is
+YAW = np.deg2rad(50)
+_HAND = 0.1  # m around a hand that is low
+_LOW = 0.15  # m above the surface
+
+
+def _glazed(draft: Draft, draw: Draw) -> None:
+    """Each thing in a colour of its own."""
+    for body in (draw.subject.thing, *sorted(_movable(draft) - {draw.subject.thing})):
+        thing.tinted(draft, draw, body)
+
+
+def _covered(draft: Draft, draw: Draw) -> None:
+    """The surface in two colours, by a texture."""
+    surface.cover(draft, draw, surface.draw_paint(draw), surface.draw_paint(draw))
+
+
+def _cluttered(draft: Draft, draw: Draw) -> None:
+    clutter.added(draft, draw, solid=False)
+
+
+# What a look is made of, and the greatest strength: 1 is the strongest that is reported.
+PARTS: Mapping[Callable[[Draft, Draw], None], float] = {
+    camera.turned: 1.2, camera.displaced: 1.5, camera.zoomed: 1.4,
+    light.dimmed: 1.2, light.tinted: 1.0, light.moved: 1.0,
+    surface.painted: 1.0, _covered: 1.0, _glazed: 1.0, _cluttered: 1.0,
+}  # fmt: skip
+
+
+def turn_things(env: ManipulationEnv, subject: Subject, rng: np.random.Generator) -> None:
+    """Turn everything that stands at rest, each by an angle of its own, and call that the episode's beginning."""
+    for body in bodies.things(env, subject):
+        if body == subject.thing or body not in subject.fixtures:
+            bodies.turn(env, body, rng.uniform(-YAW, YAW))
+    env.begin()
+
+
+@contextlib.contextmanager
+def dressed(
+    env: ManipulationEnv, subject: Subject, rng: np.random.Generator, states: np.ndarray
+) -> Iterator[ManipulationEnv]:
+    """The environment in another look, to render states [S, 1 + nq + nv] of an episode in; it can't be stepped.
+
+    Joints, bodies and fixtures are as they were; distractors stand where nothing of these states passes.
+    """
+    draft, fixtures = Draft(env), env.fixture_poses()
+    scattered = None
+    for part, widest in PARTS.items():
+        draw = Draw(rng, rng.uniform(0, widest), "training", subject)
+        if rng.random() < OFTEN:
+            part(draft, draw)
+            scattered = draw if part is _cluttered else scattered
+    taken = _taken(env, subject, states) if scattered else []
+    before = draft.install()
+    env.set_fixture_poses(fixtures)
+    try:
+        if scattered:
+            clutter.scatter(env, scattered, taken)
+        yield env
+    finally:
+        env.exchange(before)
+
+
+def _taken(env: ManipulationEnv, subject: Subject, states: np.ndarray) -> list[tuple[np.ndarray, float]]:
+    """Circles (middle [2], radius m) in which something is in any of these states."""
+    circles = []
+    for state in states:
+        env.set_state(state)
+        circles += [bodies.circle(env, name) for name in bodies.things(env, subject)]
+        hand = env.eef_pose()[0]
+        if hand[2] < subject.height + _LOW:
+            circles.append((hand[:2], _HAND))
+    return circles
+
+
+def _movable(draft: Draft) -> set[str]:
+    """Bodies that have a free joint."""
+    import mujoco
+
+    free = mujoco.mjtJoint.mjJNT_FREE
+    return {body.name for body in draft.spec.worldbody.bodies if any(joint.type == free for joint in body.joints)}

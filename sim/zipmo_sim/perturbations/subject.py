@@ -1,0 +1,22 @@
+"""What has to be known of a scene to change it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Names of the MuJoCo model, and where things stand; a suite says it of each of its tasks.
+
+    thing: body that is taken or turned. goal: body where it is to go; None: there is none. fixtures: bodies without a
+    joint that stand on the surface, the thing or its goal among them. surface: geoms that are seen of what everything
+    stands on. height: of that, m. area: (least, greatest) x and y (m, world) of where things may stand: within reach
+    and in sight. room: m around the thing that the hand, and what it moves, need.
+    """
+
+    thing: str
+    goal: str | None
+    fixtures: tuple[str, ...]
+    surface: tuple[str, ...]
+    height: float
+    area: tuple[tuple[float, float], tuple[float, float]]
+    room: float

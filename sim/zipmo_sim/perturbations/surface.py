@@ -1,0 +1,79 @@
+"""What everything stands on: its colour, its texture, how it shines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from zipmo_sim.perturbations.draft import Draft
+from zipmo_sim.perturbations.draw import Draw, Family, Sectors, colour
+from zipmo_sim.perturbations.textures import RULES, SIZE
+
+NAME = "perturbed_surface"  # of the texture and its material
+CONTRAST = 0.5  # of a texture: how much darker than its own colour one half is, and lighter the other
+# Tables that are blue, or of no colour and dark, are reported; training has no such ones.
+HUES: Mapping[Family, Sectors] = {
+    "training": ((0.0, 40.0), (75.0, 185.0), (310.0, 360.0)),
+    "development": ((48.0, 68.0),),
+    "test": ((205.0, 245.0),),
+}
+SATURATIONS = (0.35, 0.8)
+VALUES = (0.4, 0.8)
+DARK = {"training": (0.32, 0.36), "development": (0.22, 0.28), "test": (0.08, 0.18)}
+
+
+def painted(draft: Draft, draw: Draw) -> None:
+    """Of another colour, or (every second time) dark and grey; at less strength, halfway to it."""
+    paint = draw_paint(draw)
+    for geom in _geoms(draft, draw):
+        geom.rgba = [*_mixed(draft.own_colour(geom), paint, draw.strength), 1.0]
+
+
+def textured(draft: Draft, draw: Draw) -> None:
+    """With a texture of darker and lighter places in its own colour."""
+    own = draft.own_colour(_geoms(draft, draw)[0])
+    cover(draft, draw, own * (1 - CONTRAST), np.minimum(own * (1 + CONTRAST), 1.0))
+
+
+def polished(draft: Draft, draw: Draw) -> None:
+    """With a sheen: a broad highlight of each light."""
+    for geom in _geoms(draft, draw):
+        rgba = [*draft.own_colour(geom), 1.0]
+        look = {"specular": 0.5 + 0.5 * draw.strength, "shininess": 0.5 - 0.45 * draw.strength}  # 0.5: MuJoCo's own
+        geom.material = draft.spec.add_material(name=f"{NAME}_{geom.name}", **look).name
+        geom.rgba = rgba
+
+
+def cover(draft: Draft, draw: Draw, dark: np.ndarray, light: np.ndarray) -> None:
+    """Give it a texture of two colours [3], by one of the family's rules; at less strength it is fainter."""
+    import mujoco
+
+    rules = RULES[draw.family]
+    field = rules[draw.rng.integers(len(rules))](draw.rng)[..., None]
+    middle, own = (dark + light) / 2, draft.own_colour(_geoms(draft, draw)[0])
+    picture = _mixed(own, middle, draw.strength) + draw.strength * (field - 0.5) * (light - dark)
+    data = np.round(255 * picture.clip(0, 1)).astype(np.uint8)
+    draft.spec.add_texture(
+        name=NAME, type=mujoco.mjtTexture.mjTEXTURE_2D, width=SIZE, height=SIZE, nchannel=3, data=data.ravel().tolist()
+    )
+    material = draft.spec.add_material(name=NAME)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = NAME
+    for geom in _geoms(draft, draw):
+        geom.material, geom.rgba = NAME, np.ones(4)
+
+
+def draw_paint(draw: Draw) -> np.ndarray:
+    """RGB [3] of the family's hues, or of its dark greys."""
+    hue, saturation, value = draw.angle(HUES), draw.rng.uniform(*SATURATIONS), draw.rng.uniform(*VALUES)
+    dark = draw.rng.uniform(*DARK[draw.family])
+    return np.full(3, dark) if draw.rng.random() < 0.5 else colour(hue, saturation, value)
+
+
+def _geoms(draft: Draft, draw: Draw) -> list[Any]:
+    return [draft.spec.geom(name) for name in draw.subject.surface]
+
+
+def _mixed(own: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    return (1 - share) * own + share * other
