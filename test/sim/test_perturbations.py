@@ -259,6 +259,7 @@ def test_tracks_and_landmarks_are_right_under_another_camera_and_things_turned()
         plain = env.landmarks()[TASK][0]
         straight = ExactTracker(env.sim.model._model, env.get_state()[None], cameras())
         look.turn_things(env, subject, rng)
+        angles = yaw(env, "red_main"), yaw(env, "green_main")
         expert, states = make_expert(env, rng), []
         while not env.success():
             states.append(env.get_state())
@@ -267,7 +268,7 @@ def test_tracks_and_landmarks_are_right_under_another_camera_and_things_turned()
         draft = Draft(env)
         for part in (camera.turned, camera.displaced, camera.zoomed):
             part(draft, Draw(rng, look.PARTS[part], "training", subject))
-        before, angles = draft.install(), (yaw(env, "red_main"), yaw(env, "green_main"))
+        before = draft.install()
         tracker = ExactTracker(env.sim.model._model, states, cameras())
         where = tracker.locate("agentview", plain[None, None], np.array([0]))[0, 0]
         assert np.abs(where - straight.locate("agentview", plain[None, None], np.array([0]))[0, 0]).max() > 0.05

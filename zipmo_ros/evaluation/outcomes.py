@@ -147,9 +147,6 @@ def summarise(
     **identity,
 ) -> dict:
     """The result file's content. Rates are over finished episodes; crashes are counted apart."""
-    by_task: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        by_task.setdefault(outcome.task, []).append(outcome)
     differing = [f"{max_steps}-steps"] if max_steps else []
     differing += [f"{states}-states"] if states != "evaluation" else []
     differing += ["approach"] if any(outcome.approach for outcome in outcomes) else []
@@ -177,23 +174,8 @@ def summarise(
         **identity,
         **_figures(outcomes),
         "sentences": _sentences(outcomes),
-        "tasks": {
-            name: {
-                "episodes": len(group),
-                "median_steps": sorted(o.steps for o in group)[len(group) // 2],
-                **_figures(group),
-            }
-            for name, group in by_task.items()
-        },
-        "kinds": {
-            kind: {
-                "episodes": len(group),
-                "refused": sum(o.refused for o in group),
-                **_figures(group),
-                "sentences": _over_sentences(group),
-            }
-            for kind, group in _by_kind(outcomes).items()
-        },
+        "tasks": _by_task(outcomes),
+        "kinds": _by_kind(outcomes),
         "episodes": [asdict(outcome) for outcome in outcomes],
     }
     if instruction == "swap":
@@ -202,14 +184,37 @@ def summarise(
     return report
 
 
-def _by_kind(outcomes: list[Outcome]) -> dict[str, list[Outcome]]:
-    """Those whose sentences came by rules, of each kind and of all that can be done, and that can't."""
+def _by_task(outcomes: list[Outcome]) -> dict[str, dict]:
+    by_task: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_task.setdefault(outcome.task, []).append(outcome)
+    return {
+        name: {
+            "episodes": len(group),
+            "median_steps": sorted(o.steps for o in group)[len(group) // 2],
+            **_figures(group),
+        }
+        for name, group in by_task.items()
+    }
+
+
+def _by_kind(outcomes: list[Outcome]) -> dict[str, dict]:
+    """Of those whose sentences came by rules, by kind and of all that can be done, and that can't."""
     found: dict[str, list[Outcome]] = {kind: [] for kind in (*KINDS, *IMPOSSIBLE, POSSIBLE_KINDS, IMPOSSIBLE_KINDS)}
     for outcome in outcomes:
         if outcome.kind is not None:
             found[outcome.kind].append(outcome)
             found[IMPOSSIBLE_KINDS if outcome.kind in IMPOSSIBLE else POSSIBLE_KINDS].append(outcome)
-    return {kind: several for kind, several in found.items() if several}
+    return {
+        kind: {
+            "episodes": len(group),
+            "refused": sum(o.refused for o in group),
+            **_figures(group),
+            "sentences": _over_sentences(group),
+        }
+        for kind, group in found.items()
+        if group
+    }
 
 
 def table(report: dict) -> str:

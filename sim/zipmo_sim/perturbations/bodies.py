@@ -8,13 +8,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from zipmo_sim.experts.core import body_box
-from zipmo_sim.perturbations.subject import Subject
+from zipmo_sim.perturbations.subject import Perturbable
 
 if TYPE_CHECKING:
     from zipmo_sim.env import ManipulationEnv
 
 
-def things(env: ManipulationEnv, subject: Subject) -> list[str]:
+def things(env: ManipulationEnv, subject: Perturbable) -> list[str]:
     """Everything that stands on the surface: bodies with a free joint, and the fixtures."""
     return [*(f"{name}_main" for name in env.object_poses()), *subject.fixtures]
 

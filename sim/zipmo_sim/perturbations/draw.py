@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from zipmo_ros.contract.splits import EVALUATION
-from zipmo_sim.perturbations.subject import Subject
+from zipmo_sim.perturbations.subject import Perturbable
 
 Family = Literal["training", "development", "test"]
 Sectors = tuple[tuple[float, float], ...]
@@ -34,7 +34,7 @@ class Draw:
     rng: np.random.Generator
     strength: float
     family: Family
-    subject: Subject
+    subject: Perturbable
 
     def sign(self) -> float:
         """1 or -1."""

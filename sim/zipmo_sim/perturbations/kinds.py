@@ -12,7 +12,7 @@ from zipmo_sim.perturbations import camera, clutter, hand, light, move, sensor, 
 from zipmo_sim.perturbations.draft import Draft
 from zipmo_sim.perturbations.draw import Draw
 from zipmo_sim.perturbations.move import Move
-from zipmo_sim.perturbations.subject import Subject
+from zipmo_sim.perturbations.subject import Perturbable
 
 if TYPE_CHECKING:
     from zipmo_sim.env import ManipulationEnv
@@ -42,7 +42,7 @@ class Change:
     see: Callable[[np.ndarray, Draw], np.ndarray] | None = None
     needs: Literal["goal", "free thing"] | None = None
 
-    def fits(self, subject: Subject) -> bool:
+    def fits(self, subject: Perturbable) -> bool:
         """Whether it can be done in a scene."""
         if self.needs == "goal":
             return subject.goal is not None

@@ -15,7 +15,7 @@ import numpy as np
 from zipmo_sim.perturbations import bodies, camera, clutter, light, surface, thing
 from zipmo_sim.perturbations.draft import Draft
 from zipmo_sim.perturbations.draw import Draw
-from zipmo_sim.perturbations.subject import Subject
+from zipmo_sim.perturbations.subject import Perturbable
 
 if TYPE_CHECKING:
     from zipmo_sim.env import ManipulationEnv
@@ -49,7 +49,7 @@ PARTS: Mapping[Callable[[Draft, Draw], None], float] = {
 }  # fmt: skip
 
 
-def turn_things(env: ManipulationEnv, subject: Subject, rng: np.random.Generator) -> None:
+def turn_things(env: ManipulationEnv, subject: Perturbable, rng: np.random.Generator) -> None:
     """Turn everything that stands at rest, each by an angle of its own, and call that the episode's beginning."""
     for body in bodies.things(env, subject):
         if body == subject.thing or body not in subject.fixtures:
@@ -59,7 +59,7 @@ def turn_things(env: ManipulationEnv, subject: Subject, rng: np.random.Generator
 
 @contextlib.contextmanager
 def dressed(
-    env: ManipulationEnv, subject: Subject, rng: np.random.Generator, states: np.ndarray
+    env: ManipulationEnv, subject: Perturbable, rng: np.random.Generator, states: np.ndarray
 ) -> Iterator[ManipulationEnv]:
     """The environment in another look, to render states [S, 1 + nq + nv] of an episode in; it can't be stepped.
 
@@ -83,7 +83,7 @@ def dressed(
         env.exchange(before)
 
 
-def _taken(env: ManipulationEnv, subject: Subject, states: np.ndarray) -> list[tuple[np.ndarray, float]]:
+def _taken(env: ManipulationEnv, subject: Perturbable, states: np.ndarray) -> list[tuple[np.ndarray, float]]:
     """Circles (middle [2], radius m) in which something is in any of these states."""
     circles = []
     for state in states:

@@ -10,7 +10,7 @@ from zipmo_sim.perturbations.draft import Draft
 from zipmo_sim.perturbations.draw import Draw, family_of
 from zipmo_sim.perturbations.kinds import KINDS
 from zipmo_sim.perturbations.move import Move
-from zipmo_sim.perturbations.subject import Subject
+from zipmo_sim.perturbations.subject import Perturbable
 
 if TYPE_CHECKING:
     from zipmo_sim.env import ManipulationEnv
@@ -23,7 +23,7 @@ class Perturbation:
     state; not from the strength. Raises ValueError for what there is not, or what the scene has no room for.
     """
 
-    def __init__(self, name: str, strength: float, subject: Subject):
+    def __init__(self, name: str, strength: float, subject: Perturbable):
         if name not in KINDS:
             raise ValueError(f"unknown perturbation {name!r}; choose one of {', '.join(KINDS)}")
         if not 0 < strength <= 1:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Subject:
+class Perturbable:
     """Names of the MuJoCo model, and where things stand; a suite says it of each of its tasks.
 
     thing: body that is taken or turned. goal: body where it is to go; None: there is none. fixtures: bodies without a

@@ -13,7 +13,7 @@ from zipmo_sim.task import Task
 
 if TYPE_CHECKING:
     from zipmo_sim.env import ManipulationEnv
-    from zipmo_sim.perturbations.subject import Subject
+    from zipmo_sim.perturbations.subject import Perturbable
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def make_env(
     return _module(suite).make_env(chosen, image_every=image_every, **options)
 
 
-def subject(suite: str, task_name: str) -> Subject:
+def subject(suite: str, task_name: str) -> Perturbable:
     """What perturbations need to know of a task's scene. Raises ValueError for a suite that can't be perturbed yet."""
     find = getattr(_module(suite), "subject", None)
     if find is None:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zipmo_sim.env import ManipulationEnv
-from zipmo_sim.perturbations.subject import Subject
+from zipmo_sim.perturbations.subject import Perturbable
 from zipmo_sim.rendering import RenderSettings, select_backend
 from zipmo_sim.suites import suite_entry
 from zipmo_sim.suites.mini import layouts
@@ -64,7 +64,7 @@ def arrangement(task: Task, init_state: int) -> dict[str, float]:
     return {name: float(xy[1]) for name, (xy, _) in row.items()}
 
 
-def subject(task: Task) -> Subject:
+def subject(task: Task) -> Perturbable:
     """What perturbations need to know of a task's scene."""
     first, last = goal(task)[0], goal(task)[-1]
     thing, place = {
@@ -73,7 +73,7 @@ def subject(task: Task) -> Subject:
         "lever": ("lever_base", None),
     }[task.scene]
     room = 0.09 if place is None else 0.06  # the hand goes round a lever, on top of that
-    return Subject(thing, place, FIXTURES[task.scene], GEOMS, TABLE_TOP, AREA, room)
+    return Perturbable(thing, place, FIXTURES[task.scene], GEOMS, TABLE_TOP, AREA, room)
 
 
 def make_env(
