@@ -90,4 +90,4 @@ class TestEnvironment:
         while not (terminated or truncated):
             _, _, terminated, truncated, info = env.step(expert.disturb(expert.act()))
         assert info["done_tasks"] == ("pick_butter_in_scene_7",)
-        assert info["failures"]["pick_milk_in_scene_7"] == "wrong_object"
+        assert info["failures"]["pick_milk_in_scene_7"] == "wrong_goal"
