@@ -35,7 +35,8 @@ def test_the_python_of_the_readme_runs_as_printed():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_paths_that_a_page_names_are_there(page):
-    first = "|".join(path.name for path in ROOT.iterdir() if path.is_dir())
+    made = ("outputs", "runs", "data")  # by commands, here or not
+    first = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in made)
     named = set(re.findall(rf"`((?:{first})/[\w./-]*)`", (ROOT / page).read_text()))
     named = {path for path in named if not re.search(r"NAME|SUITE", path)}
     assert named, "it names none"
