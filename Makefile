@@ -48,8 +48,10 @@ lint: setup
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# Side by side, but for what talks over ROS: there the tests look at times, and the graphs have both cores to themselves.
 test: lint
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -m "not ros" --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(VENV)/bin/python -m pytest -m ros
 
 # Jazzy's packages come first; what is not ROS is found in the other environment, behind them.
 $(JAZZY)/.ready: requirements/jazzy.txt | setup

@@ -61,7 +61,7 @@ setup(
         "arms": ["pin", "example-robot-data"],
         "bags": ["rosbags", "mcap"],
         "terminal": ["rich"],
-        "test": ["pytest", "hypothesis", "ruckig", "ruff", "mypy", "catkin-pkg"],
+        "test": ["pytest", "pytest-xdist", "hypothesis", "ruckig", "ruff", "mypy", "catkin-pkg"],
     },
     zip_safe=False,
     entry_points={

@@ -178,13 +178,13 @@ def test_a_camera_whose_clock_is_ahead(graph, start):
     def show():
         now = time.time_ns()
         cameras.show(now, [LEFT])
-        cameras.show(now + 500_000_000, [RIGHT])
+        cameras.show(now + 5_000_000_000, [RIGHT])  # too far for a busy machine to hear it only once its time has come
         graph.turn(0.05)
 
     text = state(graph, cameras, "clock_ahead", show)
-    assert f"the clock of {RIGHT}/image_raw is 0." in text
+    assert f"the clock of {RIGHT}/image_raw is 4." in text
     assert "s ahead of this machine's ROS time; synchronise the clocks" in text
-    assert 400 < float(cameras.value(f"clock_offset_ms_{RIGHT}")) <= 500
+    assert 4000 < float(cameras.value(f"clock_offset_ms_{RIGHT}")) <= 5000
     assert abs(float(cameras.value(f"clock_offset_ms_{LEFT}"))) < 100
     assert not cameras.plans
 

@@ -210,7 +210,7 @@ def test_emergency_stop_latches(graph):
         arm.until_it_runs()
         button.publish(Bool(data=True))
         graph.until(lambda: not arm.policy.safety.armed and not arm.sim.safety.armed)
-        graph.turn(0.2)
+        arm.time_to_stop(time.monotonic())
         assert arm.stays()
         assert "e-stop" in arm.arm()  # still pressed
         button.publish(Bool(data=False))
@@ -231,7 +231,7 @@ def test_a_deadman_that_falls_silent_stops_it(graph):
     arm.until_it_runs()
     held.cancel()
     graph.until(lambda: "deadman" in arm.policy.safety.causes)
-    graph.turn(0.2)
+    arm.time_to_stop(time.monotonic())
     assert arm.stays()
 
 

@@ -57,9 +57,12 @@ def test_the_rival_is_trained_on_the_same_and_for_as_long_as_the_model():
     trained = {job.words[1]: job for job in TrainingRecipe.load("nano-mini").jobs() if job.words[0] == "train"}
     data = {stage: [word for word in job.words if word.startswith("data=")] for stage, job in trained.items()}
     assert data["bc"] == data["planner"]
-    options = {stage: load("train", [f"stage={stage}"]).stage for stage in ("bc", "planner")}
-    for key in ("pointing_weight", "augment", "batch_size"):
-        assert options["bc"][key] == options["planner"][key], key
+    words = {stage: [word.replace(OUT, "runs") for word in job.words[2:]] for stage, job in trained.items()}
+    asked = {stage: load("train", [f"stage={stage}", *words[stage]]) for stage in ("bc", "planner")}
+    for key in ("pointing_weight", "augment", "batch_size", "impossible", "understanding_weight"):
+        assert asked["bc"].stage[key] == asked["planner"].stage[key], key
+    assert asked["bc"].model.bc.image == asked["planner"].model.planner.image
+    assert asked["bc"].rephrasings == asked["planner"].rephrasings
 
 
 def test_seeds_are_of_the_recipe_unless_said_otherwise(tmp_path):

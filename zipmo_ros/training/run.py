@@ -83,7 +83,7 @@ def provenance(request: TrainingRequest, windows: DemonstrationWindows, sources:
         "stage": request.stage["name"],
         "seed": request.seed,
         "commit": source_commit(),
-        "rephrasings": sha256(Path(request.rephrasings)) if request.rephrasings else None,
+        "rephrasings": _rephrasings_hash(request),
         "data_hash": windows.data_hash,
         "demonstrations": len(windows.demos),
         "rendering": windows.provenance,
@@ -109,5 +109,10 @@ def source_commit() -> str | None:
 def identity(request: TrainingRequest, data_hash: str, sources: dict[str, str]) -> str:
     """What a resumed run must share with the interrupted one besides the training settings."""
     options = {key: value for key, value in request.stage.items() if not key.startswith("validation")}
-    described = json.dumps([options, request.model, request.validation_states, sources], sort_keys=True)
+    words = [_rephrasings_hash(request), request.wordings]
+    described = json.dumps([options, request.model, request.validation_states, sources, words], sort_keys=True)
     return f"{data_hash[:12]}-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
+
+
+def _rephrasings_hash(request: TrainingRequest) -> str | None:
+    return sha256(Path(request.rephrasings)) if request.rephrasings else None
