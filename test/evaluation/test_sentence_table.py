@@ -8,8 +8,9 @@ import pytest
 from zipmo_ros.apps import sentences
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.data.wordings import IMPOSSIBLE, KINDS, Family
-from zipmo_ros.evaluation.plotting import plot_refusals
-from zipmo_ros.evaluation.sentence_table import measure, summary
+from zipmo_ros.evaluation.results import Result
+from zipmo_ros.evaluation.sentence_table import cells, measure, summary
+from zipmo_ros.evaluation.sentences_report import wordings
 
 
 def row(kind, understood, thing_px=0.0, goal_px=0.0, text="a"):
@@ -46,13 +47,27 @@ def test_refusals_against_false_ones():
     assert summary([row("plain", None), row("gibberish", None)])["curve"] == []
 
 
-def test_the_table_and_the_picture(tmp_path):
-    report = {**summary(ROWS), "rows": ROWS, "suite": "toy", "family": "development"}
-    text = sentences.table(report)
-    assert "all that can't" in text
-    assert [line.split()[-1] for line in text.splitlines()[-2:]] == ["25", "75"]
-    plot_refusals(report, tmp_path / "curve.png")
-    assert (tmp_path / "curve.png").stat().st_size > 5000
+def report(rows):
+    machine = {"cpu": "a processor", "cores": 2, "gpu": None}
+    facts = {"command": "zipmo sentences", "date": "2026-11-28", "machine": machine, "states": "development"}
+    return {**summary(rows), **facts, "rows": rows, "suite": "toy", "family": "development"}
+
+
+def test_the_table():
+    assert [(line[0], line[-1]) for line in cells(report(ROWS))[-2:]] == [
+        ("all that can be done", "25"), ("all that can't", "75"),
+    ]  # fmt: skip
+
+
+def test_the_section_of_results(tmp_path):
+    deaf = [found | {"understood": None} for found in ROWS]
+    told, untold = wordings([Result("one", report(ROWS)), Result("deaf", report(deaf))], tmp_path)
+    assert told.title == "Wordings: toy, development family"
+    assert "| all that can't | 4 | 1 | - | - | 75 |" in told.body
+    assert "for choosing settings" in told.body
+    assert (tmp_path / "wordings-one.png").stat().st_size > 5000
+    assert "it refuses nothing" in untold.body
+    assert not (tmp_path / "wordings-deaf.png").exists()
 
 
 class Straightforward:

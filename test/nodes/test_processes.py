@@ -17,7 +17,7 @@ from test_lockstep import direct_actions
 
 from zipmo_ros.nodes.client import GraphDriver
 from zipmo_ros.nodes.graph import GRAPHS
-from zipmo_ros.nodes.processes import command_line
+from zipmo_ros.nodes.processes import command_line, follow_parent
 
 pytestmark = pytest.mark.ros
 
@@ -276,3 +276,19 @@ def test_a_planner_killed_in_realtime(stub_graph, graph, record_property):
 
     record_property("time_to_stop", best_of_three(measure))
     assert STALE_PLAN.search(arm.policy.report.last_error)
+
+
+def test_what_a_background_script_starts_can_be_interrupted():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does it for what has a & behind
+    try:
+        words = [sys.executable, "-c", "print('here', flush=True); import time; time.sleep(60)"]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=follow_parent())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            assert process.stdout.readline() == b"here\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) != 0
+        finally:
+            process.kill()

@@ -15,6 +15,7 @@ from zipmo_ros.evaluation.faults.telling import faults
 from zipmo_ros.evaluation.latency_report import latencies
 from zipmo_ros.evaluation.results import Result, read_results
 from zipmo_ros.evaluation.robustness_report import robustness
+from zipmo_ros.evaluation.sentences_report import wordings
 from zipmo_ros.motion.checkpoint import write_atomically
 
 INTRODUCTION = """# Results
@@ -47,6 +48,7 @@ def compose(results: dict[str, list[Result]], plots: Path, usual: Mapping[str, A
         *sections.words(evaluations, plots),
         *sections.ladders(evaluations, plots, unusual),
         *sections.euler_steps(evaluations, benches, plots),
+        *wordings(results["sentences"], plots),
         *robustness(results["robustness"], plots),
         *latencies(results["latency"], evaluations, plots),
         *faults(results["faults"], plots),

@@ -19,13 +19,12 @@ from zipmo_ros.evaluation.origin import origin, shown
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_refusals
 from zipmo_ros.evaluation.results import write_json
-from zipmo_ros.evaluation.sentence_table import PROTOCOL, PointingPlanner, measure, summary
+from zipmo_ros.evaluation.sentence_table import COLUMNS, PROTOCOL, PointingPlanner, cells, measure, summary
 from zipmo_ros.models import bundle_hash, bundle_path, load_planner
 from zipmo_sim.suites import tasks
 from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
 
 STATES = {"development": "development", "test": "evaluation"}  # of splits.BY_NAME, by family
-COLUMNS = ["kind", "wordings", "distinct", "right place %", "95 % interval", "refused %"]
 
 
 @dataclass(frozen=True)
@@ -40,24 +39,6 @@ class SentencesRequest:
     planner: str | None
     libero_assets: Path | None
     out: Path
-
-
-def table(report: dict) -> str:
-    """The report as text, a row a kind."""
-
-    def percent(figures: dict, key: str) -> str:
-        return f"{100 * figures[key]:.0f}" if key in figures else "-"
-
-    def interval(figures: dict) -> str:
-        return "-".join(f"{100 * edge:.0f}" for edge in figures["wilson95"]) if "wilson95" in figures else "-"
-
-    groups = {**report["kinds"], "all that can be done": report["possible"], "all that can't": report["impossible"]}
-    rows = [
-        [name.replace("_", " "), str(f["wordings"]), str(f["sentences"]), percent(f, "pointed"), interval(f),
-         percent(f, "refused")]
-        for name, f in groups.items()
-    ]  # fmt: skip
-    return aligned(COLUMNS, rows)
 
 
 def main(argv: list[str]) -> int:
@@ -82,7 +63,7 @@ def main(argv: list[str]) -> int:
               "checkpoint": shown(bundle), "hashes": {"checkpoint": bundle_hash(bundle)}, **origin(),
               **summary(rows), "rows": rows}  # fmt: skip
     write_json(request.out, report)
-    print(table(report))
+    print(aligned(COLUMNS, cells(report)))
     written = [str(request.out)]
     if report["curve"]:
         picture = request.out.with_suffix(".png")

@@ -24,6 +24,7 @@ from zipmo_sim.task import Task
 
 # v1: first frames of initial states kept for this; places in the first view, within 6 px of 128.
 PROTOCOL = "zipmo-sentences-v1"
+COLUMNS = ["kind", "wordings", "distinct", "right place %", "95 % interval", "refused %"]
 
 
 @runtime_checkable
@@ -127,3 +128,20 @@ def _curve(possible: list[dict], impossible: list[dict]) -> list[dict[str, float
     least = np.unique(np.concatenate([can, cannot, [0.0, UNDERSTOOD, 1.0]]))
     shares = ((float(at), float((can < at).mean()), float((cannot < at).mean())) for at in least)
     return [dict(zip(("least", "false_refusals", "refused"), share, strict=True)) for share in shares]
+
+
+def cells(report: dict) -> list[list[str]]:
+    """A summary's figures under COLUMNS, a row a kind."""
+
+    def percent(figures: dict, key: str) -> str:
+        return f"{100 * figures[key]:.0f}" if key in figures else "-"
+
+    def interval(figures: dict) -> str:
+        return "-".join(f"{100 * edge:.0f}" for edge in figures["wilson95"]) if "wilson95" in figures else "-"
+
+    groups = {**report["kinds"], "all that can be done": report["possible"], "all that can't": report["impossible"]}
+    return [
+        [name.replace("_", " "), str(f["wordings"]), str(f["sentences"]), percent(f, "pointed"), interval(f),
+         percent(f, "refused")]
+        for name, f in groups.items()
+    ]  # fmt: skip

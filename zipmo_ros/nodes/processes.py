@@ -41,12 +41,18 @@ def environment(domain: int | None = None) -> dict[str, str]:
     return variables if domain is None else {**variables, "ROS_DOMAIN_ID": str(domain)}
 
 
-def follow_parent() -> Callable[[], None] | None:
-    """A process's preexec_fn: have the kernel interrupt it if its parent dies without a chance to stop it (Linux)."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl  # looked up before the fork
-    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+def follow_parent() -> Callable[[], None]:
+    """A process's preexec_fn: it can be interrupted, even where a script in the background started it all, whose children
+    begin deaf to SIGINT; and the kernel interrupts it if its parent dies without a chance to (Linux).
+    """
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # looked up before the fork
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+    return prepare
 
 
 class GraphProcesses:
