@@ -42,8 +42,8 @@ def environment(domain: int | None = None) -> dict[str, str]:
 
 
 def follow_parent() -> Callable[[], None]:
-    """A process's preexec_fn: it can be interrupted, even where a script in the background started it all, whose children
-    begin deaf to SIGINT; and the kernel interrupts it if its parent dies without a chance to (Linux).
+    """A process's preexec_fn: it can be interrupted, even where a script in the background started it all, whose
+    children begin deaf to SIGINT; and the kernel interrupts it if its parent dies without a chance to (Linux).
     """
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # looked up before the fork
 
