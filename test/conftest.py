@@ -2,11 +2,16 @@
 
 import contextlib
 
+import hypothesis
 import pytest
 from synthetic_demonstrations import demonstrations, write  # noqa: F401  (fixtures)
 
 from zipmo_sim.rendering import select_backend
 from zipmo_sim.suites.libero.assets import AssetsNotFoundError, LiberoNotInstalledError, find_assets, task_folder
+
+# How long a case takes says how busy the machine is, not whether it is right.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 # MuJoCo reads its backend once, at its first import: choose it before any test module is collected.
 with contextlib.suppress(RuntimeError):  # no off-screen OpenGL here: the tests that render say so themselves

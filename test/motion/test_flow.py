@@ -13,7 +13,7 @@ from zipmo_ros.motion.zipmo.posterior import Posterior
 
 
 @given(steps=st.integers(1, 40))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_constant_velocity_is_exact(steps):
     noise, velocity = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
     assert torch.allclose(euler(lambda z, t: velocity, noise, steps), noise - velocity, atol=1e-12)

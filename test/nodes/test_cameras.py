@@ -139,7 +139,6 @@ def crops(draw):
 @given(orientation=st.sampled_from(list(FLIPS)), crop=st.none() | crops())
 @settings(
     max_examples=25,
-    deadline=None,
     phases=(Phase.explicit, Phase.generate),  # each example starts a node: a failure is quicker read than shrunk
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
