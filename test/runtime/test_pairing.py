@@ -69,6 +69,14 @@ def test_rates_and_phases_that_differ():
     assert moments(pairing, beside) == [(at, {"a": at, "b": at + 10}) for at in (0, 33, 66, 99)]
 
 
+def test_cameras_that_take_turns_make_a_moment_of_every_image():
+    pairing = ApproximatePairing(("a", "b"), skew_ns=60 * MS)
+    turns = [("a", 0), ("b", 50), ("a", 100), ("b", 150), ("a", 200)]
+    assert moments(pairing, turns) == [
+        (0, {"a": 0, "b": 50}), (50, {"a": 100, "b": 50}), (100, {"a": 100, "b": 150}), (150, {"a": 200, "b": 150}),
+    ]  # fmt: skip
+
+
 def test_what_is_too_far_apart_is_no_moment_and_says_how_far():
     pairing = ApproximatePairing(("a", "b"), skew_ns=25 * MS)
     assert moments(pairing, [("a", 0), ("b", 500), ("a", 50), ("b", 550), ("a", 100)]) == []

@@ -51,7 +51,8 @@ class ApproximatePairing:
     A moment is that of the source whose newest stamp is the oldest. All others have something newer or equal by then,
     so that which of theirs is nearest is settled, and sources that share their stamps are paired exactly. A moment is
     whole if nothing in it is further than skew_ns from its stamp, and is given when what came belongs to it, thus again
-    when somebody sends the same again.
+    when somebody sends the same again. Of two that are as near the newer one is taken: with the older one, sources that
+    are half a period apart would never make a moment whole.
 
     depth: values kept of each source, which bounds how far one may run ahead of another. A stamp that goes back begins
     another time line, of which nothing older is part.
@@ -81,7 +82,7 @@ class ApproximatePairing:
         if not all(self._held.values()):
             return None
         moment_ns = min(next(reversed(stamps)) for stamps in self._held.values())
-        stamps = {name: min(there, key=lambda at: abs(at - moment_ns)) for name, there in self._held.items()}
+        stamps = {name: min(there, key=lambda at: (abs(at - moment_ns), -at)) for name, there in self._held.items()}
         self.apart_ns = max(abs(at - moment_ns) for at in stamps.values())
         if stamps[source] != stamp_ns or self.apart_ns > self.skew_ns:
             return None
