@@ -71,7 +71,13 @@ class Bench:
     def stops(self, *reasons):
         """Wait until it stands, then see that it stays so; metres that the hand has moved meanwhile."""
         before = self.arm.hand
-        self.graph.until(lambda: not self.node.safety.armed and self.arm.speed() < STILL, what="for the arm to stop")
+
+        def stands():
+            return not self.node.safety.armed and self.arm.speed() < STILL
+
+        self.graph.until(stands, what="for the arm to stop")
+        self.graph.turn(0.1)  # on a busy machine it may have been between two commands
+        self.graph.until(stands, what="for the arm to stand still")
         for reason in reasons:
             assert reason in self.node.safety.reason
         after = self.arm.hand

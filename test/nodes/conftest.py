@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from zipmo_ros.nodes.domains import DOMAINS, PrivateDomain
+
 rclpy = pytest.importorskip("rclpy", reason="the nodes need rclpy")
 subscription = pytest.importorskip("rclpy.subscription")
 
@@ -20,10 +22,19 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def fresh_domain():
-    """() -> a ROS_DOMAIN_ID that no other test of this run uses, and hardly one of another run."""
-    return lambda: 1 + (os.getpid() * 7 + next(_domains)) % 100
+    """() -> a ROS_DOMAIN_ID that nobody else here has meanwhile, and none of the tests before had lately."""
+    claimed = []
+
+    def claim():
+        claimed.append(PrivateDomain())
+        first = os.getpid() * 7 + next(_domains)
+        return claimed[-1].claim([DOMAINS[(first + further) % len(DOMAINS)] for further in range(len(DOMAINS))])
+
+    yield claim
+    for domain in claimed:
+        domain.free()
 
 
 class Graph:

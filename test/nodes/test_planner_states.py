@@ -1,5 +1,6 @@
 """What keeps the planner from planning is a state with a name and a remedy, never "ok"; over the wire."""
 
+import re
 import time
 
 import graph_stubs
@@ -101,11 +102,11 @@ def test_cameras_with_rates_and_phases_of_their_own(graph, start):
     for step in range(12):
         cameras.show(step * third, [LEFT])
         if step % 3 == 0:
-            cameras.show(step * third + third // 2, [RIGHT])
+            cameras.show(step * third + third // 4, [RIGHT])
         graph.turn(0.05)
     graph.until(lambda: len(cameras.plans) >= 2)
     assert set(cameras.stamps()) <= {3 * step * third for step in range(4)}
-    graph.until(lambda: cameras.value("camera_skew_ms") == f"{third // 2 / 1e6:.2f}")
+    graph.until(lambda: cameras.value("camera_skew_ms") == f"{third // 4 / 1e6:.2f}")
 
 
 def test_cameras_that_are_apart(graph, start):
@@ -182,7 +183,7 @@ def test_a_camera_whose_clock_is_ahead(graph, start):
         graph.turn(0.05)
 
     text = state(graph, cameras, "clock_ahead", show)
-    assert f"the clock of {RIGHT}/image_raw is 4." in text
+    assert re.search(rf"the clock of {RIGHT}/image_raw is (4\.\d|5\.0)", text)
     assert "s ahead of this machine's ROS time; synchronise the clocks" in text
     assert 4000 < float(cameras.value(f"clock_offset_ms_{RIGHT}")) <= 5000
     assert abs(float(cameras.value(f"clock_offset_ms_{LEFT}"))) < 100
