@@ -12,6 +12,7 @@ from zipmo_ros.apps.configuration import Count, EulerSteps, Seed, load, plain
 from zipmo_ros.evaluation.motion_report import (
     AUTOENCODER_COLUMNS,
     DELTA_COLUMNS,
+    PLANNERS,
     autoencoder_rows,
     delta_rows,
     prediction_rows,
@@ -29,7 +30,7 @@ PREDICTION_COLUMNS = ["prediction", "k", "MSE px^2", "ADE px", "FDE px"]
 class MotionRequest:
     """Keys of config/hydra/motion.yaml."""
 
-    planner: Literal["zipmo", "arfm"]
+    planner: Literal[tuple(PLANNERS)]
     data: tuple[Path, ...]
     checkpoint: str | None
     windows: Count

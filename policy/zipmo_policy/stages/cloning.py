@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zipmo_policy.behaviour_cloning import BehaviourCloning, nano
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
 from zipmo_ros.motion.losses import discounted_bc_loss
+from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
 from zipmo_ros.training.pointing import with_pointing
@@ -87,11 +88,15 @@ class CloningStage(Stage):
     def loss(
         self, model: nn.Module, batch: ActionBatch, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        tokens, pointing = model.image_encoder.look(batch.images, batch.text)
-        predicted = model.actions(tokens, batch.proprio).float()
-        cloned = discounted_bc_loss(predicted, batch.actions, self.options.discount, self.options.loss)
+        predicted, pointing = self.predict(model, batch)
+        cloned = discounted_bc_loss(predicted.float(), batch.actions, self.options.discount, self.options.loss)
         grid = model.config.image.grid
         return with_pointing("actions", cloned, pointing, batch.places, grid, self.options.pointing_weight)
+
+    def predict(self, model: nn.Module, batch: ActionBatch) -> tuple[Tensor, Pointing | None]:
+        """Actions [B, 16, 7], and where the image encoder points, if it does."""
+        tokens, pointing = model.image_encoder.look(batch.images, batch.text)
+        return model.actions(tokens, batch.proprio), pointing
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Errors of actions; where the image encoder points, if it does."""
@@ -100,10 +105,10 @@ class CloningStage(Stage):
             text = self.sentences.own(self.windows.sentence[chosen])
             places = self.windows.own_landmarks(chosen)
             batch = self.batch(chosen, self.windows.images[chosen], text, places, self.windows.proprio[chosen])
-            tokens, pointing = model.image_encoder.look(batch.images, batch.text)
+            actions, pointing = self.predict(model, batch)
             if pointing is not None:
                 distances.append(pixels_off(pointing, batch.places))
-            predicted.append(model.actions(tokens, batch.proprio))
+            predicted.append(actions)
             target.append(batch.actions)
         errors = action_errors(torch.cat(predicted), torch.cat(target))
         pointed = pointing_errors(torch.cat(distances), self.windows.views) if distances else {}
