@@ -71,7 +71,7 @@ def check_command(words, capsys):
         pytest.importorskip("hydra")
         if name == "bench" and rest[0] != "plan":
             name = f"bench_{rest[0]}"
-        if (name, rest[0]) == ("train", "all"):
+        if name == "train" and rest[0] == "all":
             name = "train_all"
         keys = ["once=true" if word == "--once" else word for word in rest]
         load(name, [word for word in keys if "=" in word])

@@ -12,7 +12,6 @@ from zipmo_ros.apps.configuration import Count, EulerSteps, Seed, load, plain
 from zipmo_ros.evaluation.motion_report import (
     AUTOENCODER_COLUMNS,
     DELTA_COLUMNS,
-    PLANNERS,
     autoencoder_rows,
     delta_rows,
     prediction_rows,
@@ -30,7 +29,7 @@ PREDICTION_COLUMNS = ["prediction", "k", "MSE px^2", "ADE px", "FDE px"]
 class MotionRequest:
     """Keys of config/hydra/motion.yaml."""
 
-    planner: Literal[tuple(PLANNERS)]
+    planner: Literal["zipmo", "arfm", "atm"]
     data: tuple[Path, ...]
     checkpoint: str | None
     windows: Count

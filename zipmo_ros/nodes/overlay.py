@@ -42,8 +42,9 @@ def planned_tracks(planner: Planner, plan: MotionPlan, observation: Observation,
         axis = (np.arange(points, dtype=np.float32) + 0.5) / points * 2 - 1
         grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
         return ShownPlan(images, *planner.show(plan, observation, np.stack([grid] * len(images))))
-    located = isinstance(planner, Locating)
-    places = planner.places(observation, plan.goal) if located else np.empty((len(images), 0, 2))
+    places = np.empty((len(images), 0, 2))
+    if isinstance(planner, Locating):
+        places = planner.places(observation, plan.goal)
     return ShownPlan(images, plan.tracks[0], places)
 
 

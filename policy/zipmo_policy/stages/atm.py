@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,12 +57,13 @@ class AtmPolicyStage(CloningStage):
             )
         words, model = sentences(windows, config.text, request), AtmPolicy(config)
         set_sentence_statistics(model, words.vectors)
-        if encoder:
+        if encoder and model.image_encoder is not None:
             model.image_encoder.load_state_dict(encoder.state_dict())
         stage = cls(windows, model, planner, words, options(CloningOptions, request), **common(request))
-        return stage.start_from(request.init)
+        stage.start_from(request.init)
+        return stage
 
-    def predict(self, model: AtmPolicy, batch: ActionBatch) -> tuple[Tensor, Pointing | None]:
+    def predict(self, model: Any, batch: ActionBatch) -> tuple[Tensor, Pointing | None]:
         with torch.no_grad():
             points = repeat(self.points, "n c -> b v n c", b=len(batch.images), v=self.planner.config.views)
             tracks, _ = self.planner(self.planner.look(batch.images, batch.text)[0], batch.text, points)

@@ -52,9 +52,7 @@ class CloningStage(Stage):
     needs_tracks = False
     builds_on = ("encoder", "init")
 
-    def __init__(
-        self, windows, model: BehaviourCloning, sentences: Sentences, options: CloningOptions, **common
-    ) -> None:
+    def __init__(self, windows, model: nn.Module, sentences: Sentences, options: CloningOptions, **common) -> None:
         super().__init__(windows, **common)
         self.headline = ("l1", "xyz_l1", "gripper", f"{windows.views[0]}_thing_near")
         self.options, self.sentences = options, sentences

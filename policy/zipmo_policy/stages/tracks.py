@@ -56,6 +56,7 @@ class FollowedBatch:
 class TrackPolicyStage(Stage):
     needs_images = False
     headline = ("l1", "xyz_l1", "gripper", "gripper_first")
+    model: TrackPolicy
 
     def __init__(self, windows, model: TrackPolicy, options: TrackPolicyOptions, **common) -> None:
         super().__init__(windows, **common)

@@ -143,7 +143,7 @@ class ArfmStage(Stage):
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> ArfmStage:
         stage_options, model = options(ArfmOptions, request), initial_predictor(request)
-        if model.config.text is None:
+        if model.config.text is None or not isinstance(model.encoders, OwnEncoders):
             raise ValueError("SAM2 and CLIP are not trained with here: leave model.arfm its image and text encoders")
         words = sentences(windows, model.config.text, request)
         if request.encoder or not request.init:
