@@ -66,7 +66,6 @@ class AtmPolicyStage(CloningStage):
     def predict(self, model: Any, batch: ActionBatch) -> tuple[Tensor, Pointing | None]:
         with torch.no_grad():
             points = repeat(self.points, "n c -> b v n c", b=len(batch.images), v=self.planner.config.views)
-            tracks, _ = self.planner(self.planner.look(batch.images, batch.text)[0], batch.text, points)
-            tracks = torch.cat([points[:, :, :, None], tracks[:, :, :, 1:]], dim=3).float()
+            tracks, _ = self.planner.foresee(batch.images, batch.text, points)
         tokens, pointing = model.look(batch.images, batch.text)
         return model(tokens, tracks[:, None], batch.text, batch.proprio[:, None]), pointing

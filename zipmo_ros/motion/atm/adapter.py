@@ -65,13 +65,9 @@ class AtmPlanner:
         """Tracks of the one future, `samples` times; the seed is not read."""
         images, text = self._tensor(observation.stacked(self.spec.views))[None], self._text(goal)
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            tokens, pointing = self.network.look(images, text)
-            tracks, _ = self.network(tokens, text, self._tensor(self._points)[None])
-        found = tracks.float().cpu().numpy()
-        found[0, :, :, 0] = self._points
-        plan = MotionPlan.of_tracks(
-            observation.stamp_ns, goal, np.repeat(found, samples, axis=0), self.spec.plan.period_ns
-        )
+            tracks, pointing = self.network.foresee(images, text, self._tensor(self._points)[None])
+        futures = np.repeat(tracks.float().cpu().numpy(), samples, axis=0)
+        plan = MotionPlan.of_tracks(observation.stamp_ns, goal, futures, self.spec.plan.period_ns)
         image = self.network.config.image
         return replace(plan, understood=understood(pointing, image.understood_at) if image else None)
 

@@ -54,6 +54,12 @@ class TrackTransformer(nn.Module):
         tokens, pointing = self.image_encoder.look(images, text)
         return rearrange(tokens, "b (v l) c -> b v l c", v=images.shape[1]), pointing
 
+    def foresee(self, images: Tensor, text: Tensor, points: Tensor) -> tuple[Tensor, Pointing | None]:
+        """Tracks [B, V, N, T, 2] that begin at points [B, V, N, 2], and where the image encoder points; see `look`."""
+        tokens, pointing = self.look(images, text)
+        tracks, _ = self(tokens, text, points)
+        return torch.cat([points[:, :, :, None], tracks[:, :, :, 1:]], dim=3), pointing
+
     def forward(
         self, image_tokens: Tensor, text: Tensor, points: Tensor, hidden: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:

@@ -177,5 +177,4 @@ def initial_transformer(request: TrainingRequest) -> TrackTransformer:
 def predict_tracks(model: TrackTransformer, images: Tensor, text: Tensor, starts: Tensor) -> Tensor:
     """Tracks [B, V, N, T, 2] on the CPU; images [B, V, H, W, 3], text [B, ...], starts [B, V, N, 2]."""
     images, text, starts = (part.to(model.hidden_image.device) for part in (images, text, starts))
-    tracks = model(model.look(images, text)[0], text, starts)[0]
-    return torch.cat([starts[:, :, :, None], tracks[:, :, :, 1:]], dim=3).float().cpu()
+    return model.foresee(images, text, starts)[0].float().cpu()
