@@ -139,7 +139,10 @@ class TrackConditioned:
             raise ValueError(problem)
         if not isinstance(goal, Sentence):
             raise ValueError(f"ATM's policy follows a sentence, got {goal}")
-        given = (observation.stacked(self.spec.views), plan.tracks[0], checked_proprio(observation, self.spec.proprio))
+        tracks, points = plan.tracks[0], self.model.config.points
+        if tracks.shape[1] != points:
+            raise ValueError(f"plans that this policy can't act on: {tracks.shape[1]} points a view, not {points}")
+        given = (observation.stacked(self.spec.views), tracks, checked_proprio(observation, self.spec.proprio))
         device = self.model.whole.device
         images, *felt = (torch.from_numpy(np.ascontiguousarray(part))[None].to(device) for part in given)
         text = embed_for(self.model.config.text, [goal.text]).to(device)

@@ -29,7 +29,7 @@ IMAGE = dataclasses.replace(image_nano(), width=32, depth=1, channels=(8, 16, 32
 
 def untold(count, **given):
     """Windows of scenes of which nobody says what is where."""
-    told = {"told": torch.zeros(count, 0, dtype=torch.int64), "landmarks": torch.zeros(count, 0, 2, 2, 2)}
+    told = {"told": torch.full((count, 1), -1), "landmarks": torch.zeros(count, 1, 2, 2, 2)}
     return make_windows(count, **told, **given)
 
 
