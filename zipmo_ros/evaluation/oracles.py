@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,8 +66,7 @@ class ExactTracks:
     def __init__(self, expert: ExpertAgent, points: int = 32, moving_weight: float = 7.0):
         self._expert, self._points, self._moving_weight = expert, points, moving_weight
         robot = expert.env.robot
-        spec = track_spec(len(robot.views), HORIZON, robot.period_ns)
-        self.spec = PlannerSpec("exact tracks", spec, robot.views)
+        self.spec = PlannerSpec("exact tracks", track_spec(len(robot.views), HORIZON, robot.period_ns), ())
 
     def reset(self) -> None:
         """Nothing is kept."""
@@ -80,7 +78,7 @@ class ExactTracks:
         """Tracks float32 [V, N, 16, 2] of the expert's future; which points are followed is drawn by the stamp."""
         rng = np.random.default_rng([self._points, stamp_ns])
         tracker = ExactTracker(self._expert.env.sim.model._model, self._expert.foresee(), cameras())
-        windows = [tracker.window(view, 0, rng) for view in self.spec.views]
+        windows = [tracker.window(view, 0, rng) for view in self._expert.env.robot.views]
         moving = torch.from_numpy(np.stack([window.moving for window in windows]))
         draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
         chosen = sample_points(moving, self._points, self._moving_weight, draw).numpy()
@@ -99,9 +97,9 @@ class TrackPlanner(ExactTracks):
         config = vae.config
         super().__init__(expert, config.points_in, config.moving_weight)
         self._vae = vae
-        shape = (len(self.spec.views), config.latent_grid, config.latent_grid, config.latent_channels)
-        plan = PlanSpec("latents", shape, HORIZON, expert.env.robot.period_ns)
-        self.spec = replace(self.spec, plan=plan)
+        robot = expert.env.robot
+        shape = (len(robot.views), config.latent_grid, config.latent_grid, config.latent_channels)
+        self.spec = PlannerSpec("exact tracks", PlanSpec("latents", shape, HORIZON, robot.period_ns), robot.views)
 
     def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
         """As of ExactTracks."""
