@@ -73,7 +73,8 @@ class ArfmConfig:
             (self.image is None) == (self.text is None), "image and text are both given, or both left to SAM2 and CLIP"
         )
         require(
-            not (self.text and self.image.text) or bool(self.text.tokens) == bool(self.image.text.tokens),
+            not (self.text and self.image and self.image.text)
+            or bool(self.text.tokens) == bool(self.image.text.tokens),
             "ARFM and its image encoder read a sentence's tokens both, or neither",
         )
         require(self.image is None or self.image.kind == "conv", "ARFM looks at the maps of a conv image encoder")
