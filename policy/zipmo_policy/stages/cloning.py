@@ -6,6 +6,7 @@ The encoder keeps the pointing loss that the planner's keeps, so that the two di
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ class ActionBatch:
 
 class CloningStage(Stage):
     needs_tracks = False
-    builds_on = ("encoder", "init")
+    builds_on: ClassVar[tuple[str, ...]] = ("encoder", "init")
 
     def __init__(self, windows, model: nn.Module, sentences: Sentences, options: CloningOptions, **common) -> None:
         super().__init__(windows, **common)

@@ -7,7 +7,7 @@ sample.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ class TrackPolicyOptions:
 
     batch_size: int
     discount: float
-    loss: str
+    loss: Literal["absolute", "squared"]
     points: int
     least_points: int
     by_movement: float
@@ -108,7 +108,8 @@ class TrackPolicyStage(Stage):
 
     def validate(self, model: Any) -> dict[str, float]:
         """Errors of actions from true tracks of all points: drawn by movement, and (uniform_*) any."""
-        indices, metrics = self.validation_indices(self.options.validation_windows), {}
+        indices = self.validation_indices(self.options.validation_windows)
+        metrics: dict[str, float] = {}
         for prefix, by_movement in (("", True), ("uniform_", False)):
             generator, predicted = torch.Generator().manual_seed(self.seed), []
             for chosen in indices.split(64):

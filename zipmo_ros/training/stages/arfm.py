@@ -202,9 +202,10 @@ class ArfmStage(Stage):
             places = batch.places.masked_fill(batch.hidden[batch.sample][:, None, None, None], torch.nan)
             pointed = pointing_loss(pointing, places, model.config.image.grid)
             total, told["pointing"] = total + self.options.pointing_weight * pointed, pointed.detach()
-        if len(batch.cannot):
-            logits, images = pointing.understood[~batch.hidden[batch.sample]], batch.images[batch.frame_of[:, 0]]
-            refused = refusal_loss(model.encoders.images, images, batch.cannot, logits)
+        logits = None if pointing is None else pointing.understood
+        if logits is not None and len(batch.cannot):
+            images, said = batch.images[batch.frame_of[:, 0]], ~batch.hidden[batch.sample]
+            refused = refusal_loss(model.encoders.images, images, batch.cannot, logits[said])
             total, told["understanding"] = total + self.options.understanding_weight * refused, refused.detach()
         if self.options.consistency:
             agreed = self.agreement(batch, shifts, z, v)
