@@ -19,7 +19,7 @@ from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.graph import GRAPHS, parameters_path
 from zipmo_ros.runtime.causes import CAUSES
 
-PAGES = ("README.md", "docs/architecture.md", "docs/robot.md", "examples/README.md")
+PAGES = ("README.md", "docs/architecture.md", "docs/planners.md", "docs/robot.md", "examples/README.md")
 ROBOT_PAGE = (ROOT / "docs/robot.md").read_text()
 BY_OPTIONS = ("say", "home", "check", "doctor")  # commands of --options; the others are of key=value
 
@@ -71,12 +71,14 @@ def check_command(words, capsys):
         pytest.importorskip("hydra")
         if name == "bench" and rest[0] != "plan":
             name = f"bench_{rest[0]}"
+        if name == "train" and rest[0] == "all":
+            name = "train_all"
         keys = ["once=true" if word == "--once" else word for word in rest]
         load(name, [word for word in keys if "=" in word])
 
 
-@pytest.mark.parametrize("words", commands("docs/robot.md"), ids=" ".join)
-def test_commands_of_the_robots_page_are_there(words, capsys):
+@pytest.mark.parametrize("words", [*commands("docs/robot.md"), *commands("docs/planners.md")], ids=" ".join)
+def test_commands_of_pages_are_there(words, capsys):
     check_command(words, capsys)
 
 

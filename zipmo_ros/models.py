@@ -23,8 +23,16 @@ Make = Callable[[Path, RobotSpec, Execution], Any]  # bundle, robot, execution -
 PLANNERS = {
     "planner": "zipmo_ros.motion.zipmo.adapter:ZipmoPlanner.load",
     "arfm": "zipmo_ros.motion.arfm.adapter:ArfmPlanner.load",
+    "atm": "zipmo_ros.motion.atm.adapter:AtmPlanner.load",
 }
-POLICIES = {"policy": "zipmo_policy.policy:InverseDynamics.load", "bc": "zipmo_policy.policy:ClonedBehaviour.load"}
+POLICIES = {
+    "policy": "zipmo_policy.policy:InverseDynamics.load",
+    "track_policy": "zipmo_policy.policy:TrackInverseDynamics.load",
+    "atm_policy": "zipmo_policy.policy:TrackConditioned.load",
+    "bc": "zipmo_policy.policy:ClonedBehaviour.load",
+}
+PLANNER, POLICY = "planner", "policy"  # folders of a bundle
+NAMED = {"zipmo": "planner", "arfm": "arfm", "atm": "atm"}  # of planner=NAME: the kind that PLANNER has to be of
 TRACKER = "zipmo_ros.data.trackers.opencv:LucasKanade"  # follows the points of planners that do so
 FOLLOWING = ("arfm",)
 NO_PLANNER = "none"  # as a planner's name: the policy needs none
@@ -33,25 +41,41 @@ PLANNER_GROUP, POLICY_GROUP = "zipmo_ros.planners", "zipmo_ros.policies"  # entr
 
 def shipped() -> dict[str, tuple[str, ...]]:
     """Names of the bundles that come with the package, and the suites that each was trained on."""
-    names = dict.fromkeys(entry.checkpoint for entry in SUITES.values() if entry.checkpoint)
-    return {name: tuple(suite for suite, entry in SUITES.items() if entry.checkpoint == name) for name in names}
+    folder, names = share_path("checkpoints"), dict[str, tuple[str, ...]]()
+    for suite, entry in SUITES.items():
+        for name in (_bundle_of(entry.checkpoint, planner) for planner in NAMED if entry.checkpoint):
+            if (folder / name).is_dir():
+                names[name] = (*names.get(name, ()), suite)
+    return names
 
 
-def shipped_for(suite: str) -> str:
-    """Name of the shipped bundle that knows a suite. Raises ValueError, naming all of them, where none does."""
-    if suite in SUITES and (name := SUITES[suite].checkpoint):
+def _bundle_of(name: str, planner: str | None) -> str:
+    """Name of the bundle that has a planner of this name where the bundle `name` has ZipMo's."""
+    return f"{name}-{planner}" if planner in NAMED and planner != "zipmo" else name
+
+
+def shipped_for(suite: str, planner: str | None = None) -> str:
+    """Name of the shipped bundle that knows a suite and, if it is one of NAMED, has the planner of this name.
+
+    Raises ValueError, naming all that there are, where none does.
+    """
+    there, entry = shipped(), SUITES.get(suite)
+    if entry and entry.checkpoint and (name := _bundle_of(entry.checkpoint, planner)) in there:
         return name
-    known = "; ".join(f"{name}: {', '.join(suites)}" for name, suites in shipped().items())
-    raise ValueError(f"no shipped checkpoint was trained on '{suite}' (there are {known}): name one with checkpoint=")
+    known = "; ".join(f"{name}: {', '.join(suites)}" for name, suites in there.items())
+    kind = f" with planner={planner}" if planner in NAMED else ""
+    raise ValueError(
+        f"no shipped checkpoint{kind} was trained on '{suite}' (there are {known}): name one with checkpoint="
+    )
 
 
-def bundle_path(named: str | Path | None, suite: str = DEFAULT) -> Path:
-    """A bundle: of a directory, of a shipped one's name, or (None, "") the one shipped for a suite.
+def bundle_path(named: str | Path | None, suite: str = DEFAULT, planner: str | None = None) -> Path:
+    """A bundle: of a directory, of a shipped one's name, or (None, "") the one shipped for a suite and a named planner.
 
     Raises FileNotFoundError for a directory that is not there, ValueError for a suite that no shipped one knows.
     """
     if not named or str(named) in shipped():
-        return share_path(f"checkpoints/{named or shipped_for(suite)}")
+        return share_path(f"checkpoints/{named or shipped_for(suite, planner)}")
     if not Path(named).is_dir():
         raise FileNotFoundError(
             f"there is no checkpoint directory '{named}', and those shipped are {', '.join(shipped())}"
@@ -66,17 +90,24 @@ def bundle_hash(bundle: Path) -> str:
     return content_hash(bundle)
 
 
+def planner_part(named: str | None) -> str:
+    """The folder of a bundle that a planner of this name is in, if it is in a bundle."""
+    return PLANNER if not named or named in NAMED else named
+
+
 def find_planner(named: str | None, bundle: Path) -> Make:
-    """What makes a planner: a folder of the bundle (None, "": planner) by its kind, module:callable, or another's name.
+    """What makes a planner: the bundle's own by its kind (None, "", or a name of NAMED, whose kind it has to be of),
+    another folder of the bundle, module:callable, or somebody else's name.
 
     Raises ValueError or FileNotFoundError where there is none of that name.
     """
-    return _find(named or "planner", PLANNERS, PLANNER_GROUP, bundle)
+    kinds = {NAMED[named]: PLANNERS[NAMED[named]]} if named in NAMED else PLANNERS
+    return _find(planner_part(named), kinds, PLANNER_GROUP, bundle)
 
 
 def find_policy(named: str | None, bundle: Path) -> Make:
     """As find_planner, for a policy: a folder of the bundle ("policy", "bc"), module:callable, or another's name."""
-    return _find(named or "policy", POLICIES, POLICY_GROUP, bundle)
+    return _find(named or POLICY, POLICIES, POLICY_GROUP, bundle)
 
 
 def load_planner(named: str | None, bundle: Path, robot: RobotSpec, execution: Execution) -> Planner:
@@ -121,6 +152,6 @@ def _find(named: str, ours: dict[str, str], group: str, bundle: Path) -> Make:
 
     kind = read_description(bundle / named)["kind"]
     if kind not in ours:
-        raise CheckpointError(f"{bundle / named} holds a '{kind}', which is none of {', '.join(ours)}")
+        raise CheckpointError(f"{bundle / named} holds a checkpoint of kind '{kind}', not {' or '.join(ours)}")
     make = partial(resolve(ours[kind]), part=named)
     return partial(make, tracker=resolve(TRACKER)()) if kind in FOLLOWING else make

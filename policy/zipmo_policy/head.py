@@ -62,11 +62,12 @@ class ActionTrunk(nn.Module):
         self.policy_net = Transformer(width, depth, rope=ROPE, ff_ratio=ff_ratio, context_width=width, cross_rope=ROPE)
         self.policy_out_proj = OutProjection(width, action_width)
 
-    def forward(self, context: Tensor, positions: Tensor) -> Tensor:
+    def forward(self, context: Tensor, positions: Tensor, mask: Tensor | None = None) -> Tensor:
+        """positions [S, 2] or [B, S, 2]. mask: bool [B, S], the tokens that may be looked at; None: all."""
         queries = self.policy_in_proj.proj(self.learned_action_queries)
         rope = self.policy_net.rope(positions.new_zeros(queries.shape[1], 2))
         x = repeat(queries, "1 l d -> b l d", b=len(context))
-        return self.policy_out_proj(self.policy_net(x, rope, self.policy_net.context(context, positions)))
+        return self.policy_out_proj(self.policy_net(x, rope, self.policy_net.context(context, positions, mask)))
 
 
 class Proprioception(nn.Module):

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from zipmo_policy.atm import AtmPolicy
 from zipmo_policy.behaviour_cloning import BehaviourCloning
 from zipmo_policy.head import PolicyHead
+from zipmo_policy.track_head import TrackPolicy
 from zipmo_ros.contract.goal import Goal, Sentence
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.plan import MotionPlan, PlanSpec
+from zipmo_ros.contract.plan import MotionPlan, PlanSpec, track_spec
 from zipmo_ros.contract.protocols import Execution, PolicySpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
@@ -66,6 +68,92 @@ class InverseDynamics:
     @cached_property
     def _vae(self) -> TrackVAE:
         return checkpoint.load(self._bundle / "vae", TrackVAE, self.head.latent_pos.device)
+
+
+class TrackInverseDynamics:
+    """A Policy (contract.protocols) that reads plans of tracks alone, of any planner and any number of points.
+
+    Raises ValueError if the model was made for another number of views than the robot's.
+    """
+
+    def __init__(self, model: TrackPolicy, robot: RobotSpec) -> None:
+        self.model = model.eval()
+        config = model.config
+        check_views(config.views, robot)
+        plan = track_spec(config.views, config.horizon, robot.period_ns)
+        self.spec = PolicySpec("inverse dynamics of tracks", config.horizon, plan, proprio=config.proprio_width)
+
+    @classmethod
+    def load(
+        cls, bundle: str | Path, robot: RobotSpec, execution: Execution, part: str = "policy"
+    ) -> TrackInverseDynamics:
+        """From BUNDLE/PART. Raises CheckpointError (a ValueError) when it is missing or does not fit."""
+        return cls(checkpoint.load(Path(bundle) / part, TrackPolicy, execution.device), robot)
+
+    def reset(self) -> None:
+        """Nothing is kept."""
+
+    @torch.no_grad()
+    def act(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> np.ndarray:
+        """See contract.protocols.Policy. Raises ValueError for a plan or proprioception that does not fit."""
+        if problem := self.spec.misfit(plan and plan.spec):
+            raise ValueError(problem)
+        proprio = checked_proprio(observation, self.spec.proprio)
+        device = self.model.hand.device
+        given = (torch.from_numpy(np.ascontiguousarray(part))[None].to(device) for part in (plan.tracks[0], proprio))
+        return checked_chunk(self.model(*given))
+
+
+class TrackConditioned:
+    """A Policy (contract.protocols) that looks at images and reads a plan of tracks, of as many points as it was
+    trained with: ATM's.
+
+    It looks back on the frames that it has acted on, of one goal; before there are enough, the first stands for the
+    others. Raises ValueError if the model was made for another number of views than the robot's.
+    """
+
+    def __init__(self, model: AtmPolicy, robot: RobotSpec) -> None:
+        self.model = model.eval()
+        config = model.config
+        check_views(config.views, robot)
+        shape = (config.views, config.points, 1, 2 * config.horizon)
+        plan = PlanSpec("tracks", shape, config.horizon, robot.period_ns)
+        self.spec = PolicySpec("ATM's policy", config.chunk, plan, robot.views, proprio=config.proprio_width)
+        self.reset()
+
+    @classmethod
+    def load(
+        cls, bundle: str | Path, robot: RobotSpec, execution: Execution, part: str = "atm_policy"
+    ) -> TrackConditioned:
+        """From BUNDLE/PART. Raises CheckpointError (a ValueError) when it is missing or does not fit."""
+        return cls(checkpoint.load(Path(bundle) / part, AtmPolicy, execution.device), robot)
+
+    def reset(self) -> None:
+        self._goal: Goal | None = None
+        self._past: list[tuple[int, tuple[torch.Tensor, ...]]] = []  # by stamp: image tokens, tracks, proprioception
+
+    @torch.no_grad()
+    def act(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> np.ndarray:
+        """See contract.protocols.Policy. Raises ValueError for a plan, a goal or proprioception that does not fit."""
+        if problem := self.spec.misfit(plan and plan.spec):
+            raise ValueError(problem)
+        if not isinstance(goal, Sentence):
+            raise ValueError(f"ATM's policy follows a sentence, got {goal}")
+        tracks, points = plan.tracks[0], self.model.config.points
+        if tracks.shape[1] != points:
+            raise ValueError(f"plans that this policy can't act on: {tracks.shape[1]} points a view, not {points}")
+        given = (observation.stacked(self.spec.views), tracks, checked_proprio(observation, self.spec.proprio))
+        device = self.model.whole.device
+        images, *felt = (torch.from_numpy(np.ascontiguousarray(part))[None].to(device) for part in given)
+        text = embed_for(self.model.config.text, [goal.text]).to(device)
+        stamp_ns = observation.stamp_ns
+        kept = [frame for frame in self._past if frame[0] < stamp_ns] if goal == self._goal else []
+        frames = self.model.config.frames
+        self._past = [*kept, (stamp_ns, (self.model.look(images, text)[0], *felt))][-frames:]
+        self._goal = goal
+        seen = [self._past[0]] * (frames - len(self._past)) + self._past
+        tokens, tracks, proprio = (torch.cat(parts) for parts in zip(*(frame for _, frame in seen), strict=True))
+        return checked_chunk(self.model(tokens, tracks[None], text, proprio[None]))
 
 
 class ClonedBehaviour:

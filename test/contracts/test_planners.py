@@ -8,6 +8,7 @@ import pytest
 import scenes
 import torch
 from motion.arfm_models import tiny
+from motion.atm_models import tiny_atm
 from motion.conftest import PLANNERS, VAES, awaken
 from planner_conformance import (
     PLANNER_CHECKS,
@@ -21,12 +22,14 @@ from planner_conformance import (
     reset_forgets,
 )
 
+from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.data.trackers.opencv import LucasKanade
-from zipmo_ros.evaluation.oracles import ExpertAgent, TrackPlanner
+from zipmo_ros.evaluation.oracles import ExactTracks, ExpertAgent, TrackPlanner
 from zipmo_ros.models import bundle_path, load_planner
 from zipmo_ros.motion.arfm.adapter import ArfmPlanner
+from zipmo_ros.motion.atm.adapter import AtmPlanner
 from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
 from zipmo_ros.motion.zipmo.config import PokeConfig, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
@@ -56,6 +59,19 @@ def of_followed_points(_):
     return PlannerCase(ArfmPlanner(tiny(), ROBOT.views, ROBOT.period_ns, Execution(), LucasKanade()), ROBOT)
 
 
+def of_a_grid(_):
+    """It draws nothing."""
+    planner = AtmPlanner(tiny_atm(), ROBOT.views, ROBOT.period_ns, Execution())
+    return PlannerCase(planner, ROBOT, depends_on=("goal",))
+
+
+def warmly_started(_):
+    """What it planned before matters."""
+    vae = TrackVAE(dataclasses.replace(VAES["nano"], clip_samples=HORIZON, samples_per_token=HORIZON, points_in=6))
+    models = awaken(vae), awaken(MotionPlanner(PLANNERS["nano"]))
+    return PlannerCase(ZipmoPlanner(*models, ROBOT.views, ROBOT.period_ns, Execution(warm_start=0.5)), ROBOT)
+
+
 def of_exact_tracks(env):
     """It looks into the simulator, where there is one future, and one task."""
     env.reset(options={"init_state": 30})
@@ -66,6 +82,13 @@ def of_exact_tracks(env):
     return PlannerCase(planner, ROBOT, refuses=None, depends_on=())
 
 
+def of_exact_tracks_alone(env):
+    env.reset(options={"init_state": 30})
+    expert = ExpertAgent(env, 7)
+    expert.reset()
+    return PlannerCase(ExactTracks(expert), ROBOT, refuses=None, depends_on=())
+
+
 def stub(_):
     return PlannerCase(graph_stubs.StubPlanner(), ROBOT)
 
@@ -74,7 +97,8 @@ def straight_stub(_):
     return PlannerCase(graph_stubs.StraightPlanner(), ROBOT, refuses=None, depends_on=())
 
 
-OURS = (shipped, of_pokes, of_followed_points, of_exact_tracks, stub, straight_stub)
+LOOKING = (of_exact_tracks, of_exact_tracks_alone)
+OURS = (shipped, of_pokes, warmly_started, of_followed_points, of_a_grid, *LOOKING, stub, straight_stub)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +111,7 @@ def env():
 
 @pytest.fixture(params=OURS, ids=lambda make: make.__name__, scope="module")
 def case(request):
-    return request.param(request.getfixturevalue("env") if request.param is of_exact_tracks else None)
+    return request.param(request.getfixturevalue("env") if request.param in LOOKING else None)
 
 
 @pytest.mark.parametrize("check", PLANNER_CHECKS, ids=lambda check: check.__name__)

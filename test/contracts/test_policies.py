@@ -6,6 +6,7 @@ import graph_stubs
 import numpy as np
 import pytest
 import scenes
+from motion.conftest import awaken
 from policy_conformance import (
     POLICY_CHECKS,
     PolicyCase,
@@ -17,13 +18,21 @@ from policy_conformance import (
     tracks_alone_are_taken_exactly_where_the_spec_says_so,
 )
 
+from zipmo_policy.atm import AtmPolicy
+from zipmo_policy.atm import nano as atm_nano
+from zipmo_policy.policy import TrackConditioned, TrackInverseDynamics
+from zipmo_policy.track_head import TrackPolicy
+from zipmo_policy.track_head import nano as tracks_nano
 from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.models import bundle_path, load_policy
 
 ROBOT = load_robot()
+SMALL_ATM = dataclasses.replace(atm_nano(), depth=1, frames=3, points=5)
 OURS = {
     "inverse dynamics": lambda: load_policy("policy", bundle_path("nano-mini"), ROBOT, Execution()),
+    "of tracks": lambda: TrackInverseDynamics(awaken(TrackPolicy(tracks_nano())), ROBOT),
+    "of ATM": lambda: TrackConditioned(awaken(AtmPolicy(SMALL_ATM)), ROBOT),
     "cloned behaviour": lambda: load_policy("bc", bundle_path("nano-mini"), ROBOT, Execution()),
     "stub": graph_stubs.StubPolicy,
     "looking stub": graph_stubs.LookingPolicy,
@@ -34,8 +43,8 @@ OURS = {
 @pytest.fixture(params=OURS, scope="module")
 def case(request):
     policy = OURS[request.param]()
-    # Those without a plan read the sentence; with one, the goal is already in it.
-    return PolicyCase(policy, ROBOT, refuses=None if policy.spec.plan else scenes.POKES[0])
+    # Those that look read the sentence; for others the goal is already in the plan.
+    return PolicyCase(policy, ROBOT, refuses=scenes.POKES[0] if policy.spec.views else None)
 
 
 @pytest.mark.parametrize("check", POLICY_CHECKS, ids=lambda check: check.__name__)

@@ -11,6 +11,8 @@ from zipmo_policy.behaviour_cloning import nano as cloning_nano
 from zipmo_policy.head import PolicyHead
 from zipmo_policy.head import nano as policy_nano
 from zipmo_policy.policy import InverseDynamics
+from zipmo_policy.track_head import TrackPolicy
+from zipmo_policy.track_head import nano as tracks_nano
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.protocols import Execution
@@ -19,6 +21,7 @@ from zipmo_ros.evaluation.agents import AGENTS, build_agent
 from zipmo_ros.evaluation.episodes import draw_episodes
 from zipmo_ros.evaluation.oracles import (
     Beside,
+    ExactTracks,
     ExpertAgent,
     FollowedExactly,
     ReplayAgent,
@@ -140,6 +143,22 @@ def test_tracks_start_in_the_present_and_follow_the_hand(env, episode):
     blank = dict.fromkeys(env.robot.views, np.zeros((128, 128, 3), np.uint8))
     plan = planner.plan(Observation(5, 0, blank), Sentence("go"), 0)
     assert plan.embeddings.shape == (1, 2, 4, 4, 16)
+
+
+def test_a_policy_of_tracks_is_told_them_as_they_are(env, episode, bundle):
+    checkpoint.save(bundle / "of_tracks", TrackPolicy(tracks_nano()))
+    for oracle in ("tracks", "zeroed"):
+        settings = Settings("mini", bundle, "direct", 7, 4, None, "intended", oracle=oracle, policy="of_tracks")
+        agent = build_agent(settings)(env)
+        env.reset(options={"init_state": 30})
+        agent.reset()
+        blank = dict.fromkeys(env.robot.views, np.zeros((128, 128, 3), np.uint8))
+        seen = Observation(0, 0, blank, env.proprio(), env.hand())
+        assert np.abs(agent.act(seen, Sentence(episode.instruction))).max() <= 1
+    expert = ExpertAgent(env, 7)
+    expert.reset()
+    plan = ExactTracks(expert).plan(Observation(5, 0, {}), Sentence("go"), 0)
+    np.testing.assert_allclose(plan.tracks[0], ExactTracks(expert).tracks(5), atol=1e-5)
 
 
 def test_points_are_followed_by_the_simulator(env):

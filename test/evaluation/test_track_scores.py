@@ -9,7 +9,7 @@ from window_stubs import make_windows
 
 from zipmo_ros.evaluation.motion_baselines import neighbour_motion
 from zipmo_ros.evaluation.motion_scores import POOLED
-from zipmo_ros.evaluation.track_scores import DeltaErrors, measure_tracks
+from zipmo_ros.evaluation.track_scores import DeltaErrors, measure_tracks, of_arfm
 from zipmo_ros.motion.metrics import share_within
 
 PIXEL = 2 / 256
@@ -71,7 +71,7 @@ def test_measure():
 
     def measured(seed):
         return measure_tracks(
-            model, windows, chosen, training, draws=3, steps=2, seed=seed, progress=done.append
+            of_arfm(model), windows, chosen, training, draws=3, steps=2, seed=seed, progress=done.append
         )  # fmt: skip
 
     report = measured(5)

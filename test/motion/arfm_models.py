@@ -49,7 +49,7 @@ def context_of(model, images, text, steps, frame_steps=(0, 2), guidance=1.0):
     rows = torch.arange(len(text))[:, None]
     sample = torch.arange(len(text)).repeat_interleave(count)
     shape = (len(text), steps)
-    return contexts_of(model, images, sample, frame_of + count * rows, seen.expand(shape), text, guidance)
+    return contexts_of(model, images, sample, frame_of + count * rows, seen.expand(shape), text, guidance)[0]
 
 
 def still_tracker():

@@ -12,7 +12,7 @@ from zipmo_ros.motion.arfm.predictor import MotionPredictor
 from zipmo_ros.motion.arfm.queries import QueryPredictor, draw_points, movement
 from zipmo_ros.motion.arfm.sampling import following
 from zipmo_ros.motion.arfm.track_features import TrackFeatureExtractor
-from zipmo_ros.motion.config import from_dict, to_dict
+from zipmo_ros.motion.config import TokenConfig, from_dict, to_dict
 from zipmo_ros.motion.layers import KeyValue
 
 from .arfm_models import TINY, context_of, inputs, tiny
@@ -155,6 +155,28 @@ def test_a_sentence_read_once_is_as_if_repeated_at_every_site():
     torch.testing.assert_close(fusion(x, fusion.read(other, counted).at_sites(7))[0], some, atol=1e-6, rtol=0)
     torch.testing.assert_close(some[0], once[0], atol=1e-6, rtol=0)
     assert (some[1] - once[1]).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_tokens_are_read_however_long_the_others_are():
+    """A sentence padded for a longer one, one that is hidden, and words one after the other."""
+    text = dataclasses.replace(TINY.text, tokens=TokenConfig(width=64, depth=1))
+    model = tiny(text=text, image=dataclasses.replace(TINY.image, text=text))
+    images, _, points = inputs(1)
+    rows = torch.randn(1, 6, 384, generator=torch.Generator().manual_seed(2))
+    padded = torch.cat([rows, torch.zeros(1, 4, 384)], dim=1)
+
+    def told(rows, **hidden):
+        frames, _ = model.look(images, rows.expand(2, -1, -1), **{k: v.expand(2) for k, v in hidden.items()})
+        frame_of, seen = following((0, 2), 4)
+        context = model.context(frames, frame_of, seen, rows, **hidden)
+        return torch.cat([model.features(context, points).flatten(1), context.text], dim=1)
+
+    torch.testing.assert_close(told(padded), told(rows), atol=1e-5, rtol=1e-5)
+    for other in (rows[:, [0, 2, 1, 3, 4, 5]], rows[:, :5], -rows):
+        assert (told(other) - told(rows)).abs().max() > 1e-3
+    hidden = torch.tensor([True])
+    torch.testing.assert_close(told(-padded, hidden=hidden), told(rows, hidden=hidden), atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()

@@ -43,9 +43,12 @@ def test_every_command_of_a_recipe_is_one_and_comes_after_what_it_needs(name):
             assert config.train.max_minutes is None
 
 
+RIVALS = ("nano-mini-arfm", "nano-mini-atm")  # with another planner
+
+
 @pytest.mark.parametrize(
     ("name", "stages"),
-    [(name, "policy" if name.endswith("plans") else "planner") for name in NAMES if name != "nano-mini"],
+    [(name, "policy" if name.endswith("plans") else "planner") for name in NAMES if name not in ("nano-mini", *RIVALS)],
 )
 def test_an_ablation_changes_one_training_and_no_other(name, stages):
     base, other = ({job.name: job.digest for job in TrainingRecipe.load(n).jobs()} for n in ("nano-mini", name))
@@ -63,6 +66,37 @@ def test_the_rival_is_trained_on_the_same_and_for_as_long_as_the_model():
         assert asked["bc"].stage[key] == asked["planner"].stage[key], key
     assert asked["bc"].model.bc.image == asked["planner"].model.planner.image
     assert asked["bc"].rephrasings == asked["planner"].rephrasings
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_planner_sees_and_is_told_the_same(name):
+    base, jobs = ({job.name: job for job in TrainingRecipe.load(n).jobs()} for n in ("nano-mini", name))
+    stage = name.rpartition("-")[2]
+    collected = [job for job in base if job.startswith("collect")]
+    assert set(jobs) == {*collected, "first grounding", f"first {stage}", "first track_policy"}
+    assert all(jobs[job].digest == base[job].digest for job in [*collected, "first grounding"])
+    parts = {"planner": f"{OUT}/first/{stage}", "policy": f"{OUT}/first/track_policy"}
+    assert TrainingRecipe.load(name).parts(list(jobs.values())) == parts
+    asked = {
+        job.words[1]: load("train", [f"stage={job.words[1]}", *(w.replace(OUT, "runs") for w in job.words[2:])])
+        for job in (base["first planner"], jobs[f"first {stage}"])
+    }
+    planner, rival = asked["planner"], asked[stage]
+    assert (rival.rephrasings, rival.encoder, rival.seed) == (planner.rephrasings, planner.encoder, planner.seed)
+    own = {"shift": planner.stage.augment.shift}  # tracks are shifted along in ATM, and points looked up in ARFM
+    assert {**rival.stage.augment, **own} == planner.stage.augment
+    policies = [job.digest for n in RIVALS for job in TrainingRecipe.load(n).jobs() if job.name.endswith("_policy")]
+    assert policies[0] == policies[1]
+
+
+def test_a_stage_is_left_out_or_like_another(tmp_path):
+    train = {"vae": None, "grounding": {"train.max_steps": 2, "a": 1}, "planner": None, "policy": None,
+             "arfm": {"like": "grounding", "encoder": "grounding", "train.max_steps": 3}}  # fmt: skip
+    recipe = TrainingRecipe.load(write(tmp_path, train=train))
+    assert recipe.first.train["arfm"] == {"encoder": "grounding", "train.max_steps": 3, "a": 1}
+    assert list(recipe.first.train) == ["grounding", "arfm"]
+    with pytest.raises(ValueError, match="arfm is like vae, which is not trained before it"):
+        TrainingRecipe.load(write(tmp_path, train={**train, "arfm": {"like": "vae"}}))
 
 
 def test_seeds_are_of_the_recipe_unless_said_otherwise(tmp_path):

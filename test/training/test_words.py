@@ -14,6 +14,7 @@ from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.data.wordings import Family
+from zipmo_ros.models import load_planner
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import TextConfig, TokenConfig
 from zipmo_ros.motion.text import embed_for
@@ -62,6 +63,27 @@ def test_a_bundle_says_whether_it_understands(bundle):
     places, understood = planner.point(seen, Sentence("push the stick left"))
     assert places.shape == (2, 2, 2)
     assert understood == plan.understood
+
+
+@pytest.mark.parametrize("stage", ["arfm", "atm"])
+def test_planners_of_tracks_read_as_their_encoder_does(stage, bundle, told, tmp_path):
+    """Given an encoder that reads tokens they do, too, and go on learning what they do not understand."""
+    small = {"arfm": "+model.arfm.points=4", "atm": "stage.points=4"}[stage]
+    keys = [f"data={told}", f"cache={bundle}/cache", f"rephrasings={RULES}", *QUICK[1:], small]
+    out = f"out={tmp_path}/bundle/planner"
+    assert train.main([stage, out, f"encoder={bundle}/grounding", *keys]) == 0
+    logged = (tmp_path / "bundle/planner/run/metrics.jsonl").read_text()
+    assert '"understanding"' in logged
+    assert '"validation/refused"' in logged
+    config = json.loads((tmp_path / "bundle/planner/config.json").read_text())["config"]
+    assert config["text"] == config["image"]["text"]
+    assert config["text"]["tokens"]
+    assert config["image"]["understood_at"] != 0
+    robot = load_robot()
+    images = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), dtype=np.uint8)
+    seen = Observation(0, 0, dict(zip(robot.views, images, strict=True)))
+    plan = load_planner(stage, tmp_path / "bundle", robot, Execution()).plan(seen, Sentence("push the stick left"), 0)
+    assert 0 < plan.understood < 1
 
 
 def test_what_counts_as_understood_is_in_the_checkpoint(bundle):

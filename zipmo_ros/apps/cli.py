@@ -27,7 +27,7 @@ COMMANDS = {
     "eval": Subcommand("evaluate", "success rates with intervals, through ROS or directly"),
     "sentences": Subcommand("sentences", "where the planner points by wordings of all kinds, and what it refuses"),
     "collect": Subcommand("collect", "demonstrations by scripted experts, with exact point tracks"),
-    "train": Subcommand("train", "train one stage: vae, grounding, planner, policy or bc"),
+    "train": Subcommand("train", "train one stage: an autoencoder, a planner, a policy ..., or all of them"),
     "motion": Subcommand("motion", "errors of planner and autoencoder alone, on held-out demonstrations"),
     "latency": Subcommand("latency", "success against how late plans come, by how they are executed"),
     "robustness": Subcommand("robustness", "success under other views, light, tables, things, sensors; by strength"),

@@ -29,6 +29,7 @@ Timeout = Annotated[float, Range(0.02, 10)]  # s, of what is to come regularly
 Domain = Annotated[int, Range(0, 232)]  # ROS_DOMAIN_ID
 Milliseconds = Annotated[float, Range(0, 1e6)]
 Share = Annotated[float, Range(0, 1)]
+FlowTime = Annotated[float, Range(0.01, 1)]
 Strength = Annotated[float, Range(0.01, 1)]  # of a perturbation
 Names = Literal["all"] | tuple[str, ...]  # also given as a,b
 _TOLD = {

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from zipmo_ros.apps.configuration import (
     Count,
     EulerSteps,
+    FlowTime,
     Milliseconds,
     Names,
     Range,
@@ -75,6 +76,7 @@ class EvaluationRequest(LoopRequest):
     plan_age: Count | None
     instruction: Literal[tuple(TELL)]
     oracle: Literal[tuple(AGENTS)]
+    warm_start: FlowTime | None
     mode: Literal["lockstep", "realtime"]
     execution: Literal[tuple(EXECUTIONS)]
     latency_ms: Milliseconds
@@ -94,7 +96,7 @@ def main(argv: list[str]) -> int:
         settings = request.settings(
             request.via, command_interface=request.command_interface, robot=request.robot,
             image_phase=request.image_phase, camera_skew=request.camera_skew, plan_age=request.plan_age,
-            oracle=request.oracle,
+            oracle=request.oracle, warm_start=request.warm_start,
             max_steps=request.max_steps, mode=request.mode, execution=request.execution,
             latency_ms=request.latency_ms, latency_jitter=request.latency_jitter,
             refuse_unknown=request.refuse_unknown, perturb=request.perturb, strength=request.strength,

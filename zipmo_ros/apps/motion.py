@@ -29,7 +29,7 @@ PREDICTION_COLUMNS = ["prediction", "k", "MSE px^2", "ADE px", "FDE px"]
 class MotionRequest:
     """Keys of config/hydra/motion.yaml."""
 
-    planner: Literal["zipmo", "arfm"]
+    planner: Literal["zipmo", "arfm", "atm"]
     data: tuple[Path, ...]
     checkpoint: str | None
     windows: Count

@@ -47,7 +47,8 @@ def main(argv: list[str]) -> int:
         request = load("sentences", argv, SentencesRequest)
         if request.family == FAMILIES[-1]:
             print(ONCE)
-        bundle, states = bundle_path(request.checkpoint, request.suite), BY_NAME[STATES[request.family]]
+        bundle = bundle_path(request.checkpoint, request.suite, request.planner)
+        states = BY_NAME[STATES[request.family]]
         planner = load_planner(request.planner, bundle, load_robot(), Execution())
         if not isinstance(planner, PointingPlanner):
             raise ValueError(f"planner '{planner.spec.name}' does not say where it points")

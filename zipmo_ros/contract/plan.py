@@ -138,4 +138,4 @@ class MotionPlan:
         if self.spec.kind != "tracks":
             raise ValueError("this plan is latents: its autoencoder decodes them to tracks")
         count, views, points = self.embeddings.shape[:3]
-        return self.embeddings.reshape(count, views, points, -1, 2).cumsum(axis=3)
+        return self.embeddings.reshape(count, views, points, self.spec.horizon, 2).cumsum(axis=3)

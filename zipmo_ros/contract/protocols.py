@@ -24,14 +24,18 @@ class Execution:
     """How an instance computes. device: of torch. threads: on the CPU; with 1, results repeat on every machine.
 
     steps: of a sampler (network evaluations a plan); None: as the checkpoint says. dtype: of the arithmetic.
+    warm_start: flow time from which on a plan is denoised that begins as the last one went on; None: all from noise.
     """
 
     device: str = "cpu"
     threads: int = 1
     steps: int | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
+    warm_start: float | None = None
 
     def __post_init__(self) -> None:
+        if self.warm_start is not None and not 0 < self.warm_start <= 1:
+            raise ValueError(f"warm_start is a flow time above 0 and at most 1, got {self.warm_start}")
         if self.threads < 1 or (self.steps is not None and self.steps < 1):
             raise ValueError(f"threads and steps are at least 1, got {self.threads} and {self.steps}")
         if self.dtype not in get_args(get_type_hints(Execution)["dtype"]):
@@ -97,6 +101,15 @@ class Planner(Protocol):
 
     def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
         """`samples` futures from the observation on. The same observation, goal and seed give the same plan."""
+        ...
+
+
+@runtime_checkable
+class Locating(Protocol):
+    """A planner that says where in the images it takes a goal to be."""
+
+    def places(self, observation: Observation, goal: Goal) -> np.ndarray:
+        """[V, K, 2], (y, x) in [-1, 1]; NaN where it is not sure of one; K may be 0."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from zipmo_ros.contract.protocols import Execution, Planner, Policy
@@ -56,7 +57,8 @@ def _whole(settings: Settings) -> MakeAgent:
     policy = _policy(settings)
     planner = None
     if policy.spec.plan:
-        planner = load_planner(settings.planner, settings.checkpoint, load_robot(), Execution(steps=settings.nfe))
+        execution = Execution(steps=settings.nfe, warm_start=settings.warm_start)
+        planner = load_planner(settings.planner, settings.checkpoint, load_robot(), execution)
         if problem := policy.spec.misfit(planner.spec.plan):
             raise ValueError(problem)
     return lambda env: _receding(settings, planner, policy)
@@ -69,15 +71,17 @@ def _expert(settings: Settings) -> MakeAgent:
 
 
 def _tracks(settings: Settings) -> MakeAgent:
-    from zipmo_ros.evaluation.oracles import ExpertAgent, Guided, TrackPlanner
+    from zipmo_ros.evaluation.oracles import ExactTracks, ExpertAgent, Guided, TrackPlanner
     from zipmo_ros.motion.checkpoint import load
     from zipmo_ros.motion.zipmo.vae import TrackVAE
 
-    vae, policy = load(settings.checkpoint / "vae", TrackVAE), _policy(settings)
+    policy, exact = _policy(settings), ExactTracks
+    if policy.spec.plan is None or policy.spec.plan.kind == "latents":
+        exact = partial(TrackPlanner, vae=load(settings.checkpoint / "vae", TrackVAE))
 
     def make(env: ManipulationEnv) -> Agent:
         expert = ExpertAgent(env, settings.seed)
-        return Guided(expert, _receding(settings, TrackPlanner(expert, vae), policy))
+        return Guided(expert, _receding(settings, exact(expert), policy))
 
     return make
 

@@ -18,7 +18,7 @@ from zipmo_ros.evaluation.origin import origin, shown
 from zipmo_ros.evaluation.outcomes import Outcome, summarise
 from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.runners import Settings
-from zipmo_ros.models import NO_PLANNER, bundle_path, find_planner, find_policy
+from zipmo_ros.models import NO_PLANNER, POLICY, bundle_path, find_planner, find_policy, planner_part
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.runtime.horizons import HORIZONS
 from zipmo_sim.perturbations.kinds import KINDS
@@ -49,6 +49,7 @@ def identity(settings: Settings) -> dict:
         "ensemble": settings.ensemble,
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
+        "warm_start": settings.warm_start,
         "command_interface": settings.command_interface,
         "robot": settings.robot,
         "image_phase": settings.image_phase,
@@ -152,9 +153,9 @@ def resolve(
     tasks(suite)  # an unknown one is told as such, whichever checkpoint is to run on it
     if libero_assets and not suite_entry(suite).libero:
         raise ValueError(f"libero_assets is for the suites of LIBERO; '{suite}' needs none")
-    bundle = bundle_path(checkpoint, suite)
+    bundle = bundle_path(checkpoint, suite, planner)
     content_hash(bundle)  # an empty folder is refused now, not after the episodes
-    horizon = _said(bundle, policy or "policy", "horizon")
+    horizon = _said(bundle, policy or POLICY, "horizon")
     if horizon is not None and replan_every > horizon:
         raise ValueError(f"replan_every must be a whole number from 1 to {horizon}, got {replan_every}: a plan of "
                          f"{bundle} is for {horizon} steps")  # fmt: skip
@@ -162,7 +163,7 @@ def resolve(
     if planner != NO_PLANNER:
         find_planner(planner, bundle)
     if nfe is None:
-        nfe = _said(bundle, planner or "planner", "steps")
+        nfe = _said(bundle, planner_part(planner), "steps")
     return Settings(suite=suite, checkpoint=bundle, replan_every=replan_every, nfe=nfe, planner=planner, policy=policy,
                     libero_assets=libero_assets, **others)  # fmt: skip
 

@@ -13,10 +13,11 @@ from zipmo_ros.contract.splits import VALIDATION
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_scores import POOLED, Subject, measure
 from zipmo_ros.evaluation.origin import check_device, origin, shown
-from zipmo_ros.evaluation.track_scores import measure_tracks
-from zipmo_ros.models import bundle_path
+from zipmo_ros.evaluation.track_scores import measure_tracks, of_arfm, of_atm
+from zipmo_ros.models import PLANNER, bundle_path
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
+from zipmo_ros.motion.atm.track_transformer import TrackTransformer
 from zipmo_ros.motion.metrics import DELTA_PIXELS
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
@@ -47,7 +48,7 @@ class Examined(NamedTuple):
 
 def zipmo(bundle: Path, device: str) -> Examined:
     vae = checkpoint.load(bundle / "vae", TrackVAE, device)
-    planner = checkpoint.load(bundle / "planner", MotionPlanner, device)
+    planner = checkpoint.load(bundle / PLANNER, MotionPlanner, device)
     return Examined(
         PROTOCOL, planner.config.steps, partial(measure, Subject(vae, planner)),
         lambda stored: {"drawn": stored - stored // 2, "encoded": vae.config.points_in},
@@ -55,13 +56,21 @@ def zipmo(bundle: Path, device: str) -> Examined:
 
 
 def arfm(bundle: Path, device: str) -> Examined:
-    model = checkpoint.load(bundle / "planner", MotionPredictor, device)
+    model = checkpoint.load(bundle / PLANNER, MotionPredictor, device)
     return Examined(
-        ARFM_PROTOCOL, model.config.steps, partial(measure_tracks, model), lambda stored: {"drawn": model.config.points}
+        ARFM_PROTOCOL, model.config.steps, partial(measure_tracks, of_arfm(model)),
+        lambda stored: {"drawn": model.config.points},
+    )  # fmt: skip
+
+
+def atm(bundle: Path, device: str) -> Examined:
+    model = checkpoint.load(bundle / PLANNER, TrackTransformer, device)
+    return Examined(
+        ARFM_PROTOCOL, 1, partial(measure_tracks, of_atm(model)), lambda stored: {"drawn": model.config.points}
     )
 
 
-PLANNERS = {"zipmo": zipmo, "arfm": arfm}
+PLANNERS = {"zipmo": zipmo, "arfm": arfm, "atm": atm}
 
 
 def report_motion(
@@ -84,7 +93,7 @@ def report_motion(
     Raises ValueError or FileNotFoundError for what can't be measured.
     """
     check_device(device)
-    bundle = bundle_path(named)
+    bundle = bundle_path(named, planner=planner)
     examined = PLANNERS[planner](bundle, device)
     steps = examined.steps if nfe is None else nfe
     found = DemonstrationWindows.load(data, max_demos=max_demos, cache=cache)

@@ -27,7 +27,7 @@ import torch
 
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.plan import HORIZON, MotionPlan, PlanSpec
+from zipmo_ros.contract.plan import HORIZON, MotionPlan, PlanSpec, track_spec
 from zipmo_ros.contract.protocols import Planner, PlannerSpec, Tracker
 from zipmo_ros.contract.splits import TRAINING
 from zipmo_ros.evaluation.demonstrate import CollectionSettings, roll_out
@@ -57,17 +57,16 @@ class ExpertAgent:
         return self.env.foresee(copy.copy(self._expert).act, HORIZON)
 
 
-class TrackPlanner:
-    """A Planner (contract.protocols) that looks: latents of the exact tracks of the expert's future.
+class ExactTracks:
+    """A Planner (contract.protocols) that looks into the simulator: the exact tracks of the expert's future.
 
-    The autoencoder is given as many tracks a view as in its training, drawn as there.
+    points: of a view; a moving one is `moving_weight` times as likely to be drawn as a resting one.
     """
 
-    def __init__(self, expert: ExpertAgent, vae: TrackVAE):
-        self._expert, self._vae = expert, vae
-        robot, config = expert.env.robot, vae.config
-        shape = (len(robot.views), config.latent_grid, config.latent_grid, config.latent_channels)
-        self.spec = PlannerSpec("exact tracks", PlanSpec("latents", shape, HORIZON, robot.period_ns), robot.views)
+    def __init__(self, expert: ExpertAgent, points: int = 32, moving_weight: float = 7.0):
+        self._expert, self._points, self._moving_weight = expert, points, moving_weight
+        robot = expert.env.robot
+        self.spec = PlannerSpec("exact tracks", track_spec(len(robot.views), HORIZON, robot.period_ns), ())
 
     def reset(self) -> None:
         """Nothing is kept."""
@@ -77,17 +76,33 @@ class TrackPlanner:
 
     def tracks(self, stamp_ns: int) -> np.ndarray:
         """Tracks float32 [V, N, 16, 2] of the expert's future; which points are followed is drawn by the stamp."""
-        config = self._vae.config
-        rng = np.random.default_rng([config.points_in, stamp_ns])
+        rng = np.random.default_rng([self._points, stamp_ns])
         tracker = ExactTracker(self._expert.env.sim.model._model, self._expert.foresee(), cameras())
-        windows = [tracker.window(view, 0, rng) for view in self.spec.views]
+        windows = [tracker.window(view, 0, rng) for view in self._expert.env.robot.views]
         moving = torch.from_numpy(np.stack([window.moving for window in windows]))
         draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        chosen = sample_points(moving, config.points_in, config.moving_weight, draw).numpy()
+        chosen = sample_points(moving, self._points, self._moving_weight, draw).numpy()
         return np.stack([window.tracks[rows] for window, rows in zip(windows, chosen, strict=True)])
 
     def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
         """The one future that there is; the goal is not read, the expert knows its task."""
+        tracks = np.stack([self.tracks(observation.stamp_ns)] * samples)
+        return MotionPlan.of_tracks(observation.stamp_ns, goal, tracks, self.spec.plan.period_ns)
+
+
+class TrackPlanner(ExactTracks):
+    """Latents of exact tracks. The autoencoder is given as many of them a view as in its training, drawn as there."""
+
+    def __init__(self, expert: ExpertAgent, vae: TrackVAE):
+        config = vae.config
+        super().__init__(expert, config.points_in, config.moving_weight)
+        self._vae = vae
+        robot = expert.env.robot
+        shape = (len(robot.views), config.latent_grid, config.latent_grid, config.latent_channels)
+        self.spec = PlannerSpec("exact tracks", PlanSpec("latents", shape, HORIZON, robot.period_ns), robot.views)
+
+    def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
+        """As of ExactTracks."""
         images = observation.stacked(self.spec.views)
         latents = encode_tracks(self._vae, self.tracks(observation.stamp_ns), images)
         return MotionPlan(observation.stamp_ns, goal, self.spec.plan, np.stack([latents] * samples))

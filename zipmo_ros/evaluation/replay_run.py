@@ -15,8 +15,9 @@ from zipmo_ros.evaluation.replay import Replay, differing
 from zipmo_ros.models import NO_PLANNER, bundle_hash, bundle_path, load_planner, load_policy
 from zipmo_ros.runtime.horizons import make_horizon
 
-UNSAID = {"planner": "", "policy": "", "robot": "", "seed": 0, "nfe": 0, "device": "cpu", "threads": 1,
-          "execution": "ensemble", "ensemble": "intended", "image_transport": "raw", "camera_skew": 0.0}  # fmt: skip
+UNSAID = {"planner": "", "policy": "", "robot": "", "seed": 0, "nfe": 0, "warm_start": 0.0, "device": "cpu",
+          "threads": 1, "execution": "ensemble", "ensemble": "intended", "image_transport": "raw",
+          "camera_skew": 0.0}  # fmt: skip
 
 
 def recorded_settings(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def replay_bag(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"'{folder}' does not say which checkpoint it was made with: name one with checkpoint=")
     changed = [f"{name}={value}" for name, value in given.items() if recorded.get(name) != value]
     settings = {**UNSAID, **recorded, **given}
-    digest = bundle_hash(bundle_path(settings["checkpoint"]))
+    digest = bundle_hash(_bundle(settings))
     known = recorded_hash(bag.run)
     if known != digest:
         changed.append(f"checkpoint {digest[:12]}, recorded {known[:12] if known else 'unknown'}")
@@ -84,13 +85,18 @@ def replay_bag(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _bundle(settings: Mapping[str, Any]) -> Path:
+    return bundle_path(settings["checkpoint"], planner=settings["planner"])
+
+
 def _prepare(bag: Bag, settings: Mapping[str, Any]) -> Replay:
     """The models and a replay of them. Raises ValueError or FileNotFoundError for what can't be made."""
     check_device(settings["device"])
-    bundle, robot = bundle_path(settings["checkpoint"]), load_robot(*filter(None, [settings["robot"]]))
+    bundle, robot = _bundle(settings), load_robot(*filter(None, [settings["robot"]]))
     planner = policy = None
     if settings["planner"] != NO_PLANNER:
-        execution = Execution(settings["device"], settings["threads"], settings["nfe"] or None)
+        execution = Execution(settings["device"], settings["threads"], settings["nfe"] or None,
+                              warm_start=settings["warm_start"] or None)  # fmt: skip
         planner = load_planner(settings["planner"], bundle, robot, execution)
     if settings["policy"] != NO_PLANNER:
         execution = Execution(settings["device"], settings["threads"])

@@ -1,17 +1,18 @@
-"""How good ARFM is by itself, on windows of demonstrations, by the paper's own measure and by the planner's.
+"""How good a planner of tracks is by itself, on windows of demonstrations, by ARFM's measure and by the planner's.
 
-Points are drawn as in its training: those that move more often. Symbols: B windows, V views, K futures, N points,
+Points are drawn as in ARFM's training: those that move more often. Symbols: B windows, V views, K futures, N points,
 T samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_baselines import (
     chosen_windows,
@@ -20,11 +21,16 @@ from zipmo_ros.evaluation.motion_baselines import (
     neighbour_motion,
 )
 from zipmo_ros.evaluation.motion_scores import BATCH, POOLED, PlanErrors
+from zipmo_ros.motion.arfm.config import ArfmConfig
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
 from zipmo_ros.motion.arfm.queries import draw_points, movement
+from zipmo_ros.motion.atm.track_transformer import TrackTransformer
+from zipmo_ros.motion.config import TextConfig
 from zipmo_ros.motion.metrics import DELTA_PIXELS, DELTA_SIZE, endpoint_error, share_within
-from zipmo_ros.motion.text import embed_sentences
-from zipmo_ros.training.stages.arfm import predict, taken
+from zipmo_ros.motion.text import embed_for
+from zipmo_ros.training.points import taken
+from zipmo_ros.training.stages.arfm import predict
+from zipmo_ros.training.stages.atm import predict_tracks
 
 
 class DeltaErrors:
@@ -60,8 +66,47 @@ class DeltaErrors:
         ]
 
 
+class Foresight(NamedTuple):
+    """A planner of tracks. text: how it reads sentences. points, temperature, scale: of the draw, see ArfmConfig.
+
+    predict(images [B, V, H, W, 3], text, starts [B, V, N, 2], draws, generator, steps) -> tracks [B, K, V, N, T, 2]; K
+    is 1 for one that draws nothing.
+    """
+
+    text: TextConfig
+    points: int
+    temperature: float
+    scale: float
+    predict: Callable[[Tensor, Tensor, Tensor, int, torch.Generator, int], Tensor]
+
+
+def of_arfm(model: MotionPredictor) -> Foresight:
+    """Raises ValueError for a model that reads no sentences of ours."""
+    config = model.config
+    if config.text is None:
+        raise ValueError("this model takes CLIP's tokens: it can't be told what the demonstrations were told")
+
+    def futures(
+        images: Tensor, text: Tensor, starts: Tensor, draws: int, generator: torch.Generator, steps: int
+    ) -> Tensor:
+        noise = torch.randn(len(images), draws, HORIZON - 1, *starts.shape[1:], generator=generator)
+        return predict(model, images, text, starts, noise, steps)
+
+    return Foresight(config.text, config.points, config.temperature, config.scale, futures)
+
+
+def of_atm(model: TrackTransformer) -> Foresight:
+    """As many points as its plans have, drawn as ARFM's."""
+
+    def future(images: Tensor, text: Tensor, starts: Tensor, *_: Any) -> Tensor:
+        return predict_tracks(model, images, text, starts)[:, None]
+
+    config, like = model.config, ArfmConfig()
+    return Foresight(config.text, config.points, like.temperature, like.scale, future)
+
+
 def measure_tracks(
-    model: MotionPredictor,
+    planner: Foresight,
     windows: DemonstrationWindows,
     chosen: Tensor,
     training: Tensor,
@@ -74,12 +119,9 @@ def measure_tracks(
     """Figures of the windows `chosen`, as motion_scores.measure; repeatable by seed.
 
     Returns deltas (DeltaErrors.rows), predictions and growth (PlanErrors), without_past.
-    Raises ValueError for a model that reads no sentence vectors, and see nearest_windows.
+    Raises ValueError, see nearest_windows.
     """
-    config = model.config
-    if config.text is None:
-        raise ValueError("this model takes CLIP's tokens: it can't be told what the demonstrations were told")
-    text = embed_sentences(list(windows.sentences), config.text.encoder)
+    text = embed_for(planner.text, list(windows.sentences))
     neighbours = nearest_windows(windows, chosen, training)
     generator = torch.Generator().manual_seed(seed)
     deltas, errors = DeltaErrors(), PlanErrors()
@@ -87,15 +129,14 @@ def measure_tracks(
         batch = chosen_windows(windows, own)
         tracks, visible = batch.tracks[:].float(), batch.visible[:]
         uniform = torch.rand(visible.shape[:3], generator=generator)
-        moved = movement(tracks, visible, config.scale)
+        moved = movement(tracks, visible, planner.scale)
         often = visible.float().mean(-1) > 0.5
-        points = draw_points(moved, uniform, config.points, config.temperature, often)
+        points = draw_points(moved, uniform, planner.points, planner.temperature, often)
         target, visible, moving = (taken(part, points) for part in (tracks, visible, batch.moving[:]))
         queries = target[:, :, :, 0]
-        noise = torch.randn(len(own), draws, target.shape[3] - 1, *queries.shape[1:], generator=generator)
         past = torch.stack([constant_velocity(windows, int(i), q) for i, q in zip(own, queries, strict=True)])
         predictions = {
-            "planner": predict(model, batch.images[:], text[batch.sentence], queries, noise, steps),
+            "planner": planner.predict(batch.images[:], text[batch.sentence], queries, draws, generator, steps),
             "neighbour": neighbour_motion(chosen_windows(windows, near), queries)[:, None],
             "velocity": past[:, None],
             "still": queries[:, None, :, :, None].expand_as(target[:, None]),

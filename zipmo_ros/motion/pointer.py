@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from zipmo_ros.motion.layers import Transformer
 from zipmo_ros.motion.rope import centers
 from zipmo_ros.motion.sentence import Reading
+
+SURE = 0.5  # least confidence of a place that is shown
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,23 @@ class Pointer(nn.Module):
         heat = pointing.logits.softmax(-1)[..., None] * self.grid
         marks = torch.cat([heat, heat * pointing.places], dim=-1)
         return self.marker(rearrange(marks, "b v k l c -> b v l (k c)"))
+
+
+def sure_places(pointing: Pointing | None, views: int) -> np.ndarray:
+    """Where the first of a batch points [V, K, 2], NaN where it is not sure; K is 0 for what points at nothing."""
+    if pointing is None:
+        return np.empty((views, 0, 2), np.float32)
+    sure = pointing.confidence() >= SURE
+    return torch.where(sure[..., None], pointing.best(), torch.nan)[0].cpu().numpy()
+
+
+def understood(pointing: Pointing | None, understood_at: float, row: int = 0) -> float | None:
+    """How sure one of a batch is that it understood: UNDERSTOOD (contract.plan) where its logit is understood_at, which
+    its encoder was calibrated to. None where nobody says.
+    """
+    if pointing is None or pointing.understood is None:
+        return None
+    return float(torch.sigmoid(pointing.understood[row].double() - understood_at))
 
 
 def cell_of(places: Tensor, grid: int) -> Tensor:

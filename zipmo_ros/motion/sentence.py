@@ -50,6 +50,7 @@ class SentenceInput(nn.Module):
 
     def __init__(self, config: TextConfig):
         super().__init__()
+        self.config = config
         self.scale = config.scale
         self.standardised = config.standardised
         self.reader = TokenReader(config.width, config.tokens) if config.tokens else None

@@ -15,7 +15,7 @@ from pathlib import Path
 from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.contract.topics import TRANSPORTS
-from zipmo_ros.models import NO_PLANNER, shipped_for
+from zipmo_ros.models import NAMED, NO_PLANNER, shipped_for
 from zipmo_sim.suites import DEFAULT, SUITES
 
 
@@ -128,9 +128,9 @@ GRAPHS = {
         (
             Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: by suite",
                      _everywhere("checkpoint", ("planner", "policy")),
-                     otherwise=lambda values: shipped_for(values["suite"])),
-            Argument("planner", "", "folder of the bundle, module:callable, or another package's by name; empty: the "
-                     f"bundle's; {NO_PLANNER}: the policy needs none", (("planner", "planner"),),
+                     otherwise=lambda values: shipped_for(values["suite"], values["planner"])),
+            Argument("planner", "", f"{', '.join(NAMED)}, folder of the bundle, module:callable, or another package's "
+                     f"by name; empty: the bundle's; {NO_PLANNER}: the policy needs none", (("planner", "planner"),),
                      otherwise=lambda values: NO_PLANNER if values["policy"] == "bc" else ""),
             Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name",
                      (("policy", "policy"),)),
@@ -170,6 +170,8 @@ GRAPHS = {
                      (("sim", "perturb"),)),
             Argument("strength", "", "of that, above 0; 1 is the strongest", (("sim", "strength"),)),
             Argument("nfe", "", "Euler steps of a plan; empty: as the checkpoint says", (("planner", "nfe"),)),
+            Argument("warm_start", "", "flow time from which on a plan goes on from the last one; empty: from noise",
+                     (("planner", "warm_start"),)),
             Argument("refuse_unknown", "", "whether the arm holds where the planner did not understand the sentence",
                      (("planner", "refuse_unknown"),), ("", *_SWITCH)),
             Argument("latency_ms", "", "what a plan takes at least, to see what late plans cost; empty: what it takes",
@@ -223,7 +225,8 @@ GRAPHS["arm"] = Graph(
     (PLANNER, POLICY, ARM, RECORDER),
     (
         Argument("checkpoint", "", "bundle of vae/, planner/ and policy/, or a shipped one's name; empty: nano-mini",
-                 _everywhere("checkpoint", ("planner", "policy"))),
+                 _everywhere("checkpoint", ("planner", "policy")),
+                 otherwise=lambda values: shipped_for(DEFAULT, values["planner"])),
         Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name; "
                  f"{NO_PLANNER}: the arm's node alone, for zipmo home and calibrate", (("policy", "policy"),)),
         Argument("robot", "", "of config/robots, or a YAML file",

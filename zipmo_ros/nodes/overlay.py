@@ -9,7 +9,7 @@ import numpy as np
 
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan
-from zipmo_ros.contract.protocols import Planner, Visible
+from zipmo_ros.contract.protocols import Locating, Planner, Visible
 
 SCALE = 2  # output pixels for each pixel
 
@@ -34,15 +34,18 @@ class ShownPlan(NamedTuple):
 def planned_tracks(planner: Planner, plan: MotionPlan, observation: Observation, points: int) -> ShownPlan:
     """The planned tracks, and what the planner takes the goal to be about.
 
-    A planner that shows its plans is asked for a grid of `points` an axis; else a plan of tracks is shown as it is.
-    Raises ValueError where there is nothing to show.
+    A planner that shows its plans is asked for a grid of `points` an axis; else a plan of tracks is shown as it is, and
+    places if the planner knows some. Raises ValueError where there is nothing to show.
     """
     images = observation.stacked(planner.spec.views)
     if isinstance(planner, Visible):
         axis = (np.arange(points, dtype=np.float32) + 0.5) / points * 2 - 1
         grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
         return ShownPlan(images, *planner.show(plan, observation, np.stack([grid] * len(images))))
-    return ShownPlan(images, plan.tracks[0], np.empty((len(images), 0, 2)))
+    places = np.empty((len(images), 0, 2))
+    if isinstance(planner, Locating):
+        places = planner.places(observation, plan.goal)
+    return ShownPlan(images, plan.tracks[0], places)
 
 
 def draw_plan(shown: ShownPlan) -> np.ndarray:

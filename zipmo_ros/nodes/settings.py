@@ -37,6 +37,7 @@ class PlannerParameters(ModelParameters):
     planner: str = setting(read_only=True)
     seed: int = setting(minimum=0, maximum=2**31 - 1)
     nfe: int = setting(minimum=0, maximum=1000, read_only=True)
+    warm_start: float = setting(minimum=0.0, maximum=1.0, read_only=True)
     refuse_unknown: bool = setting()
     overlay_points: int = setting(minimum=1, maximum=64)
     plan_budget: float = setting(minimum=0.0, maximum=60.0)

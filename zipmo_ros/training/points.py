@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
+from zipmo_ros.motion.metrics import share_within
 
 PCK_PIXELS = (1, 2, 4)
 
@@ -30,6 +33,11 @@ def sample_points(moving: Tensor, count: int, moving_weight: float, generator: t
 def take_points(values: Tensor, points: Tensor) -> Tensor:
     """values [B, P, ...] at points [B, N] -> [B, N, ...]."""
     return values[torch.arange(len(values), device=values.device)[:, None], points]
+
+
+def taken(values: Tensor, chosen: Tensor) -> Tensor:
+    """values [B, V, P, ...] at points [B, V, N] -> [B, V, N, ...]."""
+    return take_points(values.flatten(0, 1), chosen.flatten(0, 1)).unflatten(0, chosen.shape[:2])
 
 
 class TrackErrors:
@@ -64,3 +72,26 @@ class TrackErrors:
 
     def means(self) -> dict[str, float]:
         return {name: total / self.counts[name] for name, total in self.sums.items() if self.counts[name]}
+
+
+class PlanFigures:
+    """What a stage that predicts tracks says of them: TrackErrors and ARFM's mean delta, of all views and of each."""
+
+    def __init__(self, views: Sequence[str]) -> None:
+        self._views, self._errors = views, TrackErrors()
+        self._within: dict[str, list[Tensor]] = {}
+
+    def add(self, predicted: Tensor, target: Tensor, visible: Tensor, moving: Tensor) -> None:
+        """predicted, target: [B, V, N, T, 2] in [-1, 1], the first sample given; visible: bool [B, V, N, T]; moving:
+        bool [B, V, N].
+        """
+        for view, name in enumerate(self._views):
+            ours, theirs, seen = predicted[:, view], target[:, view], visible[:, view, :, 1:]
+            within = share_within(ours[:, :, 1:], theirs[:, :, 1:], seen)
+            for prefix in ("", f"{name}_"):
+                self._errors.add(ours, theirs, moving[:, view], prefix)
+                self._within.setdefault(f"{prefix}delta", []).append(within)
+
+    def means(self) -> dict[str, float]:
+        deltas = {name: float(torch.cat(parts).nanmean()) for name, parts in self._within.items()}
+        return {**self._errors.means(), **deltas}

@@ -14,7 +14,9 @@ import yaml
 from zipmo_ros.contract.share import share_path
 
 RECIPES = "config/recipes"
-PARTS = ("vae", "planner", "policy", "bc")  # of a bundle
+# The part of a bundle that a stage makes; one whose stage has another name takes the place of the usual one.
+PARTS = {"vae": "vae", "planner": "planner", "arfm": "planner", "atm": "planner", "policy": "policy",
+         "track_policy": "policy", "atm_policy": "atm_policy", "bc": "bc"}  # fmt: skip
 LEADER = ("vae", "planner", "policy")  # what acts first where a collection is led
 OUT = "{out}"  # in a job's words: the folder of the whole
 _BASES = ("vae", "encoder", "planner", "init")  # keys of a training that name another one
@@ -46,7 +48,10 @@ class Job:
 
 @dataclass(frozen=True)
 class RecipePhase:
-    """Demonstrations and what is trained with them: {name: keys of `zipmo collect`}, {stage: keys of `zipmo train`}."""
+    """Demonstrations and what is trained with them: {name: keys of `zipmo collect`}, {stage: keys of `zipmo train`}.
+
+    Of a file, keys that are null leave a stage out, and the key `like` takes those of a stage before it along.
+    """
 
     collect: dict[str, dict[str, Any]]
     train: dict[str, dict[str, Any]]
@@ -70,7 +75,7 @@ class TrainingRecipe:
         """
         plain = read(name)
         try:
-            first = RecipePhase(plain.pop("collect"), plain.pop("train"))
+            first = RecipePhase(plain.pop("collect"), _stages(plain.pop("train")))
             led = RecipePhase(**plain["led"]) if plain.get("led") else None
             recipe = cls(**{**plain, "first": first, "led": led})
             for phase in recipe.phases.values():
@@ -119,7 +124,7 @@ class TrainingRecipe:
     def parts(self, jobs: Sequence[Job]) -> dict[str, str]:
         """Of the finished bundle: where each part lies, as the last training of its stage left it."""
         trained = {job.words[1]: job.out for job in jobs if job.words[0] == "train"}
-        return {part: trained[part] for part in PARTS if part in trained}
+        return {part: trained[stage] for stage, part in PARTS.items() if stage in trained}
 
 
 def read(name: str | Path) -> dict[str, Any]:
@@ -138,6 +143,21 @@ def read(name: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} holds no keys")
     base = plain.pop("like", None)
     return _merged(read(base), plain) if base else plain
+
+
+def _stages(train: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """See RecipePhase."""
+    stages: dict[str, dict[str, Any]] = {}
+    for stage, keys in train.items():
+        if keys is None:
+            continue
+        stages[stage], other = dict(keys), keys.get("like")
+        if other is not None:
+            if other not in stages:
+                raise ValueError(f"{stage} is like {other}, which is not trained before it")
+            del stages[stage]["like"]
+            stages[stage] = {**stages[other], **stages[stage]}
+    return stages
 
 
 def _words(keys: Mapping[str, Any]) -> list[str]:

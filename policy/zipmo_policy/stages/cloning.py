@@ -6,6 +6,7 @@ The encoder keeps the pointing loss that the planner's keeps, so that the two di
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from zipmo_policy.behaviour_cloning import BehaviourCloning, nano
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
 from zipmo_ros.motion.losses import discounted_bc_loss
+from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
 from zipmo_ros.training.pointing import with_pointing
@@ -49,11 +51,9 @@ class ActionBatch:
 
 class CloningStage(Stage):
     needs_tracks = False
-    builds_on = ("encoder", "init")
+    builds_on: ClassVar[tuple[str, ...]] = ("encoder", "init")
 
-    def __init__(
-        self, windows, model: BehaviourCloning, sentences: Sentences, options: CloningOptions, **common
-    ) -> None:
+    def __init__(self, windows, model: nn.Module, sentences: Sentences, options: CloningOptions, **common) -> None:
         super().__init__(windows, **common)
         self.headline = ("l1", "xyz_l1", "gripper", f"{windows.views[0]}_thing_near")
         self.options, self.sentences = options, sentences
@@ -87,11 +87,15 @@ class CloningStage(Stage):
     def loss(
         self, model: nn.Module, batch: ActionBatch, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        tokens, pointing = model.image_encoder.look(batch.images, batch.text)
-        predicted = model.actions(tokens, batch.proprio).float()
-        cloned = discounted_bc_loss(predicted, batch.actions, self.options.discount, self.options.loss)
+        predicted, pointing = self.predict(model, batch)
+        cloned = discounted_bc_loss(predicted.float(), batch.actions, self.options.discount, self.options.loss)
         grid = model.config.image.grid
         return with_pointing("actions", cloned, pointing, batch.places, grid, self.options.pointing_weight)
+
+    def predict(self, model: nn.Module, batch: ActionBatch) -> tuple[Tensor, Pointing | None]:
+        """Actions [B, 16, 7], and where the image encoder points, if it does."""
+        tokens, pointing = model.image_encoder.look(batch.images, batch.text)
+        return model.actions(tokens, batch.proprio), pointing
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Errors of actions; where the image encoder points, if it does."""
@@ -100,10 +104,10 @@ class CloningStage(Stage):
             text = self.sentences.own(self.windows.sentence[chosen])
             places = self.windows.own_landmarks(chosen)
             batch = self.batch(chosen, self.windows.images[chosen], text, places, self.windows.proprio[chosen])
-            tokens, pointing = model.image_encoder.look(batch.images, batch.text)
+            actions, pointing = self.predict(model, batch)
             if pointing is not None:
                 distances.append(pixels_off(pointing, batch.places))
-            predicted.append(model.actions(tokens, batch.proprio))
+            predicted.append(actions)
             target.append(batch.actions)
         errors = action_errors(torch.cat(predicted), torch.cat(target))
         pointed = pointing_errors(torch.cat(distances), self.windows.views) if distances else {}

@@ -34,10 +34,25 @@ STAGES = {
         "ArfmStage",
         "ARFM, a planner of tracks: autoregressive flow matching; takes the image encoder of encoder=",
     ),
+    "atm": Entry(
+        "zipmo_ros.training.stages.atm",
+        "AtmStage",
+        "ATM, a planner of tracks: a track transformer with masked images; takes the image encoder of encoder=",
+    ),
     "policy": Entry(
         "zipmo_policy.stages.head",
         "HeadStage",
         "inverse dynamics from latents and proprioception to actions; needs vae=",
+    ),
+    "track_policy": Entry(
+        "zipmo_policy.stages.tracks",
+        "TrackPolicyStage",
+        "inverse dynamics from tracks, of any planner of tracks, and proprioception to actions",
+    ),
+    "atm_policy": Entry(
+        "zipmo_policy.stages.atm",
+        "AtmPolicyStage",
+        "ATM's policy, from images, sentence and the tracks of planner=; takes the image encoder of encoder=",
     ),
     "bc": Entry(
         "zipmo_policy.stages.cloning",

@@ -21,7 +21,8 @@ from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
 from zipmo_ros.motion.arfm.queries import CANDIDATES, draw_points
 from zipmo_ros.motion.arfm.sampling import contexts_of, following, forecast
 from zipmo_ros.motion.flow import plan_noise
-from zipmo_ros.motion.text import embed_sentences
+from zipmo_ros.motion.pointer import Pointing, sure_places, understood
+from zipmo_ros.motion.text import embed_for
 
 LEAST_FOLLOWED = 0.5  # share of a view's points that must still be there; else others are chosen for both views
 
@@ -52,7 +53,8 @@ class ArfmPlanner:
     Points are chosen once and followed by `tracker`; each further plan takes the last one along, and what is lost is
     replaced by points that go along with their nearest neighbour. It begins anew on a reset, for another goal, when
     stamps go back or leap over what was planned, and when a view has lost too many points.
-    Raises ValueError for another number of views than `views`, and for a model that reads no sentence vectors.
+    Raises ValueError for another number of views than `views`, for a model that reads no sentences of ours, and for a
+    warm start, which is ZipMo's: here a plan is always taken along, as the checkpoint's `edit` says.
     """
 
     def __init__(
@@ -61,9 +63,12 @@ class ArfmPlanner:
         config = network.config
         if len(views) != config.views:
             raise ValueError(f"this planner looks at {config.views} views, the robot has {', '.join(views)}")
-        if config.text is None:
+        if config.text is None or config.image is None:
             raise ValueError("an ARFM with CLIP's text can't be told sentences here: nothing makes its tokens")
-        self.network, self.tracker, self._text_encoder = network.eval(), tracker, config.text.encoder
+        if execution.warm_start is not None:
+            raise ValueError("warm_start is ZipMo's: ARFM takes each plan along, as its configuration's edit says")
+        self.network, self.tracker = network.eval(), tracker
+        self._text_config, self._understood_at = config.text, config.image.understood_at
         self.steps = execution.steps or config.steps
         self._dtype = getattr(torch, execution.dtype)
         self._longest_past = config.context - (HORIZON - 1) + 1
@@ -105,18 +110,25 @@ class ArfmPlanner:
             course = None
         past, frames, planned = self._beginning(images) if course is None else self._continued(course, images)
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            contexts = self._contexts(frames, past.shape[2], text)
+            contexts, pointing = self._contexts(frames, past.shape[2], text)
             points = self._choose(contexts[0], np.random.default_rng([seed, stamp]))
             past, planned = self._placed(course, points, past, planned)
             tracks = self._forecast(contexts, past, planned, plan_noise(seed, stamp, (samples, *self._noise_shape)))
         everywhere = np.ones(past.shape[:2], bool)
         self._course = Course(goal, tracks, stamp, past, frames, stamp, images, past[:, :, -1], everywhere)
-        return MotionPlan.of_tracks(stamp, goal, tracks, self.spec.plan.period_ns)
+        plan = MotionPlan.of_tracks(stamp, goal, tracks, self.spec.plan.period_ns)
+        return replace(plan, understood=understood(pointing, self._understood_at, row=-1))
+
+    @torch.no_grad()
+    def places(self, observation: Observation, goal: Goal) -> np.ndarray:
+        """See contract.protocols.Locating: where the image encoder points."""
+        images = self._tensor(observation.stacked(self.spec.views))[None]
+        return sure_places(self.network.look(images, self._text(goal))[1], len(self.spec.views))
 
     def _text(self, goal: Goal) -> Tensor:
         if isinstance(goal, Pokes):
             raise ValueError(f"this planner is conditioned by a sentence, got {goal}")
-        return embed_sentences([goal.text], self._text_encoder).to(self._device)
+        return embed_for(self._text_config, [goal.text]).to(self._device)
 
     def _goes_on(self, course: Course, observation: Observation) -> bool:
         """Whether there is a plan for the time of the observation."""
@@ -156,7 +168,9 @@ class ArfmPlanner:
         frames[past.shape[2] - 1 - dropped] = images
         return past[:, :, dropped:], frames, course.plan[:, :, :, steps:]
 
-    def _contexts(self, frames: dict[int, np.ndarray], past: int, text: Tensor) -> list[Context]:
+    def _contexts(
+        self, frames: dict[int, np.ndarray], past: int, text: Tensor
+    ) -> tuple[list[Context], Pointing | None]:
         frame_of, seen = (part.to(self._device) for part in following(list(frames), past + HORIZON - 2))
         images = self._tensor(np.stack(list(frames.values())))
         sample = torch.zeros(len(images), dtype=torch.int64, device=self._device)

@@ -34,7 +34,8 @@ class EditConfig:
 class ArfmConfig:
     """Feature fusion, flow head, and what they look at.
 
-    image, text: the image encoder and the sentence's vector; None, None: SAM2-tiny and both branches of CLIP-B/32.
+    image, text: the image encoder, and the sentence's vector or tokens; None, None: SAM2-tiny and both branches of
+                 CLIP-B/32.
     width, depth, hidden: of the fusion, which attends along time and over sites by turns, and of its gated MLPs.
     head_depth, time_width: layers of the head; features of the flow time.
     global_grid: image tokens a side and view that join the points as sites.
@@ -70,6 +71,11 @@ class ArfmConfig:
         check_width("ARFM width", self.width)
         require(
             (self.image is None) == (self.text is None), "image and text are both given, or both left to SAM2 and CLIP"
+        )
+        require(
+            not (self.text and self.image and self.image.text)
+            or bool(self.text.tokens) == bool(self.image.text.tokens),
+            "ARFM and its image encoder read a sentence's tokens both, or neither",
         )
         require(self.image is None or self.image.kind == "conv", "ARFM looks at the maps of a conv image encoder")
         require(

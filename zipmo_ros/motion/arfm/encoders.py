@@ -14,6 +14,8 @@ from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.pointer import Pointing, cell_of
 from zipmo_ros.motion.sentence import SentenceInput
 
+MOST_WORDS = 32  # steps that a sentence takes of which tokens are read; one with more reaches into what follows
+
 
 class Frames(NamedTuple):
     """R frames of V views. maps: features [R, V, cells, C] on square grids, the finest first. tokens [R, V, G, C]."""
@@ -40,12 +42,13 @@ class Words(NamedTuple):
 
 
 class OwnEncoders(nn.Module):
-    """The planner's conv encoder, trained with ARFM, and a sentence vector as the one word.
+    """The planner's conv encoder, trained with ARFM; of a sentence its tokens, or its vector as the one word.
 
-    local_width, global_width, text_width: channels of what it gives. words: tokens of a sentence.
+    local_width, global_width, text_width: channels of what it gives. words: steps of time that a sentence takes.
+    silence: tokens that stand for no sentence.
     """
 
-    words = 1
+    silence = 1
 
     def __init__(self, config: ArfmConfig):
         super().__init__()
@@ -54,10 +57,10 @@ class OwnEncoders(nn.Module):
         self.images, self.sentence = ConvEncoder(config.image), SentenceInput(config.text)
         self.grid, self.pooling = config.image.grid, config.image.grid // config.global_grid
         self.local_width, self.global_width = sum(config.image.channels), config.image.width
-        self.text_width = config.text.width
+        self.text_width, self.words = config.text.read_width, MOST_WORDS if config.text.tokens else 1
 
     def look(self, images: Tensor, text: Tensor, hidden: Tensor | None = None) -> tuple[Frames, Pointing | None]:
-        """images [R, V, H, W, 3] uint8 or [-1, 1], the sentence's vector for each [R, C], and where that is hidden [R].
+        """images [R, V, H, W, 3] uint8 or [-1, 1], each with its sentence as `read` takes it; `hidden` [R]: where not.
 
         With where it points, as ConvEncoder.look.
         """
@@ -69,6 +72,8 @@ class OwnEncoders(nn.Module):
         return Frames((*maps, tokens), pooled), pointing
 
     def read(self, text: Tensor) -> Words:
-        """Vectors [B, C] of the sentence encoder."""
-        vector = self.sentence(text)
-        return Words(vector[:, None], vector)
+        """Vectors [B, C] of the sentence encoder, or rows of tokens [B, 1 + L, C]."""
+        reading = self.sentence.read(text)
+        if reading.tokens is None:
+            return Words(reading.vector[:, None], reading.vector)
+        return Words(reading.tokens, reading.vector, reading.mask)

@@ -25,7 +25,7 @@ SAM_FOLDER, CLIP_FOLDER = "sam2.1-hiera-tiny", "clip-vit-base-patch32"
 class FoundationEncoders(nn.Module):
     """See OwnEncoders. Weights are random until `load` fills them."""
 
-    words = 32
+    words = silence = 32
     local_width, global_width, text_width = 352, 768, 512
 
     def __init__(self) -> None:

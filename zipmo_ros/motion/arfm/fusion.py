@@ -1,7 +1,8 @@
 """Feature fusion: causal attention along time and full attention over the sites, layer by layer in turn.
 
 A sentence's tokens precede a site's steps. They are the same at every site and see nothing but each other, so they are
-computed once and each site is given their keys and values: what the paper gets by repeating them at all sites.
+computed once and each site is given their keys and values: what the paper gets by repeating them at all sites. Steps
+come after the longest sentence, however many tokens there are of this one and of those that it is padded for.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ class FusionLayer(nn.Module):
 class TimeLayer(FusionLayer):
     """Along time, each site by itself."""
 
-    def forward(self, x: Tensor, past: KeyValue | None, counted: Tensor | None) -> tuple[Tensor, KeyValue]:
-        """past: keys and values of what comes before; returned with those of x after them."""
+    def forward(self, x: Tensor, past: KeyValue | None, counted: Tensor | None, gap: int) -> tuple[Tensor, KeyValue]:
+        """past: keys and values of what comes before; returned with those of x after them. gap: positions between."""
         batch, sites, steps, _ = x.shape
         q, k, v = self.attention.heads(rearrange(self.norm(x), "b s t d -> (b s) t d"))
         before = 0 if past is None else past.key.shape[-2]
-        turn = turns(before, steps, x.device)
+        turn = turns(before + gap, steps, x.device)
         q, k = rotate(q, turn), rotate(k, turn)
         if past is not None:
             k, v = torch.cat([past.key, k], dim=-2), torch.cat([past.value, v], dim=-2)
@@ -79,8 +80,11 @@ class SiteLayer(FusionLayer):
 
 
 class FeatureFusion(nn.Module):
-    def __init__(self, width: int, depth: int, hidden: int):
+    """words: positions in time that a sentence takes."""
+
+    def __init__(self, width: int, depth: int, hidden: int, words: int):
         super().__init__()
+        self.words = words
         kinds = (TimeLayer, SiteLayer)
         self.layers = nn.ModuleList(kinds[number % 2](width, hidden) for number in range(depth))
         self.norm = RMSNorm(width)
@@ -99,10 +103,11 @@ class FeatureFusion(nn.Module):
 
     def _pass(self, x: Tensor, cache: FusionCache | None, valid: Tensor | None) -> tuple[Tensor, list[KeyValue]]:
         kept: list[KeyValue] = []
+        gap = 0 if cache is None or cache.counted is None else max(0, self.words - cache.counted.shape[1])
         for layer in self.layers:
             if isinstance(layer, TimeLayer):
                 past, counted = (None, None) if cache is None else (cache.layers[len(kept)], cache.counted)
-                x, seen = layer(x, past, counted)
+                x, seen = layer(x, past, counted, gap)
                 kept.append(seen)
             else:
                 x = layer(x, valid)

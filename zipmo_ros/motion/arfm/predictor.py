@@ -45,10 +45,10 @@ class MotionPredictor(nn.Module):
         self.seen_local, self.seen_global = nn.Embedding(2, local), nn.Embedding(2, glob)
         self.local_proj, self.global_proj = nn.Linear(local, width), nn.Linear(glob, width)
         self.word_proj, self.text_proj = nn.Linear(text, width), nn.Linear(text, width)
-        self.no_words = nn.Parameter(0.02 * torch.randn(self.encoders.words, width))
+        self.no_words = nn.Parameter(0.02 * torch.randn(self.encoders.silence, width))
         self.no_text = nn.Parameter(0.02 * torch.randn(width))
         self.view = nn.Parameter(0.02 * torch.randn(config.views, width)) if config.views > 1 else None
-        self.fusion = FeatureFusion(width, config.depth, config.hidden)
+        self.fusion = FeatureFusion(width, config.depth, config.hidden, self.encoders.words)
         self.head = FlowHead(config)
         self.queries = QueryPredictor(local)
 
@@ -69,7 +69,9 @@ class MotionPredictor(nn.Module):
         if hidden is not None:
             tokens = torch.where(hidden[:, None, None], self.no_words, tokens)
             whole = torch.where(hidden[:, None], self.no_text, whole)
-            counted = None if counted is None else counted | hidden[:, None]
+            if counted is not None:
+                silence = torch.arange(counted.shape[1], device=counted.device) < self.encoders.silence
+                counted = torch.where(hidden[:, None], silence, counted)
         return Context(frames, frame_of, seen, self.fusion.read(tokens, counted), whole)
 
     def sites(self, context: Context, points: Tensor, first: int = 0) -> Tensor:

@@ -15,6 +15,7 @@ from zipmo_ros.motion.arfm.config import EditConfig
 from zipmo_ros.motion.arfm.fusion import FusionCache
 from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor, repeated
 from zipmo_ros.motion.flow import Velocity, euler, guided, interpolate
+from zipmo_ros.motion.pointer import Pointing
 
 WORST = 10.0  # pixels from plan to followed points at which nothing of the plan is kept
 STRONGEST = 16  # evaluations then
@@ -152,18 +153,20 @@ def contexts_of(
     seen: Tensor,
     text: Tensor,
     guidance: float,
-) -> list[Context]:
-    """Contexts of B samples as Rollout takes them: with the sentence and, where guidance asks for it, without.
+) -> tuple[list[Context], Pointing | None]:
+    """Contexts of B samples as Rollout takes them: with the sentence and, where guidance asks for it, without. Besides
+    where the image encoder points for the sentence, in each of the images.
 
     images [R, V, H, W, 3] of the samples `sample` [R]. frame_of, seen [B, T]: see Context. text [B, ...]: the sentences
     as the encoders read them.
     """
     nothing = torch.ones(len(text), dtype=torch.bool, device=text.device)
-    contexts = []
+    contexts, pointings = [], []
     for hidden in (None, nothing) if guidance > 1 else (None,):
-        frames, _ = model.look(images, text[sample], None if hidden is None else hidden[sample])
+        frames, pointing = model.look(images, text[sample], None if hidden is None else hidden[sample])
         contexts.append(model.context(frames, frame_of, seen, text, hidden))
-    return contexts
+        pointings.append(pointing)
+    return contexts, pointings[0]
 
 
 def following(frame_steps: Sequence[int], steps: int) -> tuple[Tensor, Tensor]:

@@ -38,7 +38,11 @@ class TrackFeatureExtractor(nn.Module):
         self.layers = nn.TransformerEncoder(layer, depth, nn.LayerNorm(width), enable_nested_tensor=False)
 
     def forward(self, tracks: Tensor, valid: Tensor | None = None) -> Tensor:
-        """tracks [B, V, N, T, 2] -> [B, D]. valid: bool [B, V, N]; the other tracks have no influence."""
+        """tracks [B, V, N, T, 2] -> the whole [B, D]. valid: bool [B, V, N]; the other tracks have no influence."""
+        return self.tokens(tracks, valid)[:, 0]
+
+    def tokens(self, tracks: Tensor, valid: Tensor | None = None) -> Tensor:
+        """As `forward`, the whole and then every track [B, 1 + V * N, D]."""
         shifts = rearrange(tracks.diff(dim=3) * (self.pixels / 2), "b v n t c -> b v n (t c)")
         tokens = self.position_proj(point_waves(tracks[:, :, :, 0], self.pixels)) + self.shift_proj(shifts)
         if self.view is not None:
@@ -47,4 +51,4 @@ class TrackFeatureExtractor(nn.Module):
         hidden = None
         if valid is not None:
             hidden = torch.cat([valid.new_zeros(len(valid), 1), ~valid.flatten(1)], dim=1)
-        return self.layers(x, src_key_padding_mask=hidden)[:, 0]
+        return self.layers(x, src_key_padding_mask=hidden)

@@ -16,24 +16,24 @@ from zipmo_ros.contract.plan import HORIZON, MotionPlan, PlanSpec
 from zipmo_ros.contract.protocols import Execution, PlannerSpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.flow import Velocity, euler, plan_noise, schedule
-from zipmo_ros.motion.pointer import Pointing
+from zipmo_ros.motion.flow import Velocity, euler, interpolate, plan_noise, schedule
+from zipmo_ros.motion.pointer import Pointing, sure_places, understood
 from zipmo_ros.motion.text import embed_for
+from zipmo_ros.motion.zipmo.going_on import GoingOn, MadePlan
 from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 
-SURE = 0.5  # least confidence of a place that is shown
 
-
-def planned_velocity(network: MotionPlanner, conditioning: Conditioning, steps: int) -> Velocity:
+def planned_velocity(network: MotionPlanner, conditioning: Conditioning, steps: int, start: float = 1.0) -> Velocity:
     """The planner's velocity on a fixed schedule: adaptive norms of all steps are computed at once, ahead."""
-    times = schedule(steps)
+    times = schedule(steps, start)
     gains = dict(zip(times, network.scheduled_gains(times, conditioning), strict=True))
     return lambda z, t: network.velocity(z, t, conditioning, gains[t])
 
 
 class ZipmoPlanner:
-    """A Planner (contract.protocols) of autoencoder and flow-matching network. It keeps no state between plans.
+    """A Planner (contract.protocols) of autoencoder and flow-matching network. It keeps no state between plans, unless
+    each is to begin as the last one goes on (Execution.warm_start).
 
     Raises ValueError if the two were not made for each other, or for another number of views than `views`.
     """
@@ -49,6 +49,8 @@ class ZipmoPlanner:
             raise ValueError(f"this planner looks at {config.views} views, the robot has {', '.join(views)}")
         self.vae, self.network = vae.eval(), network.eval()
         self.steps = execution.steps or config.steps
+        self._warm_start = execution.warm_start
+        self._last = GoingOn(self.vae, period_ns)
         self._dtype = getattr(torch, execution.dtype)
         shape = (config.views, config.latent_grid, config.latent_grid, config.latent_channels)
         plan = PlanSpec("latents", shape, HORIZON, period_ns)
@@ -63,10 +65,10 @@ class ZipmoPlanner:
         return cls(vae, network, robot.views, robot.period_ns, execution)
 
     def reset(self) -> None:
-        """Nothing is kept."""
+        self._last.reset()
 
     def observe(self, observation: Observation) -> None:
-        """Nothing is kept."""
+        """What is not planned for is not looked at."""
 
     @torch.no_grad()
     def plan(self, observation: Observation, goal: Goal, seed: int, samples: int = 1) -> MotionPlan:
@@ -76,13 +78,25 @@ class ZipmoPlanner:
         step = torch.tensor([observation.step], device=self._device) if config.step_token else None
         shape = (samples, config.latent_tokens, config.latent_channels)
         noise = self._tensor(plan_noise(seed, observation.stamp_ns, shape))
+        z, start = self._beginning(goal, observation.stamp_ns, images[0], noise)
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             wanted = self._wanted(goal)
             tokens, pointing = self.network.look(images, wanted.get("text"))
             conditioning = self.network.condition(**wanted, image_tokens=tokens, step=step)
-            z = euler(planned_velocity(self.network, conditioning, self.steps), noise, self.steps)
-        embeddings = z.float().reshape(samples, *self.spec.plan.shape).cpu().numpy()
+            z = euler(planned_velocity(self.network, conditioning, self.steps, start), z, self.steps, start).float()
+        if self._warm_start is not None:
+            first = rearrange(z[0], "(v l) c -> v l c", v=config.views)
+            self._last.made(MadePlan(goal, observation.stamp_ns, images[0], first))
+        embeddings = z.reshape(samples, *self.spec.plan.shape).cpu().numpy()
         return MotionPlan(observation.stamp_ns, goal, self.spec.plan, embeddings, self._understood(pointing))
+
+    def _beginning(self, goal: Goal, stamp_ns: int, images: Tensor, noise: Tensor) -> tuple[Tensor, float]:
+        """Noisy latents [K, L, C] and their flow time: noise alone, or with what is left of the last first future."""
+        ahead = None if self._warm_start is None else self._last.latents(goal, stamp_ns, images)
+        if ahead is None:
+            return noise, 1.0
+        t = torch.full((1,), self._warm_start, device=noise.device)
+        return interpolate(ahead.flatten(0, 1)[None], noise, t), self._warm_start
 
     @torch.no_grad()
     def show(self, plan: MotionPlan, observation: Observation, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,11 +110,7 @@ class ZipmoPlanner:
 
         NaN where it is not sure; K is 0 for pokes and for encoders that point at nothing.
         """
-        pointing = self._look(observation, goal)
-        if pointing is None:
-            return np.empty((len(self.spec.views), 0, 2), np.float32)
-        sure = pointing.confidence() >= SURE
-        return torch.where(sure[..., None], pointing.best(), torch.nan)[0].cpu().numpy()
+        return sure_places(self._look(observation, goal), len(self.spec.views))
 
     @torch.no_grad()
     def point(self, observation: Observation, goal: Goal) -> tuple[np.ndarray, float | None]:
@@ -129,10 +139,7 @@ class ZipmoPlanner:
         return None if isinstance(goal, Pokes) else self.network.look(images, self._wanted(goal)["text"])[1]
 
     def _understood(self, pointing: Pointing | None) -> float | None:
-        """UNDERSTOOD where the logit is the one that counts as such, as its encoder was calibrated."""
-        if pointing is None or pointing.understood is None:
-            return None
-        return float(torch.sigmoid(pointing.understood[0].double() - self.network.config.image.understood_at))
+        return understood(pointing, self.network.config.image.understood_at)
 
     def _wanted(self, goal: Goal) -> dict[str, Tensor]:
         """The goal as the network takes it. Raises ValueError for the other kind."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -18,16 +19,16 @@ from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
 from zipmo_ros.motion.arfm.queries import draw_points, movement
 from zipmo_ros.motion.arfm.sampling import contexts_of, forecast
 from zipmo_ros.motion.flow import interpolate
-from zipmo_ros.motion.metrics import share_within
 from zipmo_ros.motion.pointer import Pointing, pointing_loss
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
-from zipmo_ros.training.points import TrackErrors, take_points
+from zipmo_ros.training.points import PlanFigures, taken
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.seen_frames import newest_rows, seen_frames
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
-from zipmo_ros.training.stages.encoder import load_encoder
+from zipmo_ros.training.stages.encoder import load_encoder, seeing_as, start_reading_as, understanding
+from zipmo_ros.training.understanding import Understood, draw_impossible, refusal_loss
 
 CLOSER = 1e-3  # flow time that the average is ahead of the network, towards the data
 VELOCITY_SHARE = 1e-5  # of the velocities in the consistency, beside the data
@@ -44,6 +45,8 @@ class ArfmOptions:
     drop_text: float
     augment: AugmentConfig | None
     pointing_weight: float
+    impossible: float
+    understanding_weight: float
     consistency: float
     validation_windows: int
 
@@ -60,7 +63,8 @@ class ArfmOptions:
 class TrackBatch:
     """images [R, V, H, W, 3] of the windows `sample` [R]; frame_of, seen [B, T - 1]: see SeenFrames.
 
-    text [B, D], hidden [B] bool; places [R, V, 2, 2] that the sentence points at. tracks [B, V, N, T, 2], visible bool;
+    text [B, D] or rows, hidden [B] bool; cannot: as text, of what can't be done in the first of the windows, none for
+    an encoder that is not asked; places [R, V, 2, 2] that the sentence points at. tracks [B, V, N, T, 2], visible bool;
     offset [B, T - 1, V, 2]: how the images of the steps were shifted. spots [B, V, Q, 2]: points that were drawn
     uniformly in the first frame; moved [B, V, Q]: how much they move.
     """
@@ -77,6 +81,7 @@ class TrackBatch:
     offset: Tensor
     spots: Tensor
     moved: Tensor
+    cannot: Tensor
 
     @property
     def inputs(self) -> Tensor:
@@ -126,9 +131,11 @@ class ArfmStage(Stage):
     headline = ("epe_moving", "still_epe_moving", "delta")
     model: MotionPredictor
 
-    def __init__(self, windows, model: MotionPredictor, sentences: Sentences, options: ArfmOptions, **common) -> None:
+    def __init__(self, windows, model: MotionPredictor, sentences: Sentences, options: ArfmOptions,
+                 understood: Understood | None = None, **common) -> None:  # fmt: skip
         super().__init__(windows, **common)
         self.options, self.sentences, self.model = options, sentences, model.to(self.device)
+        self.understood = understood
         self.steps = windows.tracks.shape[-2]
         self.newest = newest_rows(windows, self.steps - 1)
         self.batches = self.make_batches(options.batch_size, self.collate)
@@ -136,14 +143,14 @@ class ArfmStage(Stage):
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> ArfmStage:
         stage_options, model = options(ArfmOptions, request), initial_predictor(request)
-        if model.config.text is None:
+        if model.config.text is None or not isinstance(model.encoders, OwnEncoders):
             raise ValueError("SAM2 and CLIP are not trained with here: leave model.arfm its image and text encoders")
-        if model.config.text.tokens is not None:
-            raise ValueError("ARFM reads a sentence as its vector: give it an image encoder that does so, too")
         words = sentences(windows, model.config.text, request)
         if request.encoder or not request.init:
             set_sentence_statistics(model, words.vectors)
-        return cls(windows, model, words, stage_options, **common(request))
+        encoder = model.encoders.images
+        understood = understanding(windows, encoder, words, stage_options.validation_windows, request)
+        return cls(windows, model, words, stage_options, understood, **common(request))
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> TrackBatch:
         options, count = self.options, len(indices)
@@ -154,12 +161,13 @@ class ArfmStage(Stage):
         tracks, visible, moved = self.tracks(indices)
         chosen = self.drawn(moved, visible, generator)
         uniform = slice(moved.shape[2] // 2, None)
+        own, asked = self.windows.sentence[indices], options.impossible if self.understood else 0
         batch = TrackBatch(
             images=images,
             sample=frames.sample,
             frame_of=frames.frame_of,
             seen=frames.seen,
-            text=self.sentences.draw(indices, self.windows.sentence[indices], generator),
+            text=self.sentences.draw(indices, own, generator),
             hidden=torch.rand(count, generator=generator) < options.drop_text,
             places=self.windows.own_landmarks(frames.rows) + shifts[:, :, None],
             tracks=taken(tracks, chosen),
@@ -167,6 +175,7 @@ class ArfmStage(Stage):
             offset=shifts[frames.frame_of],
             spots=tracks[:, :, uniform, 0] + shifts[frames.frame_of[:, 0]][:, :, None],
             moved=moved[:, :, uniform],
+            cannot=draw_impossible(self.sentences, indices, own, asked, generator) if asked else own[:0],
         )
         return TrackBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
 
@@ -193,6 +202,11 @@ class ArfmStage(Stage):
             places = batch.places.masked_fill(batch.hidden[batch.sample][:, None, None, None], torch.nan)
             pointed = pointing_loss(pointing, places, model.config.image.grid)
             total, told["pointing"] = total + self.options.pointing_weight * pointed, pointed.detach()
+        logits = None if pointing is None else pointing.understood
+        if logits is not None and len(batch.cannot):
+            images, said = batch.images[batch.frame_of[:, 0]], ~batch.hidden[batch.sample]
+            refused = refusal_loss(model.encoders.images, images, batch.cannot, logits[said])
+            total, told["understanding"] = total + self.options.understanding_weight * refused, refused.detach()
         if self.options.consistency:
             agreed = self.agreement(batch, shifts, z, v)
             total, told["consistency"] = total + self.options.consistency * agreed, agreed.detach()
@@ -226,41 +240,42 @@ class ArfmStage(Stage):
         """Errors of one future of each window from its first frame, at points drawn as in training: of all views, and
         of each one.
         """
-        errors, generator, config = TrackErrors(), torch.Generator().manual_seed(self.seed), model.config
-        deltas: dict[str, list[Tensor]] = {}
+        generator, config = torch.Generator().manual_seed(self.seed), model.config
+        figures = PlanFigures(self.windows.views)
         for chosen in self.validation_indices(self.options.validation_windows).split(16):
             tracks, visible, moved = self.tracks(chosen)
             points = self.drawn(moved, visible, generator)
-            target, visible = taken(tracks, points), taken(visible, points)
-            moving = taken(self.windows.moving[chosen], points)
+            target = taken(tracks, points)
             noise = torch.randn(len(chosen), 1, self.steps - 1, *target.shape[1:3], 2, generator=generator)
             text = self.sentences.own(self.windows.sentence[chosen])
             predicted = predict(model, self.windows.images[chosen], text, target[:, :, :, 0], noise, config.steps)[:, 0]
-            for view, name in enumerate(self.windows.views):
-                ours, theirs, seen = predicted[:, view], target[:, view], visible[:, view, :, 1:]
-                within = share_within(ours[:, :, 1:], theirs[:, :, 1:], seen)
-                for prefix in ("", f"{name}_"):
-                    errors.add(ours, theirs, moving[:, view], prefix)
-                    deltas.setdefault(f"{prefix}delta", []).append(within)
-        return {**errors.means(), **{name: float(torch.cat(parts).nanmean()) for name, parts in deltas.items()}}
+            figures.add(predicted, target, taken(visible, points), taken(self.windows.moving[chosen], points))
+        refused = self.understood.figures(model.encoders.images) if self.understood else {}
+        return {**figures.means(), **refused}
+
+    def save(self, model: Any, directory: Path, meta: dict) -> None:
+        """With what counts as understood, as the image encoder is now."""
+        if self.understood:
+            self.understood.calibrate(model.encoders.images)
+            model.config = replace(model.config, image=model.encoders.images.config)
+        super().save(model, directory, meta)
 
 
 def initial_predictor(request: TrainingRequest) -> MotionPredictor:
-    """The weights of `init=DIR`, or a new one; with the image encoder of `encoder=DIR` if that is given."""
+    """The weights of `init=DIR`, or a new one; with the image encoder of `encoder=DIR` if that is given, and sentences
+    read as it does.
+    """
     encoder = load_encoder(request.encoder) if request.encoder else None
     if request.init:
         model = checkpoint.load(request.init, MotionPredictor)
     else:
         config: ArfmConfig = model_config({"nano": arfm_nano}, request, "arfm")
-        model = MotionPredictor(replace(config, image=encoder.config) if encoder else config)
+        model = MotionPredictor(seeing_as(config, encoder))
     if encoder and isinstance(model.encoders, OwnEncoders):
         checkpoint.load_strictly(model.encoders.images, encoder.state_dict(), str(request.encoder))
+        if not request.init:
+            start_reading_as(model.encoders.sentence, encoder)
     return model
-
-
-def taken(values: Tensor, chosen: Tensor) -> Tensor:
-    """values [B, V, P, ...] at points [B, V, N] -> [B, V, N, ...]."""
-    return take_points(values.flatten(0, 1), chosen.flatten(0, 1)).unflatten(0, chosen.shape[:2])
 
 
 def encode(model: MotionPredictor, batch: TrackBatch) -> tuple[Context, Pointing | None]:
@@ -293,5 +308,5 @@ def predict(model: MotionPredictor, images: Tensor, text: Tensor, starts: Tensor
     seen = torch.zeros_like(frame_of, dtype=torch.bool)
     seen[:, 0] = True
     guidance = model.config.guidance
-    contexts = contexts_of(model, images, sample, frame_of, seen, text, guidance)
+    contexts, _ = contexts_of(model, images, sample, frame_of, seen, text, guidance)
     return forecast(model, contexts, starts[:, :, :, None], noise, steps=steps, guidance=guidance).cpu()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.conv_encoder import ConvEncoder
+from zipmo_ros.motion.sentence import SentenceInput
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
@@ -21,6 +24,18 @@ def load_encoder(directory: Path | str) -> ConvEncoder:
     if not isinstance(encoder, ConvEncoder):
         raise checkpoint.CheckpointError(f"the planner of {directory} has no image encoder that is trained here")
     return encoder
+
+
+def seeing_as(config: Any, encoder: ConvEncoder | None) -> Any:
+    """A model's configuration with the images and sentences of an encoder; None: as it is."""
+    return config if encoder is None else replace(config, image=encoder.config, text=encoder.config.text or config.text)
+
+
+def start_reading_as(sentence: SentenceInput, encoder: ConvEncoder) -> None:
+    """Have a sentence's tokens read as an encoder has learned to, if that reads them in the same way."""
+    theirs = encoder.sentence
+    if theirs is not None and theirs.reader is not None and sentence.config == theirs.config:
+        sentence.load_state_dict(theirs.state_dict())
 
 
 def understanding(

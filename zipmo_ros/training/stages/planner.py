@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +23,9 @@ from zipmo_ros.training.points import TrackErrors
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
-from zipmo_ros.training.stages.encoder import load_encoder, understanding
+from zipmo_ros.training.stages.encoder import load_encoder, start_reading_as, understanding
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
-from zipmo_ros.training.understanding import Understood, understanding_loss
+from zipmo_ros.training.understanding import Understood, draw_impossible, refusal_loss
 
 VALIDATION_STEPS = (1, 4, 10)
 TRACK_STEPS = 4
@@ -133,9 +132,7 @@ class PlannerStage(Stage):
         own, cannot = self.windows.sentence[indices], None
         text = self.sentences.draw(indices, own, generator).to(self.device)
         if self.understood:
-            some = slice(math.ceil(options.impossible * count))
-            never = torch.ones(len(own[some]), dtype=torch.bool)
-            cannot = self.sentences.draw(indices[some], own[some], generator, never).to(self.device)
+            cannot = draw_impossible(self.sentences, indices, own, options.impossible, generator).to(self.device)
         return PlanBatch(
             images=images.to(self.device),
             text=text,
@@ -163,10 +160,8 @@ class PlannerStage(Stage):
         loss, scalars = with_pointing("flow", flow, pointing, places, grid, weight)
         if batch.cannot is None:
             return loss, scalars
-        refused = model.image_encoder.look(batch.images[: len(batch.cannot)], batch.cannot)[1].understood
-        logits = torch.cat([pointing.understood[~batch.drop_text], refused])
-        can = torch.arange(len(logits), device=logits.device) < len(logits) - len(refused)
-        understanding = understanding_loss(logits, can)
+        told = pointing.understood[~batch.drop_text]
+        understanding = refusal_loss(model.image_encoder, batch.images, batch.cannot, told)
         loss = loss + self.options.understanding_weight * understanding
         return loss, {**scalars, "understanding": understanding.detach()}
 
@@ -229,6 +224,6 @@ def initial_planner(request: TrainingRequest) -> MotionPlanner:
         model = MotionPlanner(dataclasses.replace(config, image=encoder.config) if encoder else config)
     if encoder:
         checkpoint.load_strictly(model.image_encoder, encoder.state_dict(), request.encoder)
-        if model.config.text.tokens and not request.init and model.config.text == encoder.config.text:
-            model.sentence.load_state_dict(encoder.sentence.state_dict())  # it reads as the encoder has learned to
+        if not request.init:
+            start_reading_as(model.sentence, encoder)
     return model
