@@ -34,7 +34,8 @@ PLANNER_GROUP, POLICY_GROUP = "zipmo_ros.planners", "zipmo_ros.policies"  # entr
 def shipped() -> dict[str, tuple[str, ...]]:
     """Names of the bundles that come with the package, and the suites that each was trained on."""
     names = dict.fromkeys(entry.checkpoint for entry in SUITES.values() if entry.checkpoint)
-    return {name: tuple(suite for suite, entry in SUITES.items() if entry.checkpoint == name) for name in names}
+    trained = {suite: entry.checkpoint for suite, entry in SUITES.items() if entry.base is None}
+    return {name: tuple(suite for suite, known in trained.items() if known == name) for name in names}
 
 
 def shipped_for(suite: str) -> str:

@@ -20,7 +20,7 @@ def graph_arguments(settings: Settings) -> dict[str, str]:
     names = ("checkpoint", "suite", "seed", "planner", "policy", "nfe", "ensemble", "replan_every", "max_steps",
              "libero_assets", "command_interface", "robot", "image_phase", "camera_skew", "plan_age", "mode",
              "execution", "latency_ms", "latency_jitter", "refuse_unknown",
-             "perturb", "strength")  # fmt: skip
+             "perturb", "strength", "look", "settle")  # fmt: skip
 
     def told(value: Any) -> str:
         return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
