@@ -19,21 +19,26 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.ros
 @pytest.mark.parametrize(
-    ("perturb", "max_steps"), [(None, None), ("light_direction", 24), ("moved_thing", 60)], ids=lambda value: str(value)
+    "otherwise",
+    [
+        {},
+        {"perturb": "light_direction", "max_steps": 24},
+        {"perturb": "moved_thing", "max_steps": 60},
+        {"robot": "panda_256", "look": "full", "settle": "5-still", "max_steps": 24},
+    ],
+    ids=str,
 )
-def test_via_ros_equals_via_direct(perturb, max_steps):
+def test_via_ros_equals_via_direct(otherwise):
     from zipmo_ros.evaluation.over_ros import GraphLoop
     from zipmo_ros.evaluation.rollout import run_episodes
 
     lever = [task for task in tasks("mini") if task.name == "turn_lever_left"]
     (episode,) = draw_episodes(lever, 1, seed=7)
-    settings = Settings(
-        "mini", bundle_path(None), "ros", 7, 4, 4, "intended", max_steps=max_steps, perturb=perturb, strength=0.8
-    )
+    settings = Settings("mini", bundle_path(None), "ros", 7, 4, 4, "intended", strength=0.8, **otherwise)
     actions = []
     (direct,) = run_episodes(
         "mini", [episode], build_agent(settings), image_every=4, observer=lambda *step: actions.append(step[-1]),
-        **environment_options(settings),
+        robot=settings.robot, **environment_options(settings),
     )  # fmt: skip
     with GraphLoop(settings, domain=101 + os.getpid() % 100) as graph:
         over_ros = graph.run_episode(episode)

@@ -52,7 +52,7 @@ def _language(suite: str, entry: Any) -> str:
 
 def _told(suite: str, name: str) -> str:
     """The sentence in a task file."""
-    found = _SENTENCE.search(bddl_file(suite, name).read_text())
+    found = _SENTENCE.search(bddl_file(suite, name).read_text(encoding="utf-8"))
     assert found, f"{bddl_file(suite, name)} has no sentence"
     return found[1]
 
