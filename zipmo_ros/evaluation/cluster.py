@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import threading
@@ -48,7 +49,9 @@ class RayCluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody
         if not ray.is_initialized():
             try:
-                ray.init(address=None if address == AUTO else address, logging_level="error", include_dashboard=False)
+                ray.init(
+                    address=None if address == AUTO else address, logging_level=logging.ERROR, include_dashboard=False
+                )
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise ValueError(f"no Ray cluster at {address}: {error}") from error
         variables = {name: os.environ[name] for name in INHERITED if name in os.environ}

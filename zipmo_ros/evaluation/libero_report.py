@@ -35,44 +35,52 @@ def libero(results: list[Result], folder: Path) -> Iterator[Section]:
     """A table, and in `folder` a picture of bars by task, of each protocol (with what was otherwise), checkpoint and
     assets, wherever two figures are of such.
     """
-    chosen = [result for result in results if suite_entry(result["suite"]).libero and _column(result)]
+    chosen = [result for result in results if suite_entry(result.content["suite"]).libero and _column(result)]
     for group in grouped(chosen, _comparable):
         acting = [result for result in group if result.actor != "replay"]
         replayed = [result for result in group if result.actor == "replay"]
-        for alike in grouped(acting, lambda r: (r.actor, r["hashes"]["checkpoint"])):
+        for alike in grouped(acting, lambda r: (r.actor, r.content["hashes"]["checkpoint"])):
             cells = {_place(result): result for result in sorted([*replayed, *alike], key=_length)}
-            if len({result["suite"] for result in cells.values()}) > 1:
+            if len({result.content["suite"] for result in cells.values()}) > 1:
                 yield _section(cells, folder)
 
 
 def _length(result: Result) -> int:
-    return len(result["episodes"])
+    return len(result.content["episodes"])
 
 
 def _column(result: Result) -> str | None:
     """Which of COLUMNS an evaluation is of; None: of none."""
     if result.actor == "replay":
-        return REPLAY if suite_entry(result["suite"]).base is None else None
-    if result["oracle"] != "none" or result.content.get("perturb"):
+        return REPLAY if suite_entry(result.content["suite"]).base is None else None
+    if result.content["oracle"] != "none" or result.content.get("perturb"):
         return None
-    base = suite_entry(result["suite"]).base
-    if result["instruction"] == "none":
+    base = suite_entry(result.content["suite"]).base
+    if result.content["instruction"] == "none":
         return WORDLESS if base is None else None
-    return (result["suite"].removeprefix(f"{base}_") if base else PLAIN) if result["instruction"] == "own" else None
+    return (
+        (result.content["suite"].removeprefix(f"{base}_") if base else PLAIN)
+        if result.content["instruction"] == "own"
+        else None
+    )
 
 
 def _place(result: Result) -> tuple[str, str]:
     """(base suite, column)."""
     column = _column(result)
     assert column is not None
-    return suite_entry(result["suite"]).base or result["suite"], column
+    return suite_entry(result.content["suite"]).base or result.content["suite"], column
 
 
 def _comparable(result: Result) -> tuple:
     """Protocol and what differs from it, without the suite; assets; and what a protocol may leave open."""
-    told = result["protocol"].replace(f"-{result['suite']}-", "-", 1)
+    told = result.content["protocol"].replace(f"-{result['suite']}-", "-", 1)
     keys = ("nfe", "replan_every", "ensemble")
-    return (told, result["hashes"]["assets"], *(None if result.actor == "replay" else result[key] for key in keys))
+    return (
+        told,
+        result.content["hashes"]["assets"],
+        *(None if result.actor == "replay" else result[key] for key in keys),
+    )
 
 
 def _section(cells: Mapping[tuple[str, str], Result], folder: Path) -> Section:
@@ -80,7 +88,7 @@ def _section(cells: Mapping[tuple[str, str], Result], folder: Path) -> Section:
     rows = [suite for suite in SUITES if any(base == suite for base, _ in cells)]
     first = next(result for result in cells.values() if result.actor != "replay")
     protocol = protocol_of(first)
-    told = first["protocol"].replace(f"-{first['suite']}-", "-", 1)
+    told = first.content["protocol"].replace(f"-{first['suite']}-", "-", 1)
     published = [protocol.published.get(row) for row in rows]
     lines = [
         [f"`{row}`", *(_cell(cells.get((row, column))) for column in columns),
@@ -88,13 +96,13 @@ def _section(cells: Mapping[tuple[str, str], Result], folder: Path) -> Section:
         for row, there in zip(rows, published, strict=True)
     ]  # fmt: skip
     table = markdown(["suite", *columns, *(["published"] if any(published) else [])], lines)
-    looks = visuals(first["suite"], first["hashes"]["assets"])
+    looks = visuals(first.content["suite"], first.content["hashes"]["assets"])
     about = [ABOUT, f"Protocol `{told}`: {protocol.about}.", *([f"With {looks}."] if looks else [])]
     about += [f"Not as there: {'; '.join(protocol.otherwise)}."] if protocol.otherwise else []
     used = tuple(cells.values())
-    digest = first["hashes"]["checkpoint"][:12]
+    digest = first.content["hashes"]["checkpoint"][:12]
     picture = folder / f"tasks-{first.name}.png"
-    plot_tasks({row: {column: cells[row, column]["episodes"] for column in columns if (row, column) in cells}
+    plot_tasks({row: {column: cells[row, column].content["episodes"] for column in columns if (row, column) in cells}
                 for row in rows}, picture)  # fmt: skip
     shown = embedded(picture, "success by task, with 95 % intervals")
     return Section(f"LIBERO and LIBERO-PRO by {told}, checkpoint `{digest}`",
@@ -104,6 +112,6 @@ def _section(cells: Mapping[tuple[str, str], Result], folder: Path) -> Section:
 def _cell(result: Result | None) -> str:
     if result is None:
         return "-"
-    episodes = result["episodes"]
+    episodes = result.content["episodes"]
     seeds = f"; {seeds_told(result)}" if result.content.get("by_seed") else ""
     return f"{share(episodes)} ({interval(episodes)}, of {len(finished(episodes))}{seeds})"

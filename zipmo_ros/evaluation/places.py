@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 Serve = Callable[..., None]  # see pool.run_jobs
 GRACE = 10.0  # s, for workers to put away what they have built when they are to end early
@@ -33,19 +33,22 @@ class PoolWorker(Protocol):
         ...
 
 
-class Place(Protocol):
+Servant = TypeVar("Servant", bound=PoolWorker)
+
+
+class Place(Protocol[Servant]):
     """Where workers live."""
 
     def room(self, wanted: int) -> int:
         """How many of so many workers find a place, at least one."""
         ...
 
-    def start(self, serve: Serve, group: str, arguments: tuple) -> PoolWorker: ...
+    def start(self, serve: Serve, group: str, arguments: tuple) -> Servant: ...
 
-    def wait(self, workers: Sequence[PoolWorker]) -> list[PoolWorker]:
+    def wait(self, workers: Sequence[Servant]) -> list[Servant]:
         """Those that have an outcome, or are lost, as soon as there is one."""
         ...
 
-    def end(self, workers: Sequence[PoolWorker]) -> None:
+    def end(self, workers: Sequence[Servant]) -> None:
         """End these, whatever they are doing."""
         ...
