@@ -61,6 +61,7 @@ setup(
         "arms": ["pin", "example-robot-data"],
         "bags": ["rosbags", "mcap"],
         "terminal": ["rich"],
+        "cluster": ["ray"],
         "test": ["pytest", "pytest-xdist", "hypothesis", "ruckig", "ruff", "mypy", "catkin-pkg"],
     },
     zip_safe=False,

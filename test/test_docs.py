@@ -1,4 +1,4 @@
-"""What README, docs/architecture.md and docs/robot.md say of the code is so."""
+"""What README, docs/architecture.md, docs/robot.md and docs/cluster.md say of the code is so."""
 
 import importlib
 import re
@@ -19,7 +19,14 @@ from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.nodes.graph import GRAPHS, parameters_path
 from zipmo_ros.runtime.causes import CAUSES
 
-PAGES = ("README.md", "docs/architecture.md", "docs/planners.md", "docs/robot.md", "examples/README.md")
+PAGES = (
+    "README.md",
+    "docs/architecture.md",
+    "docs/planners.md",
+    "docs/robot.md",
+    "docs/cluster.md",
+    "examples/README.md",
+)
 ROBOT_PAGE = (ROOT / "docs/robot.md").read_text()
 BY_OPTIONS = ("say", "home", "check", "doctor")  # commands of --options; the others are of key=value
 
@@ -77,8 +84,11 @@ def check_command(words, capsys):
         load(name, [word for word in keys if "=" in word])
 
 
-@pytest.mark.parametrize("words", [*commands("docs/robot.md"), *commands("docs/planners.md")], ids=" ".join)
-def test_commands_of_pages_are_there(words, capsys):
+NAMED_PAGES = ("docs/robot.md", "docs/planners.md", "docs/cluster.md")
+
+
+@pytest.mark.parametrize("words", [words for page in NAMED_PAGES for words in commands(page)], ids=" ".join)
+def test_commands_of_the_pages_are_there(words, capsys):
     check_command(words, capsys)
 
 

@@ -43,6 +43,8 @@ def shipped() -> dict[str, tuple[str, ...]]:
     """Names of the bundles that come with the package, and the suites that each was trained on."""
     folder, names = share_path("checkpoints"), dict[str, tuple[str, ...]]()
     for suite, entry in SUITES.items():
+        if entry.base is not None:  # evaluated with another suite's
+            continue
         for name in (_bundle_of(entry.checkpoint, planner) for planner in NAMED if entry.checkpoint):
             if (folder / name).is_dir():
                 names[name] = (*names.get(name, ()), suite)

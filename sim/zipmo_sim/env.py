@@ -10,16 +10,14 @@ import numpy as np
 from zipmo_ros.contract.pose import composed, pose_of, relative
 from zipmo_ros.contract.robot import load_robot
 from zipmo_sim.rendering import RenderSettings, ViewRenderer, select_backend
-from zipmo_sim.task import INIT_STATES, Task
+from zipmo_sim.task import INIT_STATES, SETTLING, SETTLINGS, Task
 
 if TYPE_CHECKING:
     from zipmo_sim.perturbations.perturbation import Perturbation
 
-SETTLE_STEPS = 10
 # From robosuite's grip site to the frame that a Panda's driver and its URDF call panda_hand_tcp: 6.9 mm along the hand,
 # and a quarter turn about it.
 _SITE_TO_HAND = np.array([0, 0, 0.0069, 0, 0, np.sqrt(0.5), np.sqrt(0.5)])
-_IDLE = np.array([0, 0, 0, 0, 0, 0, -1.0])
 
 
 def robosuite_options() -> dict[str, Any]:
@@ -82,8 +80,9 @@ class ManipulationEnv(gymnasium.Env):
     success: (robosuite environment) -> bool. image_every: images are rendered at steps 0, n, 2n, ... and repeated in
     between; 0 never renders and gives black images; info["new_views"] names those rendered at this step. image_phase
     (an attribute): steps that each further view is later by than the one before, after step 0: cameras that are not
-    synchronised. render: what images look like. scene_success: predicates of all tasks of this scene by name (None: of
-    this task alone); info["done_tasks"] names those that hold now.
+    synchronised. settling (an attribute): what passes before step 0. render: what images look like.
+    scene_success: predicates of all tasks of this scene by name (None: of this task alone); info["done_tasks"] names
+    those that hold now.
     failures: makes what tells failures apart (failures.py); info["failures"] says, for each task of the scene, what its
     failure would be called if the episode ended now (empty without). scene_landmarks: for tasks of this scene by name,
     and for what else it can do by its sentence, (robosuite environment) -> [2, 3] m: what it is about, see landmarks().
@@ -113,6 +112,7 @@ class ManipulationEnv(gymnasium.Env):
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": self.robot.rate_hz}
         self.image_every = image_every
         self.image_phase = 0
+        self.settling = SETTLINGS[SETTLING]
         self.render_settings = render or RenderSettings()
         self.render_mode = render_mode
         self._place = place
@@ -159,8 +159,8 @@ class ManipulationEnv(gymnasium.Env):
         if self.perturbation:
             self.perturbation.place(self)
         self._forget()
-        for _ in range(SETTLE_STEPS):
-            self.advance(_IDLE)
+        for _ in range(self.settling.steps):
+            self.advance(np.array([0, 0, 0, 0, 0, 0, self.settling.gripper]))
         if self.perturbation:
             self.perturbation.begin(self)
         return self.begin()

@@ -62,6 +62,10 @@ class RenderSettings:
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
+# full: as LIBERO's own environments draw; fast: what costs most is left out.
+LOOKS = {"fast": RenderSettings(), "full": RenderSettings(samples=4, reflections=True)}
+
+
 class ViewRenderer:
     """Renders named cameras of a MuJoCo model to upright uint8 RGB [H, W, 3].
 

@@ -1,4 +1,4 @@
-"""What a task is."""
+"""What a task is, and what passes before an episode of it begins."""
 
 from dataclasses import dataclass
 
@@ -22,3 +22,16 @@ class Task:
     max_steps: int
     init_states: int = INIT_STATES
     thing: str = ""
+
+
+@dataclass(frozen=True)
+class Settling:
+    """What passes between an initial state and step 0: control steps of standing still, the gripper told `gripper`."""
+
+    steps: int
+    gripper: float
+
+
+# Stored states have things up to 13 cm in the air.
+SETTLINGS = {"10-open": Settling(10, -1.0), "5-open": Settling(5, -1.0), "5-still": Settling(5, 0.0)}
+SETTLING = "10-open"  # where none is named

@@ -1,5 +1,6 @@
 """Running episodes: over ROS and without the same to the bit; and what is left of an evaluation that was ended."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from zipmo_ros.evaluation.agents import build_agent
 from zipmo_ros.evaluation.episodes import draw_episodes
+from zipmo_ros.evaluation.gallery import frames_beside, plot_gallery
 from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.runners import Settings, environment_options
 from zipmo_ros.models import bundle_path
@@ -17,21 +19,26 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.ros
 @pytest.mark.parametrize(
-    ("perturb", "max_steps"), [(None, None), ("light_direction", 24), ("moved_thing", 60)], ids=lambda value: str(value)
+    "otherwise",
+    [
+        {},
+        {"perturb": "light_direction", "max_steps": 24},
+        {"perturb": "moved_thing", "max_steps": 60},
+        {"robot": "panda_256", "look": "full", "settle": "5-still", "max_steps": 24},
+    ],
+    ids=str,
 )
-def test_via_ros_equals_via_direct(perturb, max_steps):
+def test_via_ros_equals_via_direct(otherwise):
     from zipmo_ros.evaluation.over_ros import GraphLoop
     from zipmo_ros.evaluation.rollout import run_episodes
 
     lever = [task for task in tasks("mini") if task.name == "turn_lever_left"]
     (episode,) = draw_episodes(lever, 1, seed=7)
-    settings = Settings(
-        "mini", bundle_path(None), "ros", 7, 4, 4, "intended", max_steps=max_steps, perturb=perturb, strength=0.8
-    )
+    settings = Settings("mini", bundle_path(None), "ros", 7, 4, 4, "intended", strength=0.8, **otherwise)
     actions = []
     (direct,) = run_episodes(
         "mini", [episode], build_agent(settings), image_every=4, observer=lambda *step: actions.append(step[-1]),
-        **environment_options(settings),
+        robot=settings.robot, **environment_options(settings),
     )  # fmt: skip
     with GraphLoop(settings, domain=101 + os.getpid() % 100) as graph:
         over_ros = graph.run_episode(episode)
@@ -53,3 +60,18 @@ def test_what_was_done_before_ctrl_c_is_kept():
     first, *others = run_parallel(settings, episodes, 1, interrupt)
     assert (first.success, first.error) == (True, None)
     assert [other.error for other in others] == ["interrupted before this episode was done"] * 2
+
+
+def test_last_frames_of_failures_are_kept_and_come_on_a_sheet(tmp_path):
+    lever = [task for task in tasks("mini") if task.name == "turn_lever_left"]
+    episodes = draw_episodes(lever, 2, seed=7)
+    result = tmp_path / "a.json"
+    settings = Settings("mini", bundle_path(None), "direct", 7, 2, 4, "intended", oracle="expert", max_steps=2,
+                        gallery=frames_beside(result))  # fmt: skip
+    outcomes = run_parallel(settings, episodes, 1, lambda outcome: None)
+    assert not any(outcome.success for outcome in outcomes)
+    assert len(list(frames_beside(result).glob("*.png"))) == 2
+    plain = [dataclasses.asdict(outcome) for outcome in outcomes]
+    assert plot_gallery(result, plain, tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").stat().st_size > 5000
+    assert not plot_gallery(tmp_path / "other.json", plain, tmp_path / "none.png")

@@ -46,6 +46,26 @@ def test_report(bundle, tmp_path, monkeypatch, capsys):
     assert len(out.read_text()) < 60_000
 
 
+def test_the_protocol_of_table_e_is_of_moving_points_in_windows_that_do_not_overlap(
+    bundle, tmp_path, monkeypatch, capsys
+):
+    windows = make_windows(init_state=torch.tensor([22, 22, 3, 22]), step=torch.tensor([0, 2, 0, 16]),
+                           demo=torch.tensor([0, 0, 1, 0]))  # fmt: skip
+    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)
+    out = tmp_path / "whn.json"
+    words = [f"checkpoint={bundle}", f"out={out}", "data=here", "samples=2", "nfe=1", "protocol=whn"]
+    assert cli.main(["motion", *words]) == 0
+    report = json.loads(out.read_text())
+    assert (report["protocol"], report["windows"]) == ("whn-motion-v1", 2)
+    assert report["moving"] == {"points": 32, "variance_px2": 1.0, "stride": 16}
+    assert {row["points"] for row in report["predictions"]} == {"moving"}
+    said = capsys.readouterr().out
+    assert "above 1 px^2; a window every 16 steps" in said
+    assert "They can't be compared" in said
+    assert cli.main(["motion", *words, "planner=arfm"]) == 2
+    assert "protocol=whn is for planner=zipmo" in capsys.readouterr().err
+
+
 def test_arfm_has_figures_of_its_own_and_needs_its_kind(bundle, tmp_path, monkeypatch, capsys):
     windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]))
     monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)

@@ -37,6 +37,24 @@ def stub(settings, episodes):
             yield outcome_of(episode, done_tasks=(episode.task, "another"), action_error=episode.number / 7)
 
 
+def slow(settings, episodes):
+    """As `stub`, with time to be killed in; notes which process begins what."""
+    for episode in episodes:
+        with (settings.checkpoint / "starts.txt").open("a") as starts:
+            starts.write(f"{episode.number}-{os.getpid()}\n")
+        time.sleep(0.5)
+        yield outcome_of(episode, action_error=episode.number / 7)
+
+
+def flaky(settings, episodes):
+    """Episode 1 crashes the first time, episode 2 always."""
+    for episode in episodes:
+        mark = settings.checkpoint / f"{episode.number}"
+        broken = episode.number == 2 or (episode.number == 1 and not mark.exists())
+        mark.touch()
+        yield outcome_of(episode, success=not broken, error="crashed" if broken else None)
+
+
 def die(settings, episodes):
     for episode in episodes:
         if episode.number in (0, 2):
@@ -49,7 +67,7 @@ def refuse(settings, episodes):
     os._exit(6)
 
 
-runners.RUNNERS.update(stub=stub, die=die, refuse=refuse)
+runners.RUNNERS.update(stub=stub, slow=slow, flaky=flaky, die=die, refuse=refuse)
 
 
 def main(folder: Path, via: str, episodes: int) -> None:

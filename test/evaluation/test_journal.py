@@ -116,6 +116,17 @@ def test_an_episode_whose_worker_dies_twice_is_an_error_and_the_others_are_not_l
     assert sorted(one.number for one in seen) == [0, 1, 2]
 
 
+def test_an_episode_that_crashes_is_run_once_more(path):
+    path.parent.mkdir()
+    settings, seen = replace(SETTINGS, via=Via("flaky"), checkpoint=path.parent), []
+    with Journal(path, IDENTITY) as journal:
+        outcomes = run_parallel(settings, EPISODES, 2, seen.append, journal)
+    assert [(one.success, one.error, one.repeated) for one in outcomes] == [
+        (True, None, None), (True, None, "crashed"), (False, "crashed", "crashed"), (True, None, None),
+    ]  # fmt: skip
+    assert sorted(one.number for one in seen) == [0, 1, 2, 3]
+
+
 def test_workers_that_can_do_nothing_and_numbers_that_meet_are_errors():
     with pytest.raises(WorkerError, match="exit code 6"):
         run_parallel(replace(SETTINGS, via=Via("refuse")), EPISODES, 1, lambda one: None)

@@ -36,7 +36,7 @@ def ran(monkeypatch):
     """The jobs that were run; they succeed by lot, the less the later plans come."""
     jobs = []
 
-    def run_jobs(serve, groups, workers, base):
+    def run_jobs(serve, groups, workers, base, place):
         for group, members in groups.items():
             for cell, episode in members:
                 jobs.append((cell, episode))

@@ -8,7 +8,14 @@ from window_stubs import SENTENCES, make_windows
 
 from zipmo_ros.evaluation.bench import wake
 from zipmo_ros.evaluation.motion_baselines import chosen_windows, constant_velocity, nearest_windows
-from zipmo_ros.evaluation.motion_scores import POOLED, PREDICTORS, PlanErrors, Subject, measure
+from zipmo_ros.evaluation.motion_scores import (
+    POOLED,
+    PREDICTORS,
+    PlanErrors,
+    Subject,
+    measure,
+    moving_by_variance,
+)
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
@@ -129,3 +136,18 @@ def test_reconstruction_is_split_into_all_points_without_overlap():
     _, given = subject().encode(windows, torch.Generator().manual_seed(0))
     assert given.shape == windows.moving.shape
     assert (given.sum(-1) == 8).all()
+
+
+def test_what_moves_by_variance_is_seen_and_no_more_than_asked_for():
+    """Points go back and forth by as many pixels as their number: variance is that squared."""
+    sizes, turns = torch.arange(6.0), torch.tensor([1.0, -1.0]).repeat(8)
+    tracks = torch.zeros(1, 2, 6, 16, 2)
+    tracks[..., 0] = sizes[:, None] * turns / 64
+    visible = torch.ones(1, 2, 6, 16, dtype=torch.bool)
+    visible[:, 1, 5, 0] = False
+    generator = torch.Generator().manual_seed(0)
+    every = moving_by_variance(tracks, visible, generator, points=32, threshold=4.5)
+    assert every[0].int().tolist() == [[0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 0]]
+    few = moving_by_variance(tracks, visible, generator, points=2, threshold=4.5)
+    assert few.sum(-1).tolist() == [[2, 2]]
+    assert not (few & ~every).any()

@@ -23,7 +23,7 @@ from zipmo_sim.suites.libero.assets import ORIGINAL, STAND_INS
 def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
     ran = []
 
-    def run(settings, episodes, workers, progress, journal):
+    def run(settings, episodes, workers, progress, journal, place):
         ran.append(settings)
         return [Outcome.of(e, success=True, original_success=True, steps=9, plan_ms=20.0) for e in episodes]
 
@@ -46,7 +46,7 @@ def test_an_evaluation_says_all_that_repeats_it(tmp_path, monkeypatch, capsys):
 
 
 def test_the_suites_own_limit_is_the_protocol(tmp_path, monkeypatch):
-    def run(settings, episodes, workers, progress, journal):
+    def run(settings, episodes, workers, progress, journal, place):
         return [Outcome.of(e, success=False, original_success=False, steps=200, failure="timeout") for e in episodes]
 
     monkeypatch.setattr(evaluate, "run_parallel", run)
@@ -63,7 +63,7 @@ def test_the_number_of_steps_that_nobody_asked_for_is_the_checkpoints(tmp_path, 
     description["config"]["steps"] = 10
     (bundle / "planner/config.json").write_text(json.dumps(description))
 
-    def run(settings, episodes, workers, progress, journal):
+    def run(settings, episodes, workers, progress, journal, place):
         ran.append(settings)
         return [Outcome.of(e, success=True, original_success=True, steps=9) for e in episodes]
 
@@ -72,7 +72,7 @@ def test_the_number_of_steps_that_nobody_asked_for_is_the_checkpoints(tmp_path, 
     assert cli.main(["eval", *words]) == 0
     report = json.loads((tmp_path / "a.json").read_text())
     assert (ran[0].nfe, report["nfe"], report["settings"]["nfe"]) == (10, 10, None)
-    assert load("eval", words, EvaluationRequest).settings("ros") == replace(ran[0], via="ros")
+    assert load("eval", words, EvaluationRequest).settings("ros") == replace(ran[0], via="ros", gallery=None)
 
 
 def test_visuals_other_than_the_originals_are_named_by_the_assets_hash():

@@ -23,7 +23,7 @@ from zipmo_sim.suites.libero.assets import STAND_INS
 CHANCES = {"expert": 1.0, "tracks": 0.9, "plans": 1.0, "none": 0.6, "bc": 0.3, "zeroed": 0.1, "replay": 0.2}
 
 
-def run(settings, episodes, workers, progress, journal):
+def run(settings, episodes, workers, progress, journal, place):
     """Outcomes by lot, worse with every rung."""
     outcomes = []
     for episode in episodes:

@@ -19,7 +19,7 @@ def ran(monkeypatch):
     """The rows of the jobs that were run; they succeed by lot, always where nothing is otherwise."""
     jobs = []
 
-    def run_jobs(serve, groups, workers, base):
+    def run_jobs(serve, groups, workers, base, place):
         for group, members in groups.items():
             for row, episode in members:
                 jobs.append((row, episode.number))
@@ -41,8 +41,8 @@ def sweep(tmp_path, *words):
 def test_a_sweep_goes_on_where_it_was_killed(ran, tmp_path, monkeypatch):
     whole = sweeping.run_jobs
 
-    def killed(*arguments):
-        for number, outcome in enumerate(whole(*arguments)):
+    def killed(*arguments, place):
+        for number, outcome in enumerate(whole(*arguments, place=place)):
             if number == 5:
                 raise KeyboardInterrupt
             yield outcome

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from zipmo_ros.apps.configuration import Count, Names, load
 from zipmo_ros.data.demos import DemoError
+from zipmo_ros.evaluation.cluster import place_for
 from zipmo_ros.evaluation.collection import collect, count_attempts, summary_table
 from zipmo_ros.evaluation.demonstrate import Attempt, CollectionSettings
 from zipmo_ros.evaluation.pool import WorkerError
@@ -36,6 +37,7 @@ class CollectRequest:
     episodes: int
     out: Path
     workers: int
+    ray: str | None
     seed: int
     init_states: int | str | tuple[int, ...]
     noise: tuple[float, ...]
@@ -86,10 +88,11 @@ def _run(request: CollectRequest) -> int:
             if outcome.status in ("error", "died"):
                 bar.write(f"{outcome.task}, init state {outcome.identity[0]}: {outcome.detail}", file=sys.stderr)
 
-        summaries = collect(
-            request.suite, tasks, request.episodes, request.out, request.workers, request.seed, states, settings,
-            progress, load_leader,
-        )  # fmt: skip
+        with place_for(request.ray) as place:
+            summaries = collect(
+                request.suite, tasks, request.episodes, request.out, request.workers, request.seed, states, settings,
+                progress, load_leader, place,
+            )  # fmt: skip
     print(summary_table(summaries))
     return 1 if counts["error"] or counts["died"] else 0
 

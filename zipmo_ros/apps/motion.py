@@ -16,7 +16,9 @@ from zipmo_ros.evaluation.motion_report import (
     delta_rows,
     prediction_rows,
     report_motion,
+    report_points,
     report_views,
+    whn_told,
 )
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_motion
@@ -30,6 +32,7 @@ class MotionRequest:
     """Keys of config/hydra/motion.yaml."""
 
     planner: Literal["zipmo", "arfm", "atm"]
+    protocol: Literal["zipmo", "whn"]
     data: tuple[Path, ...]
     checkpoint: str | None
     windows: Count
@@ -58,13 +61,14 @@ def table(report: dict) -> str:
         f"checkpoint {report['hashes']['checkpoint'][:12]}, {report['nfe']} Euler steps, {report['samples']} samples"
     ]
     for view in report_views(report):
-        for points in ("all", "moving"):
+        for points in report_points(report):
             columns = [f"{view}, {points} points", *PREDICTION_COLUMNS[1:]]
             parts.append(aligned(columns, prediction_rows(report, view, points)))
         if "deltas" in report:
             parts.append(aligned([f"{view}, visible points", *DELTA_COLUMNS[1:]], delta_rows(report, view)))
     if "autoencoder" in report:
         parts.append(aligned(["autoencoder", *AUTOENCODER_COLUMNS[1:]], autoencoder_rows(report)))
+    parts += [whn_told(report)] if whn_told(report) else []
     return "\n\n".join(parts)
 
 
@@ -76,6 +80,7 @@ def main(argv: list[str]) -> int:
         figures = report_motion(
             request.data, request.checkpoint, planner=request.planner, windows=request.windows, samples=request.samples,
             nfe=request.nfe, seed=request.seed, max_demos=request.max_demos, cache=request.cache, device=request.device,
+            protocol=request.protocol,
         )  # fmt: skip
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo motion: {error}", file=sys.stderr)

@@ -13,6 +13,7 @@ from zipmo_ros.apps.configuration import load, plain
 from zipmo_ros.evaluation import report_sections as sections
 from zipmo_ros.evaluation.faults.telling import faults
 from zipmo_ros.evaluation.latency_report import latencies
+from zipmo_ros.evaluation.libero_report import libero
 from zipmo_ros.evaluation.results import Result, read_results
 from zipmo_ros.evaluation.robustness_report import robustness
 from zipmo_ros.evaluation.sentences_report import wordings
@@ -34,17 +35,20 @@ class ReportRequest:
     out: Path
 
 
-def compose(results: dict[str, list[Result]], plots: Path, usual: Mapping[str, Any]) -> tuple[str, list[Result]]:
+def compose(
+    results: dict[str, list[Result]], plots: Path, usual: Mapping[str, Any], files: Path
+) -> tuple[str, list[Result]]:
     """The report, its plots written to `plots`; and the results that no section told.
 
-    usual: settings of an evaluation unless asked otherwise.
+    usual: settings of an evaluation unless asked otherwise. files: folder of the results.
     """
     evaluations = [result for result in results["eval"] if not result.content.get("perturb")]
     benches = results["bench plan"]
     unusual = sections.deviations(evaluations, usual)
     plots.mkdir(parents=True, exist_ok=True)
     told = [
-        *sections.suites(evaluations, plots, unusual),
+        *libero(evaluations, plots),
+        *sections.suites(evaluations, plots, unusual, files),
         *sections.words(evaluations, plots),
         *sections.ladders(evaluations, plots, unusual),
         *sections.euler_steps(evaluations, benches, plots),
@@ -70,7 +74,7 @@ def main(argv: list[str]) -> int:
         print(f"zipmo report: {error}", file=sys.stderr)
         return 2
     usual = plain(load("eval", [], evaluate.EvaluationRequest))
-    text, left = compose(results, request.out.with_suffix(""), usual)
+    text, left = compose(results, request.out.with_suffix(""), usual, request.results)
     write_atomically(request.out, text.encode())
     total = sum(map(len, results.values()))
     print(f"{total - len(left)} of {total} result files told in {request.out}")

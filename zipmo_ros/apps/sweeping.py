@@ -12,6 +12,7 @@ from tqdm import tqdm
 from zipmo_ros.apps.configuration import Count, Names
 from zipmo_ros.apps.evaluate import LoopRequest
 from zipmo_ros.contract.splits import BY_NAME
+from zipmo_ros.evaluation.cluster import place_for
 from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.runners import Settings
@@ -25,6 +26,7 @@ class SweepRequest(LoopRequest):
     tasks: Names
     states: Literal[tuple(BY_NAME)]  # type: ignore[valid-type]
     workers: Count
+    ray: str | None
     max_steps: Count | None
     fresh: bool
 
@@ -43,4 +45,5 @@ class SweepRequest(LoopRequest):
                 bar.set_description(cell.name)
                 bar.update()
 
-            return sweep(base, cells, self.workers, self.folder, hashes, progress, self.fresh)
+            with place_for(self.ray) as place:
+                return sweep(base, cells, self.workers, self.folder, hashes, progress, self.fresh, place)

@@ -26,6 +26,7 @@ common keys:
   train.max_steps=N     train.max_minutes=M: whichever is spent first ends the run and the decay of the learning rate
   train.bf16=true       bfloat16 autocast
   train.threads=1       CPU threads
+  train.shards=N        batches a step; processes that torchrun starts share them (docs/cluster.md)
   resume=false          start anew even if <out>/run/resume.pt exists
   --config              print every key of the stage with its value, and stop
 
@@ -72,6 +73,7 @@ def run(name: str, config: Any) -> int:
     from tqdm import tqdm
 
     from zipmo_ros.evaluation.plotting import plot_metrics
+    from zipmo_ros.training import distributed
     from zipmo_ros.training.loop import MetricsLog
     from zipmo_ros.training.request import TrainingRequest
     from zipmo_ros.training.run import train
@@ -83,7 +85,8 @@ def run(name: str, config: Any) -> int:
 
     # The delay keeps the bar away until there is a step: a request that can't be met ends with words alone.
     shown = {"unit": "step", "desc": name, "mininterval": 5.0, "smoothing": 0.05, "delay": 0.001}
-    with tqdm(total=request.train.max_steps, **shown) as bar:
+    with distributed.joined(request.device), tqdm(total=request.train.max_steps, **shown) as bar:
+        bar.disable = bool(distributed.rank())
 
         def progress(step: int, metrics: dict[str, float]) -> None:
             bar.update(step - bar.n)
@@ -96,6 +99,9 @@ def run(name: str, config: Any) -> int:
             plot_metrics(MetricsLog(run_dir / "metrics.jsonl").read(), run_dir / "loss.png")
 
         result = train(stage, request, progress, plot)
+        first = not distributed.rank()
+    if not first:
+        return 143 if result.interrupted else 0
     state = "interrupted, resumable" if result.interrupted else "done"
     figures = describe(result.metrics, stage.headline)
     print(f"{name} {state}: {request.out}, step {result.step}, {result.minutes:.1f} min; {figures}")

@@ -9,8 +9,16 @@ DEVELOPMENT = range(50, 100)  # to choose settings on
 
 # What `states=` may name.
 BY_NAME = {"evaluation": EVALUATION, "validation": VALIDATION, "development": DEVELOPMENT}
+ALL = "all"  # as a name of states: every one there is, training's among them
+# What serves choosing, and not figures.
+CHOSEN_ON = ("validation", "development")
 # No demonstration may start from these.
 RESERVED = {"evaluation": EVALUATION, "choosing settings": DEVELOPMENT}
+
+
+def states_named(name: str, init_states: int) -> range:
+    """The initial states of a name, of a task that has so many."""
+    return range(init_states) if name == ALL else BY_NAME[name]
 
 
 def reserved_for(state: int) -> str | None:

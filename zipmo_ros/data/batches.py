@@ -21,7 +21,7 @@ class WindowBatches:
     ) -> None:
         if batch_size < 1 or not len(indices):
             raise ValueError(f"cannot make batches of {batch_size} from {len(indices)} windows")
-        self.indices, self.batch_size, self.collate = indices, batch_size, collate
+        self.indices, self.batch_size, self.seed, self.collate = indices, batch_size, seed, collate
         self.generator = torch.Generator().manual_seed(seed)
         self.order = torch.empty(0, dtype=torch.int64)
 
@@ -33,6 +33,10 @@ class WindowBatches:
             self.order = torch.cat([self.order, torch.randperm(len(self.indices), generator=self.generator)])
         chosen, self.order = self.order[: self.batch_size], self.order[self.batch_size :]
         return self.collate(self.indices[chosen], self.generator)
+
+    def shard(self, number: int, count: int) -> WindowBatches:
+        """Batches of every `count`-th of the indices, from `number` on, in an order of their own."""
+        return WindowBatches(self.indices[number::count], self.batch_size, self.seed + number, self.collate)
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"generator": self.generator.get_state(), "order": self.order.clone()}

@@ -21,6 +21,7 @@ from zipmo_ros.contract.splits import EVALUATION, RESERVED
 from zipmo_ros.data import schema
 from zipmo_ros.data.demos import DemoError, DemoFile, Identity, known, merge, write_failure, write_part
 from zipmo_ros.evaluation.demonstrate import Attempt, CollectionSettings, make_demo
+from zipmo_ros.evaluation.places import Place
 from zipmo_ros.evaluation.pool import Died, run_jobs
 from zipmo_sim import suites
 from zipmo_sim.env import ManipulationEnv
@@ -58,12 +59,13 @@ def collect(
     settings: CollectionSettings | None = None,
     progress: Callable[[Attempt], None] | None = None,
     load_leader: "Callable[[], Leader] | None" = None,
+    place: Place | None = None,
 ) -> list[Summary]:
     """Make `episodes` attempts at each task and keep those that succeed, in `<out>/<suite>/<task>_demo.hdf5`.
 
     tasks: names; None for all. workers: processes, each with an environment of its own. init_states: attempts go round
     through them. progress: called after each attempt of this run. load_leader: makes the model that
-    acts first (leading.py); called in the processes, so it must be picklable.
+    acts first (leading.py); called in the processes, so it must be picklable. place: see run_jobs.
 
     Raises:
         ValueError: unknown suite or task, initial states kept for evaluation, or settings out of range.
@@ -84,7 +86,9 @@ def collect(
             done, failed = known(out, suite, name)
             todo[name] = [attempt for attempt in attempts[name] if attempt not in done | failed]
         left = {name: len(jobs) for name, jobs in todo.items()}
-        for name, identity, outcome in run_jobs(_serve, todo, workers, suite, str(out), settings, load_leader):
+        for name, identity, outcome in run_jobs(
+            _serve, todo, workers, suite, str(out), settings, load_leader, place=place
+        ):
             if isinstance(outcome, Died):
                 detail = f"the process died with exit code {outcome.exit_code}"
                 outcome = Attempt(name, identity, "died", detail=detail)
@@ -209,6 +213,8 @@ def _checked_states(suite: str, states: Sequence[int]) -> list[int]:
 
 
 def _checked_tasks(suite: str, names: Sequence[str] | None) -> list[str]:
+    if base := suites.suite_entry(suite).base:
+        raise ValueError(f"{suite} is LIBERO-PRO's, kept for figures: nothing is trained on it. Collect on {base}")
     suites.expert_maker(suite)
     if names is None:
         return [task.name for task in suites.tasks(suite)]

@@ -14,6 +14,7 @@ from zipmo_ros.data.wordings import IMPOSSIBLE, Family, order
 from zipmo_sim.simulator import ANY
 from zipmo_sim.suites import Task
 
+NO_WORDS = "."  # an empty instruction is refused everywhere
 APART = 0.05  # m between things of which one is to the left of the other
 
 
@@ -49,6 +50,11 @@ Tell = Callable[[Task, int, random.Random], Told]  # of the scene's task and the
 def own(task: Task, init_state: int, rng: random.Random) -> Told:
     """The task's own sentence."""
     return Told(task.name, task.language)
+
+
+def nothing(task: Task, init_state: int, rng: random.Random) -> Told:
+    """No words at all: the control that shows whether a suite needs its sentences."""
+    return Told(task.name, NO_WORDS)
 
 
 def swap(all_tasks: Sequence[Task]) -> Tell:
@@ -105,11 +111,12 @@ def draw_episodes(
     tell: Tell = own,
     states: range = EVALUATION,
     approach: bool = False,
+    in_order: bool = False,
 ) -> list[Episode]:
     """`episodes` of the initial `states` a task, drawn by `seed` without replacement (a new round when used up).
 
-    tell: what each episode is told: `own`, `swap(...)`, `paraphrase(...)` or `worded(...)`; all draw the same states.
-    approach: see Episode.
+    in_order: from the first one on instead. tell: what each episode is told: `own`, `nothing`, `swap(...)`,
+    `paraphrase(...)` or `worded(...)`; all draw the same states. approach: see Episode.
     Raises ValueError where a task has not as many initial states, or there are no numbers for as many episodes.
     """
     if fewer := next((task for task in tasks if task.init_states < states.stop), None):
@@ -118,7 +125,8 @@ def draw_episodes(
     for task in tasks:
         generator = random.Random(seed + 1000 * task.index)
         rounds = math.ceil(episodes / len(states))
-        turns = [(state, turn) for turn in range(rounds) for state in generator.sample(states, len(states))]
+        turns = [(state, turn) for turn in range(rounds)
+                 for state in (states if in_order else generator.sample(states, len(states)))]  # fmt: skip
         for state, turn in turns[:episodes]:
             number = episode_number(task.index, state, turn, len(states))
             drawn.append(Episode(number, task.name, state, seed, *tell(task, state, generator), approach))

@@ -9,15 +9,17 @@ from pathlib import Path
 import yaml
 from tqdm import tqdm
 
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.contract.share import share_path
-from zipmo_ros.contract.splits import BY_NAME
+from zipmo_ros.contract.splits import CHOSEN_ON, states_named
 from zipmo_ros.data.wordings import FAMILIES, Family
-from zipmo_ros.evaluation.episodes import Episode, Tell, draw_episodes, own, paraphrase, swap, worded
+from zipmo_ros.evaluation.episodes import Episode, Tell, draw_episodes, nothing, own, paraphrase, swap, worded
 from zipmo_ros.evaluation.journal import Journal
 from zipmo_ros.evaluation.origin import origin, shown
-from zipmo_ros.evaluation.outcomes import Outcome, summarise
+from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.parallel import run_parallel
-from zipmo_ros.evaluation.runners import Settings
+from zipmo_ros.evaluation.places import Place
+from zipmo_ros.evaluation.runners import Settings, images
 from zipmo_ros.models import NO_PLANNER, POLICY, bundle_path, find_planner, find_policy, planner_part
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.runtime.horizons import HORIZONS
@@ -62,10 +64,12 @@ def identity(settings: Settings) -> dict:
         "refuse_unknown": settings.refuse_unknown,
         "perturb": settings.perturb,
         "strength": settings.strength,
+        "look": settings.look,
+        "settle": settings.settle,
         "hashes": {
             "checkpoint": content_hash(settings.checkpoint),
             "assets": asset_hash(settings.suite, settings.libero_assets),
-            "render": render_hash(settings.suite),
+            "render": render_hash(settings.suite, images(settings)),
         },
         **origin(),
     }
@@ -87,6 +91,7 @@ def _worded(family: str, suite: str) -> Tell:
 # What instruction=... tells the episodes of a suite.
 TELL: dict[str, Callable[[str], Tell]] = {
     "own": lambda suite: own,
+    "none": lambda suite: nothing,
     "swap": _swap,
     "paraphrase": lambda suite: paraphrase(_paraphrases(suite)),
     **{family: partial(_worded, family) for family in FAMILIES[1:]},
@@ -109,10 +114,10 @@ def check_execution(settings: Settings) -> None:
     usual = settings.execution == "ensemble" and not settings.latency_ms
     if settings.command_interface and (settings.via != "ros" or settings.mode != "lockstep"):
         raise ValueError("command_interface needs via=ros and mode=lockstep: there an arm's node drives the arm")
-    if settings.via != "ros" and (settings.robot or settings.image_phase or settings.camera_skew or settings.plan_age):
-        raise ValueError(
-            "robot, image_phase, camera_skew and plan_age need via=ros: without ROS nothing is out of step"
-        )
+    if settings.via != "ros" and (settings.image_phase or settings.camera_skew or settings.plan_age):
+        raise ValueError("image_phase, camera_skew and plan_age need via=ros: without ROS nothing is out of step")
+    if settings.robot:
+        load_robot(settings.robot)  # one that there is not is told now
     if settings.mode == "realtime" and settings.via != "ros":
         raise ValueError("mode=realtime needs via=ros: without ROS nothing waits, and nothing is late")
     if settings.via == "ros" and settings.execution not in HORIZONS:
@@ -174,25 +179,28 @@ def _said(bundle: Path, part: str, field: str) -> int | None:
 
 
 def choose_episodes(
-    settings: Settings, names: str | Iterable[str], episodes: int, states: str, instruction: str
+    settings: Settings, names: str | Iterable[str], episodes: int, states: str, instruction: str, in_order: bool = False
 ) -> list[Episode]:
-    """`episodes` of each task. names: see choose_tasks; states: of splits.BY_NAME; instruction: of TELL.
+    """`episodes` of each task. names: see choose_tasks; states: see splits.states_named; instruction: of TELL;
+    in_order: see draw_episodes.
 
     Raises ValueError for what the suite, or the settings' oracle, can't do.
     """
     chosen = choose_tasks(settings.suite, names)
+    if suite_entry(settings.suite).base and states in CHOSEN_ON:
+        raise ValueError(f"states={states} are for choosing, and nothing is chosen on LIBERO-PRO's {settings.suite}")
     check_oracle(settings.oracle, settings.via, instruction)
     check_execution(settings)
     check_perturbation(settings, chosen)
     tell, approach = TELL[instruction](settings.suite), instruction == "swap"
-    return draw_episodes(chosen, episodes, settings.seed, tell, BY_NAME[states], approach)
+    drawn_of = states_named(states, min(task.init_states for task in chosen))
+    return draw_episodes(chosen, episodes, settings.seed, tell, drawn_of, approach, in_order)
 
 
-def evaluate(settings: Settings, drawn: list[Episode], workers: int, journal: Journal | None = None, **facts) -> dict:
-    """Run the episodes that the journal has no outcome of, with a progress bar; the report of `summarise`.
-
-    facts: what else that takes.
-    """
+def evaluate(
+    settings: Settings, drawn: list[Episode], workers: int, journal: Journal | None = None, place: Place | None = None
+) -> list[Outcome]:
+    """Run the episodes that the journal has no outcome of, with a progress bar: see run_parallel."""
     known = journal.done.values() if journal else ()
     done = sum(outcome.success for outcome in known)
     with tqdm(total=len(drawn), initial=len(known), unit="episode", desc=f"{settings.suite} via {settings.via}") as bar:
@@ -203,7 +211,4 @@ def evaluate(settings: Settings, drawn: list[Episode], workers: int, journal: Jo
             bar.update()
             bar.set_postfix_str(f"{done} succeeded")
 
-        outcomes = run_parallel(settings, drawn, workers, progress, journal)
-    return summarise(
-        outcomes, suite=settings.suite, via=settings.via, seed=settings.seed, max_steps=settings.max_steps, **facts
-    )
+        return run_parallel(settings, drawn, workers, progress, journal, place)

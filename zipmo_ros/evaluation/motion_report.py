@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.contract.splits import VALIDATION
 from zipmo_ros.data.windows import DemonstrationWindows
-from zipmo_ros.evaluation.motion_scores import POOLED, Subject, measure
+from zipmo_ros.evaluation.motion_scores import POOLED, Subject, measure, moving_by_variance
 from zipmo_ros.evaluation.origin import check_device, origin, shown
 from zipmo_ros.evaluation.track_scores import measure_tracks, of_arfm, of_atm
 from zipmo_ros.models import PLANNER, bundle_path
@@ -28,6 +29,17 @@ PROTOCOL = "zipmo-motion-v1"
 # v1 of ARFM's: the same windows, points drawn by how much they move among those seen more than half of the time; deltas
 # of the best sample and ADE over all of them, on what is visible.
 ARFM_PROTOCOL = "arfm-motion-v1"
+# v1 of the paper's Table E, as far as it is told; threshold, stride and seed are this project's: a window every HORIZON
+# steps of a demonstration, so that none overlap, and in each view so many points that are seen at its start and whose
+# variance over its samples (y and x together) is above the threshold in px^2, or all that there are of those.
+WHN_PROTOCOL = "whn-motion-v1"
+WHN_POINTS, WHN_VARIANCE = 32, 1.0
+WHN_PUBLISHED = (
+    "The paper's figures (LIBERO-90 and LIBERO-10; side view / at the hand): ATM 47.8 / 123.0 and 59.1 / 131.6, "
+    "Tra-MoE 39.8 / 116.5 and 50.4 / 131.8, WHN 17.9 / 57.6 and 26.2 / 63.5, ZipMo 8.83 / 45.2 and 10.7 / 46.3, the "
+    "best of 8 5.96 / 27.8 and 7.43 / 25.8. They can't be compared with these: other demonstrations, a tracker's "
+    "points in place of exact ones, a threshold that is not told."
+)
 NAMES = {
     "planner": "planner", "reconstruction": "reconstruction", "neighbour": "nearest neighbour",
     "velocity": "constant velocity", "still": "nothing moves",
@@ -85,25 +97,38 @@ def report_motion(
     max_demos: int | None = None,
     cache: Path | None = None,
     device: str = "cpu",
+    protocol: str = "zipmo",
 ) -> dict:
     """The report of a bundle (`named`: see bundle_path) on the held-out demonstrations of the folders `data`.
 
     planner: of PLANNERS, what the bundle's planner is. windows: at most so many of them. samples: plans a window. nfe:
-    Euler steps a plan, None for the planner's own number. max_demos: of a task. cache: see DemonstrationWindows.load.
+    Euler steps a plan, None for the planner's own number. protocol: zipmo, or whn (WHN_PROTOCOL). max_demos: of a task.
+    cache: see DemonstrationWindows.load.
     Raises ValueError or FileNotFoundError for what can't be measured.
     """
     check_device(device)
+    if (whn := protocol == "whn") and planner != "zipmo":
+        raise ValueError(f"protocol=whn is for planner=zipmo, not {planner}: it scores plans and the autoencoder")
     bundle = bundle_path(named, planner=planner)
     examined = PLANNERS[planner](bundle, device)
     steps = examined.steps if nfe is None else nfe
     found = DemonstrationWindows.load(data, max_demos=max_demos, cache=cache)
     training, validation = found.split()
+    if whn:
+        validation = validation[found.step[validation] % HORIZON == 0]
+        if not len(validation):
+            raise ValueError(f"no window of these demonstrations starts at a multiple of {HORIZON} steps")
     chosen = validation[:: max(1, -(-len(validation) // windows))]
+    count = partial(moving_by_variance, points=WHN_POINTS, threshold=WHN_VARIANCE)
+    options = {"count": count} if whn else {}
     with tqdm(total=len(chosen), unit="window", desc="motion") as bar:
         figures = examined.measure(found, chosen, training,
-                                   draws=samples, steps=steps, seed=seed, progress=bar.update)  # fmt: skip
+                                   draws=samples, steps=steps, seed=seed, progress=bar.update, **options)  # fmt: skip
+    if whn:
+        figures["predictions"] = [row for row in figures["predictions"] if row["points"] == "moving"]
     return {
-        "protocol": examined.protocol,
+        "protocol": WHN_PROTOCOL if whn else examined.protocol,
+        **({"moving": {"points": WHN_POINTS, "variance_px2": WHN_VARIANCE, "stride": HORIZON}} if whn else {}),
         "checkpoint": shown(bundle),
         "hashes": {"checkpoint": checkpoint.content_hash(bundle), "data": found.data_hash},
         "suites": sorted(found.provenance),
@@ -125,6 +150,22 @@ def _number(value: float | None) -> str:
 def report_views(report: dict) -> list[str]:
     """The views that a report has figures of, and that of all of them together."""
     return sorted(dict.fromkeys(row["view"] for row in report["predictions"]), key=lambda view: view == POOLED)
+
+
+def report_points(report: dict) -> list[str]:
+    """The sets of points that a report has figures of: all, moving, or both."""
+    return list(dict.fromkeys(row["points"] for row in report["predictions"]))
+
+
+def whn_told(report: dict) -> str:
+    """What the protocol of the paper's Table E is here, and its figures; empty for reports of another."""
+    if report["protocol"] != WHN_PROTOCOL:
+        return ""
+    chosen = report["moving"]
+    return (
+        f"Moving: at most {chosen['points']} points a view whose variance over the window is above "
+        f"{chosen['variance_px2']:g} px^2; a window every {chosen['stride']} steps. {WHN_PUBLISHED}"
+    )
 
 
 def prediction_rows(report: dict, view: str, points: str) -> list[list[str]]:

@@ -14,6 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_baselines import chosen_windows, constant_velocity, nearest_windows
 from zipmo_ros.motion.metrics import average_displacement, endpoint_error, final_displacement, mse
@@ -23,6 +24,7 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.latents import per_draw, sample_plans
 from zipmo_ros.training.points import TrackErrors, sample_points, take_points
 
+Count = Callable[[Tensor, Tensor, torch.Generator], Tensor]  # tracks, visible, generator -> bool [B, V, N]
 BATCH = 32
 POOLED = "both"
 METRICS = {"mse": mse, "ade": average_displacement, "fde": final_displacement}
@@ -132,12 +134,13 @@ def measure(
     draws: int,
     steps: int,
     seed: int,
+    count: Count | None = None,
     progress: Callable[[int], Any] = lambda done: None,
 ) -> dict[str, Any]:
     """Figures of the windows `chosen`; neighbours are looked for in `training`. Repeatable by seed.
 
-    draws: plans a window. steps: Euler steps a plan. progress: told the number of windows done by each batch.
-
+    draws: plans a window. steps: Euler steps a plan. count: which points are moving; None: as the demonstrations say.
+    progress: told the number of windows done by each batch.
     Returns predictions (PlanErrors.rows), growth (PlanErrors.growth), autoencoder ({encoded, held_out: {view:
     TrackErrors.means}}) and without_past, the number of windows at the first frame of a demonstration.
     Raises ValueError for a planner that takes no sentence, and see nearest_windows.
@@ -151,7 +154,8 @@ def measure(
     errors, reconstruction = PlanErrors(), {"encoded": TrackErrors(), "held_out": TrackErrors()}
     for number, (own, near) in enumerate(zip(chosen.split(BATCH), neighbours.split(BATCH), strict=True)):
         batch = chosen_windows(windows, own)
-        target, moving = batch.tracks[:, :, uniform].float(), batch.moving[:, :, uniform]
+        target = batch.tracks[:, :, uniform].float()
+        moving = count(target, batch.visible[:, :, uniform], generator) if count else batch.moving[:, :, uniform]
         queries = target[:, :, :, 0]
         true, given = subject.encode(batch, generator)
         similar, _ = subject.encode(chosen_windows(windows, near), generator)
@@ -181,6 +185,19 @@ def measure(
         "autoencoder": {kind: _by_view(part.means(), windows.views) for kind, part in reconstruction.items()},
         "without_past": int((windows.step[chosen] == 0).sum()),
     }
+
+
+def moving_by_variance(
+    tracks: Tensor, visible: Tensor, generator: torch.Generator, *, points: int, threshold: float
+) -> Tensor:
+    """At most `points` of each view, drawn of those that are seen at the start and whose variance over the samples,
+    of y and x together, is above `threshold` px^2: bool [B, V, N] for tracks [B, V, N, T, 2].
+    """
+    variance = (tracks * (IMAGE_SIZE / 2)).var(dim=-2, correction=0).sum(-1)
+    able = (variance > threshold) & visible[..., 0]
+    lots = torch.rand(able.shape, generator=generator).masked_fill(~able, -1.0)
+    drawn = lots.topk(min(points, lots.shape[-1]), dim=-1).indices
+    return torch.zeros_like(able).scatter_(-1, drawn, value=True) & able
 
 
 def _by_view(means: dict[str, float], views: Sequence[str]) -> dict[str, dict[str, float]]:

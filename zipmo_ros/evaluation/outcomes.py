@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from zipmo_ros.data.wordings import IMPOSSIBLE, KINDS
 from zipmo_ros.evaluation.episodes import Episode
 
-# v1: states 25-49, success latched at any step, the suite's own step limit, lockstep; what differs is appended
+# v1: evaluation's states, success latched at any step, the suite's own step limit, lockstep; what differs is appended
 # (-approach: Episode.approach).
 PROTOCOL = "zipmo-{suite}-v1"
 STILL_M = 0.05  # what the hand moves less than counts as refraining
@@ -44,6 +46,7 @@ class Outcome:
     understood: float | None = None  # how sure the planner was, from 0 to 1, where it can tell
     refused: bool = False  # the arm held, for the sentence was not understood
     moved_m: float | None = None  # how far from where it was first the hand has been
+    repeated: str | None = None  # how a first try crashed, where this is the second one
 
     @classmethod
     def of(cls, episode: Episode, **result) -> Outcome:
@@ -128,51 +131,45 @@ def _figures(outcomes: list[Outcome]) -> dict:
     }
 
 
+# What an evaluation runs under, and how that is usually.
+USUAL: dict[str, Any] = {
+    "max_steps": None, "states": "evaluation", "mode": "lockstep", "execution": "ensemble", "latency_ms": 0.0,
+    "latency_jitter": 0.0, "refuse_unknown": False, "perturb": None, "strength": 1.0, "look": None, "settle": None,
+    "draw": "seeded",
+}  # fmt: skip
+
+
 def summarise(
     outcomes: list[Outcome],
     *,
     suite: str,
     via: str,
     seed: int,
+    seeds: int = 1,
     instruction: str = "own",
-    max_steps: int | None = None,
-    states: str = "evaluation",
-    mode: str = "lockstep",
-    execution: str = "ensemble",
-    latency_ms: float = 0.0,
-    latency_jitter: float = 0.0,
-    refuse_unknown: bool = False,
-    perturb: str | None = None,
-    strength: float = 1.0,
-    **identity,
+    protocol: str | None = None,
+    fixed: Collection[str] = (),
+    **facts,
 ) -> dict:
-    """The result file's content. Rates are over finished episodes; crashes are counted apart."""
-    differing = [f"{max_steps}-steps"] if max_steps else []
-    differing += [f"{states}-states"] if states != "evaluation" else []
-    differing += ["approach"] if any(outcome.approach for outcome in outcomes) else []
-    differing += [mode] if mode != "lockstep" else []
-    differing += [execution] if execution != "ensemble" else []
-    differing += [f"{latency_ms:g}-ms-late"] if latency_ms else []
-    differing += [f"{latency_jitter:g}-jitter"] if latency_ms and latency_jitter else []
-    differing += ["refusing"] if refuse_unknown else []
-    differing += [f"{perturb}-{strength:g}"] if perturb else []
+    """The result file's content. Rates are over finished episodes; crashes are counted apart.
+
+    seed: the first of `seeds` in a row. protocol: its name for this suite (None: PROTOCOL), which tells of `fixed` what
+    differs. facts: what is not as in USUAL, and where the figures come from.
+    """
+    conditions = {name: facts.pop(name, usual) for name, usual in USUAL.items()}
+    told = [PROTOCOL.format(suite=suite) if protocol is None else protocol, *_departures(conditions, fixed)]
+    told += ["approach"] if any(outcome.approach for outcome in outcomes) else []
     report = {
-        "protocol": "-".join([PROTOCOL.format(suite=suite), *differing]),
+        "protocol": "-".join(told),
         "suite": suite,
         "via": via,
         "instruction": instruction,
         "seed": seed,
-        "max_steps": max_steps,
-        "states": states,
-        "mode": mode,
-        "execution": execution,
-        "latency_ms": latency_ms,
-        "latency_jitter": latency_jitter,
-        "refuse_unknown": refuse_unknown,
-        "perturb": perturb,
-        "strength": strength,
-        **identity,
+        "seeds": seeds,
+        **conditions,
+        **facts,
         **_figures(outcomes),
+        "by_seed": _by_seed(outcomes),
         "sentences": _sentences(outcomes),
         "tasks": _by_task(outcomes),
         "kinds": _by_kind(outcomes),
@@ -182,6 +179,34 @@ def summarise(
         report["named_success_rate"] = _rate(outcomes)
         report["original_success_rate"] = _rate(outcomes, "original_success")
     return report
+
+
+def _departures(conditions: Mapping[str, Any], fixed: Collection[str]) -> list[str]:
+    """What is not as usual, and not told by a protocol that fixes it, as the name of a protocol says it."""
+    late = f"{conditions['latency_ms']:g}-ms-late"
+    names = {
+        "max_steps": f"{conditions['max_steps']}-steps",
+        "states": f"{conditions['states']}-states",
+        "draw": conditions["draw"],
+        "look": f"{conditions['look']}-look",
+        "settle": f"settling-{conditions['settle']}",
+        "mode": conditions["mode"],
+        "execution": conditions["execution"],
+        "latency_ms": f"{late}-{conditions['latency_jitter']:g}-jitter" if conditions["latency_jitter"] else late,
+        "refuse_unknown": "refusing",
+        "perturb": f"{conditions['perturb']}-{conditions['strength']:g}",
+    }
+    return [told for name, told in names.items() if conditions[name] != USUAL[name] and name not in fixed]
+
+
+def _by_seed(outcomes: list[Outcome]) -> dict | None:
+    """Success by seed, its mean and standard deviation over them; None for a single one."""
+    seeds = sorted({outcome.seed for outcome in outcomes if outcome.error is None})
+    if len(seeds) < 2:
+        return None
+    rates = {seed: _rate([outcome for outcome in outcomes if outcome.seed == seed]) or 0.0 for seed in seeds}
+    return {"rates": {str(seed): rate for seed, rate in rates.items()}, "mean": statistics.mean(rates.values()),
+            "std": statistics.stdev(rates.values())}  # fmt: skip
 
 
 def _by_task(outcomes: list[Outcome]) -> dict[str, dict]:
@@ -252,6 +277,9 @@ def table(report: dict) -> str:
             f"{told_in['distinct']} different sentences; 95 % interval over them, as clusters of episodes: "
             f"[{percent(low).strip()}, {percent(high).strip()}]"
         )
+    if seeds := report["by_seed"]:
+        each = ", ".join(f"{seed}: {percent(rate).strip()}" for seed, rate in seeds["rates"].items())
+        rows.append(f"{len(seeds['rates'])} seeds: {100 * seeds['mean']:.1f} +- {100 * seeds['std']:.1f} % ({each})")
     if report["action_error"] is not None:
         rows.append(f"mean L1 distance from the right action: {report['action_error']:.3f}")
     if report["instruction"] == "swap":
@@ -260,6 +288,8 @@ def table(report: dict) -> str:
             f"the named one done {percent(report['named_success_rate']).strip()} %, "
             f"the original one {percent(report['original_success_rate']).strip()} %"
         )
+    if again := sum(episode["repeated"] is not None for episode in report["episodes"]):
+        rows.append(f"{again} episodes crashed and were run a second time")
     if report["crashes"]:
         rows.append(f"{report['crashes']} episodes crashed and count as neither; see 'error' in the result file")
     return "\n".join(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,39 @@ def plot_endings(groups: dict[str, list[dict]], path: Path, title: str = "") -> 
     axes.invert_yaxis()
     axes.tick_params(labelsize=8)
     figure.legend(loc="outside upper center", ncols=4, fontsize=8)
+    _save(figure, path)
+
+
+def plot_tasks(panels: Mapping[str, Mapping[str, Sequence[dict]]], path: Path) -> None:
+    """A panel a suite: success of each task by what was changed, with Wilson's 95 % intervals.
+
+    panels: {suite: {what: episodes}}; episodes as in the files of zipmo eval.
+    """
+    from zipmo_ros.evaluation.outcomes import wilson_interval
+
+    tasks = {suite: list(dict.fromkeys(e["task"] for several in columns.values() for e in several))
+             for suite, columns in panels.items()}  # fmt: skip
+    figure = _figure(9, 1 + 0.12 * sum(len(tasks[suite]) * (1 + len(panels[suite])) for suite in panels))
+    heights = [max(1, len(tasks[suite]) * (1 + len(panels[suite]))) for suite in panels]
+    colours = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(n for columns in panels.values() for n in columns))}
+    for axes, (suite, columns) in zip(
+        figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0], panels.items(), strict=True
+    ):
+        for number, (name, episodes) in enumerate(columns.items()):
+            for row, task in enumerate(tasks[suite]):
+                ended = [e["success"] for e in episodes if e["task"] == task and e["error"] is None]
+                if not ended:
+                    continue
+                share, place = sum(ended) / len(ended), row * (1 + len(columns)) + number
+                low, high = wilson_interval(sum(ended), len(ended))
+                axes.barh(place, share, color=colours[name], alpha=0.5, label=name if row == 0 else None)
+                axes.plot([low, high], [place] * 2, color=colours[name], linewidth=1.2)
+        middle = (len(columns) - 1) / 2
+        places = [row * (1 + len(columns)) + middle for row in range(len(tasks[suite]))]
+        axes.set_yticks(places, [task[:70] for task in tasks[suite]], fontsize=6)
+        axes.set(xlim=(0, 1), title=suite)
+        axes.invert_yaxis()
+        axes.legend(fontsize=6, loc="lower right")
     _save(figure, path)
 
 
@@ -338,3 +372,16 @@ def plot_frames(frames: dict[str, list[np.ndarray | None]], path: Path) -> None:
                 axes.imshow(image, interpolation="nearest")
         row[0].set_title(name.replace("_", " "), fontsize=8, loc="left", pad=2)
     _save(figure, path)
+
+
+def plot_captioned(frames: Sequence[tuple[str, np.ndarray]], path: Path, columns: int = 3) -> None:
+    """A sheet of (caption, image)."""
+    rows = -(-len(frames) // columns)
+    figure = _figure(3.2 * columns, 1.8 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels:
+        axes.axis("off")
+    for axes, (caption, image) in zip(panels, frames, strict=False):
+        axes.imshow(image, interpolation="nearest")
+        axes.set_title(caption, fontsize=5, loc="left", pad=2)
+    _save(figure, path, dpi=120)

@@ -11,9 +11,18 @@ from typing import Any
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.plan import HORIZON
-from zipmo_ros.contract.splits import BY_NAME
-from zipmo_ros.evaluation.motion_report import AUTOENCODER_COLUMNS, autoencoder_rows, prediction_rows, report_views
+from zipmo_ros.contract.splits import BY_NAME, CHOSEN_ON
+from zipmo_ros.evaluation.gallery import plot_gallery
+from zipmo_ros.evaluation.motion_report import (
+    AUTOENCODER_COLUMNS,
+    autoencoder_rows,
+    prediction_rows,
+    report_points,
+    report_views,
+    whn_told,
+)
 from zipmo_ros.evaluation.plotting import plot_bench, plot_endings, plot_motion, plot_steps
+from zipmo_ros.evaluation.protocols import OWN
 from zipmo_ros.evaluation.results import (
     USUAL_TIMING,
     Result,
@@ -24,6 +33,8 @@ from zipmo_ros.evaluation.results import (
     grouped,
     interval,
     markdown,
+    protocol_of,
+    seeds_told,
     sentence_interval,
     share,
     sources,
@@ -31,8 +42,8 @@ from zipmo_ros.evaluation.results import (
     suite_title,
     timing,
 )
-from zipmo_sim.env import SETTLE_STEPS
 from zipmo_sim.suites import suite_entry
+from zipmo_sim.task import SETTLING, SETTLINGS
 
 RUNGS = {
     "expert": "the scripted expert",
@@ -68,7 +79,8 @@ class Section:
 def _setting(result: Result) -> tuple:
     """What two evaluations must share to be compared in one table, besides what the table is about."""
     keys = ("suite", "states", "seed", "max_steps", "replan_every", "ensemble")
-    return (*(result[key] for key in keys), timing(result), result["hashes"]["assets"])
+    drawn = tuple(result.content.get(key) for key in ("look", "settle", "robot"))
+    return (*(result[key] for key in keys), timing(result), result["hashes"]["assets"], protocol_of(result).name, drawn)
 
 
 def _whole(results: list[Result]) -> list[Result]:
@@ -108,12 +120,13 @@ def _replay(results: list[Result], result: Result) -> Result | None:
     return max(found, key=lambda r: len(r["episodes"]), default=None)
 
 
-def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Section]:
+def suites(results: list[Result], folder: Path, unusual: Unusual, files: Path) -> Iterator[Section]:
     """Success by task: of each suite, protocol and checkpoint one evaluation.
 
-    The one with the command's own settings, then the one with most episodes, then over ROS.
+    The one with the command's own settings, then the one with most episodes, then over ROS. files: folder of the
+    results, for what lies beside them.
     """
-    chosen = [r for r in _whole(results) if r["states"] == "evaluation" and timing(r) == USUAL_TIMING]
+    chosen = [r for r in _whole(results) if r["states"] not in CHOSEN_ON and timing(r) == USUAL_TIMING]
     for group in grouped(chosen, lambda r: (r["protocol"], r["hashes"]["checkpoint"], r["hashes"]["assets"])):
         result = min(group, key=lambda r: (unusual(r), -len(r["episodes"]), r["via"] != "ros", r.name))
         limit = f"{result['max_steps']} steps" if result["max_steps"] else "the suite's own number of steps"
@@ -122,7 +135,7 @@ def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Se
         about = (
             f"Planner and policy, told each task's own sentence, {how}; {states_told(result)}; at most {limit}. "
             f"{result['nfe']} Euler steps a plan, a new plan every {often}, "
-            f"ensembling {result['ensemble']}, seed {result['seed']}."
+            f"ensembling {result['ensemble']}, {seeds_told(result)}."
         )
         entry, replay = suite_entry(result["suite"]), _replay(results, result)
         about += f" {entry.caveat}" if entry.caveat else ""
@@ -132,18 +145,25 @@ def suites(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Se
         elif entry.expert:
             about += " How far replaying one demonstration blindly gets (`oracle=replay`) was not measured."
         used = (result, replay) if replay else (result,)
-        body = f"{about}\n\n{_by_task(result, replay)}\n\n{sources(*used)}"
+        parts, picture = [about, _by_task(result, replay)], folder / f"failures-{result.name}.png"
+        if plot_gallery(files / f"{result.name}.json", result["episodes"], picture):
+            parts.append(embedded(picture, "last frames of failures"))
+        body = "\n\n".join([*parts, sources(*used)])
         yield Section(f"Success on {suite_title(result)}", body, used)
 
 
 def _differences(result: Result) -> str:
-    """How a figure on LIBERO differs from what the reference's are of."""
+    """By which protocol a figure on LIBERO is, and how it differs from what the reference's are of."""
+    protocol = protocol_of(result)
+    if protocol.name != OWN:
+        otherwise = "; ".join(protocol.otherwise)
+        return f"Protocol `{result['protocol']}`: {protocol.about}. Not as there: {otherwise}."
     reference = {"max_steps": 600, "nfe": 10, "replan_every": 1, "ensemble": "official"}
     given = {**result.content, "max_steps": result["max_steps"] or suite_entry(result["suite"]).max_steps}
     other = [f"{name} {given[name]} ({value})" for name, value in reference.items() if given[name] != value]
-    states = BY_NAME[result["states"]]
-    told = [*other, f"{SETTLE_STEPS} settle steps (5)", f"states {states[0]}-{states[-1]} (all 50, half of which serve "
-            "training here)"]  # fmt: skip
+    settling, states = SETTLINGS[result.content.get("settle") or SETTLING], BY_NAME.get(result["states"])
+    other += [f"{settling.steps} settle steps (5)"] if settling.steps != 5 else []
+    told = [*other, f"states {states[0]}-{states[-1]} (all 50, half of which serve training here)"] if states else other
     return f"Not the protocol of the paper's figures, which is in brackets: {', '.join(told)}."
 
 
@@ -324,9 +344,10 @@ def motions(results: list[Result], folder: Path) -> Iterator[Section]:
             "steps.",
             METRICS,
             PREDICTIONS,
+            *([whn_told(report)] if whn_told(report) else []),
         ]
         views = report_views(report)
-        for points in ("moving", "all"):
+        for points in sorted(report_points(report), key=("moving", "all").index):
             tables = [prediction_rows(report, view, points) for view in views]
             rows = [[*lines[0][:2], *(" / ".join(line[2:]) for line in lines)] for lines in zip(*tables, strict=True)]
             parts.append(markdown([f"{points} points", "k", *(view.replace("_", " ") for view in views)], rows))

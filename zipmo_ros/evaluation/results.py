@@ -7,9 +7,10 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from zipmo_ros.contract.splits import BY_NAME
+from zipmo_ros.contract.splits import ALL, BY_NAME
 from zipmo_ros.evaluation.origin import visuals
 from zipmo_ros.evaluation.outcomes import clustered_interval, several_sentences, wilson_interval
+from zipmo_ros.evaluation.protocols import OWN, EvaluationProtocol
 from zipmo_ros.motion.checkpoint import write_atomically
 
 Item = TypeVar("Item")
@@ -117,6 +118,18 @@ def timing(result: Result) -> tuple:
     return tuple(result.content.get(key, usual) for key, usual in zip(keys, USUAL_TIMING, strict=True))
 
 
+def seeds_told(result: Result) -> str:
+    """ "seed 7", or "3 seeds: 91.3 +- 0.8 %": mean and standard deviation over them."""
+    if seeds := result.content.get("by_seed"):
+        return f"{len(seeds['rates'])} seeds: {100 * seeds['mean']:.1f} +- {100 * seeds['std']:.1f} %"
+    return f"seed {result['seed']}"
+
+
+def protocol_of(result: Result) -> EvaluationProtocol:
+    """By which it was evaluated; files that were written before there were others do not say."""
+    return EvaluationProtocol.load(result["settings"].get("protocol", OWN))
+
+
 def suite_title(result: Result) -> str:
     """The suite, and what has to be said of its images."""
     note = visuals(result["suite"], result["hashes"]["assets"])
@@ -171,6 +184,8 @@ def endings(episodes: list[dict]) -> str:
 
 def states_told(result: Result) -> str:
     """Which initial states, and what they are for."""
+    if result["states"] == ALL:
+        return "all initial states, also those that demonstrations may have started from"
     numbers = BY_NAME[result["states"]]
     span = f"initial states {numbers[0]}-{numbers[-1]}"
     if result["states"] == "evaluation":

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from zipmo_ros.contract.camera import CameraSpec
 from zipmo_ros.contract.goal import Goal, Sentence
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.pose import moved
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.smoothness import jerk
@@ -22,6 +25,8 @@ from zipmo_sim.simulator import Simulator
 _log = logging.getLogger(__name__)
 
 Observer = Callable[[Episode, Observation, np.ndarray], None]  # episode, observation, the action that it led to
+
+Ended = Callable[[Outcome, ManipulationEnv], None]
 
 
 class Agent(Protocol):
@@ -44,9 +49,14 @@ MakeAgent = Callable[[ManipulationEnv], Agent]  # agents with eyes only leave th
 
 
 def run_episode(
-    simulator: Simulator, agent: Agent, episode: Episode, suite: str, image_every: int, observer: Observer | None = None
-) -> Outcome:
-    """Run until the instructed task is done or the step limit is reached. A crash becomes Outcome.error."""
+    simulator: Simulator, agent: Agent, episode: Episode, suite: str, image_every: int,
+    observer: Observer | None = None, robot: str | None = None,
+) -> Outcome:  # fmt: skip
+    """Run until the instructed task is done or the step limit is reached. A crash becomes Outcome.error.
+
+    robot: whose cameras are simulated; None: those that the models know.
+    """
+    cameras = (load_robot(robot) if robot else simulator.robot).cameras
     done: tuple[str, ...] = ()
     told: list[np.ndarray] = []  # where the hand was to go
     hands: list[np.ndarray] = []  # where it was
@@ -60,11 +70,12 @@ def run_episode(
         moment = simulator.begin(setup)
         agent.reset()
         while not moment.last:
-            action = agent.act(moment.observation, goal)
+            seen = as_models_see(moment.observation, cameras)
+            action = agent.act(seen, goal)
             if getattr(agent, "refused", False):
                 break
             if observer is not None:
-                observer(episode, moment.observation, action)
+                observer(episode, seen, action)
             if moment.observation.hand is not None:
                 hands.append(moment.observation.hand[:3])
                 told.append(moved(moment.observation.hand, action[:6] * simulator.robot.offset_scale)[:3])
@@ -88,15 +99,26 @@ def run_episode(
     )
 
 
+def as_models_see(observation: Observation, cameras: Sequence[CameraSpec]) -> Observation:
+    """With images as the models look at them, of those that the cameras give."""
+    of = {camera.view: camera for camera in cameras}
+    return replace(observation, images={view: of[view].to_model(image) for view, image in observation.images.items()})
+
+
 def run_episodes(
     suite: str,
     episodes: Iterable[Episode],
     make_agent: MakeAgent,
     image_every: int,
     observer: Observer | None = None,
+    robot: str | None = None,
+    ended: Ended | None = None,
     **env_options: Any,
 ) -> Iterator[Outcome]:
-    """Run episodes one after another, with one environment and one agent a task; yields as they end."""
+    """Run episodes one after another, with one environment and one agent a task; yields as they end.
+
+    robot: see run_episode. ended: told each outcome while the environment is as the episode left it.
+    """
     simulator = Simulator(suites, env_options)
     agent, current = None, None
     try:
@@ -104,6 +126,9 @@ def run_episodes(
             if episode.task != current:
                 simulator.prepare(suite, episode.task)
                 agent, current = make_agent(simulator.env), episode.task
-            yield run_episode(simulator, agent, episode, suite, image_every, observer)
+            outcome = run_episode(simulator, agent, episode, suite, image_every, observer, robot)
+            if ended is not None:
+                ended(outcome, simulator.env)
+            yield outcome
     finally:
         simulator.close()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.outcomes import Outcome
+from zipmo_sim.rendering import RenderSettings
+from zipmo_sim.suites import render_settings
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Settings:
     oracle: str = "none"  # of agents.AGENTS; only without ROS
     max_steps: int | None = None  # control steps of an episode; None: the suite's own limit
     command_interface: str | None = None  # kind of controller through which an arm's node drives it; only over ROS
-    robot: str | None = None  # whose cameras are simulated; None: those that the models know; only over ROS
+    robot: str | None = None  # whose cameras are simulated; None: those that the models know
     image_phase: int = 0  # control steps that the second camera is later by than the first; only over ROS
     camera_skew: float | None = None  # s that images of a moment may be apart; only over ROS
     plan_age: int | None = None  # lockstep: control steps that the newest plan may be old; None: replan_every
@@ -40,6 +44,9 @@ class Settings:
     latency_jitter: float = 0.0  # each plan's latency lies between 1 - this and 1 + this times as much
     perturb: str | None = None  # of zipmo_sim.perturbations.kinds.KINDS; None: everything is as usual
     strength: float = 1.0  # of that, above 0 and at most 1
+    look: str | None = None  # of zipmo_sim.rendering.LOOKS; None: the suite's own
+    settle: str | None = None  # of zipmo_sim.task.SETTLINGS; None: the usual
+    gallery: Path | None = None  # where last frames of failures go; only without ROS; None: nowhere
 
     @property
     def image_every(self) -> int:
@@ -49,9 +56,15 @@ class Settings:
 
 def environment_options(settings: Settings) -> dict[str, Any]:
     """What the environments of an evaluation are made with."""
-    assets = {} if settings.libero_assets is None else {"assets": settings.libero_assets}
     perturbed = {} if settings.perturb is None else {"perturb": settings.perturb, "strength": settings.strength}
-    return {"max_steps": settings.max_steps, **assets, **perturbed}
+    named = {"assets": settings.libero_assets, "settle": settings.settle, "render": images(settings)}
+    return {"max_steps": settings.max_steps, **perturbed, **{key: value for key, value in named.items() if value}}
+
+
+def images(settings: Settings) -> RenderSettings | None:
+    """What images are drawn with; None: as the suite has them."""
+    size = load_robot(settings.robot).cameras[0].size if settings.robot else None
+    return render_settings(settings.suite, settings.look, size) if settings.look or size else None
 
 
 def run_direct(settings: Settings, episodes: Iterable[Episode]) -> Iterator[Outcome]:
@@ -61,9 +74,20 @@ def run_direct(settings: Settings, episodes: Iterable[Episode]) -> Iterator[Outc
     from zipmo_sim.rendering import select_backend
 
     select_backend()  # before an oracle imports mujoco
+    ended = None
+    if settings.gallery:
+        from zipmo_ros.evaluation.gallery import keep_last_frame
+
+        ended = partial(keep_last_frame, settings.gallery)
     options = environment_options(settings)
     yield from run_episodes(
-        settings.suite, episodes, build_agent(settings), image_every=settings.image_every, **options
+        settings.suite,
+        episodes,
+        build_agent(settings),
+        image_every=settings.image_every,
+        robot=settings.robot,
+        ended=ended,
+        **options,
     )
 
 

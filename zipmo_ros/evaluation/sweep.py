@@ -13,6 +13,7 @@ from zipmo_ros.evaluation.agents import build_agent
 from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.journal import Journal, run_identity
 from zipmo_ros.evaluation.outcomes import Outcome
+from zipmo_ros.evaluation.places import Place
 from zipmo_ros.evaluation.pool import Died, run_jobs
 from zipmo_ros.evaluation.rollout import run_episode
 from zipmo_ros.evaluation.runners import Settings, environment_options
@@ -34,13 +35,13 @@ Cell = TypeVar("Cell", bound=Condition)
 
 def sweep(
     base: Settings, cells: Mapping[Cell, Sequence[Episode]], workers: int, folder: Path, hashes: dict[str, str],
-    progress: Callable[[Cell, Outcome], None], fresh: bool = False,
+    progress: Callable[[Cell, Outcome], None], fresh: bool = False, place: Place | None = None,
 ) -> dict[Cell, list[Outcome]]:  # fmt: skip
     """Run what the journals in `folder`, one a cell, lack; the outcomes of each cell's episodes, in order.
 
-    They stay there, so that a later sweep with more cells runs those alone. progress: called with every outcome, those
-    that were known already first. Raises ValueError or BlockingIOError for journals that can't be gone on with,
-    WorkerError where workers can't do anything at all.
+    They stay there, so that a later sweep with more cells runs those alone. place: see run_jobs. progress: called with
+    every outcome, those that were known already first. Raises ValueError or BlockingIOError for journals that can't be
+    gone on with, WorkerError where workers can't do anything at all.
     """
     with contextlib.ExitStack() as stack:
         journals: dict[Cell, Journal[Outcome]] = {}
@@ -55,7 +56,7 @@ def sweep(
                 if episode.number not in journals[cell].done:
                     groups.setdefault(episode.task, []).append((cell, episode))
         outcomes = {cell: dict(journal.done) for cell, journal in journals.items()}
-        with contextlib.closing(run_jobs(_serve, groups, workers, base)) as jobs:
+        with contextlib.closing(run_jobs(_serve, groups, workers, base, place=place)) as jobs:
             for _, (cell, episode), outcome in jobs:
                 if isinstance(outcome, Died):
                     error = f"the worker ended with exit status {outcome.exit_code}"

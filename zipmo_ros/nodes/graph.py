@@ -166,6 +166,10 @@ GRAPHS = {
                      _everywhere("camera_skew", ("planner", "policy"))),
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
+            Argument("look", "", "how images are drawn: fast, or full; empty: the suite's own", (("sim", "look"),),
+                     ("", "fast", "full")),
+            Argument("settle", "", "what passes before step 0, as zipmo eval names it; empty: the usual",
+                     (("sim", "settle"),)),
             Argument("perturb", "", "what is otherwise than in training, as zipmo eval names it; empty: nothing",
                      (("sim", "perturb"),)),
             Argument("strength", "", "of that, above 0; 1 is the strongest", (("sim", "strength"),)),
@@ -216,7 +220,7 @@ def _left_out_of_arm(values: Mapping[str, str]) -> tuple[str, ...]:
 
 _OF_THE_SIMULATOR = ("suite", "task", "init_state", "image_every", "image_phase", "plan_age", "max_steps",
                      "autoreset", "announce_instruction", "libero_assets", "mode", "resume_automatically", "perturb",
-                     "strength")  # fmt: skip
+                     "strength", "look", "settle")  # fmt: skip
 # What computing takes makes plans late there, and anchored chunks bear that better (zipmo latency).
 _ON_A_ROBOT = {"execution": "anchored"}
 _OTHERS_HERE = ("checkpoint", "robot", "policy", "command_interface", "gripper_interface", "lag_s", "autostart")

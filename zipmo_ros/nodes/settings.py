@@ -84,6 +84,8 @@ class SimParameters(SafetyParameters):
     image_every: int = setting(minimum=1, maximum=_MOST_STEPS)
     image_phase: int = setting(minimum=0, maximum=_MOST_STEPS, read_only=True)
     max_steps: int = setting(minimum=0, maximum=10000, read_only=True)
+    look: str = setting(read_only=True)
+    settle: str = setting(read_only=True)
     perturb: str = setting(read_only=True)
     strength: float = setting(minimum=0.01, maximum=1.0, read_only=True)
     autoreset: bool = setting()

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Collection
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -94,8 +94,11 @@ class SimNode(ManagedNode):
         options = {name: value for name, value in given.items() if value}
         if self.settings.perturb:
             options |= {"perturb": self.settings.perturb, "strength": self.settings.strength}
-        if size := self._robot.cameras[0].size:
-            options["render"] = replace(render_settings(self.settings.suite), size=size)
+        if self.settings.settle:
+            options["settle"] = self.settings.settle
+        size = self._robot.cameras[0].size
+        if size or self.settings.look:
+            options["render"] = render_settings(self.settings.suite, self.settings.look, size)
         self._simulator = Simulator(suites, options, self.settings.image_phase)
         episode = self._describe()
         self._simulator.prepare(episode.suite, episode.task)

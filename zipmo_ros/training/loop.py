@@ -16,13 +16,16 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from zipmo_ros.training import distributed
+from zipmo_ros.training.shards import Batches, Shards, objective
 
 logger = logging.getLogger(__name__)
 
@@ -31,16 +34,6 @@ SCHEDULES = ("cosine", "wsd", "constant")
 RESUMABLE_FIELDS = frozenset(
     {"max_steps", "max_minutes", "log_every", "validate_every", "validate_minutes", "save_minutes", "threads"}
 )
-
-
-class Batches(Protocol):
-    """An endless iterator whose position can be saved."""
-
-    def __next__(self) -> Any: ...
-
-    def state_dict(self) -> dict: ...
-
-    def load_state_dict(self, state: dict) -> None: ...
 
 
 LossFn = Callable[[nn.Module, Any, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
@@ -52,7 +45,8 @@ class TrainConfig:
 
     schedule: after a linear warm-up, "cosine" falls to `final_fraction` of the rate, "wsd" (warm-up, stable, decay)
     stays and falls
-    linearly over the last `decay_fraction` of the budget, "constant" stays.
+    linearly over the last `decay_fraction` of the budget, "constant" stays. shards: batches a step, whose gradients are
+    averaged; None: one a process.
     """
 
     max_steps: int
@@ -73,6 +67,7 @@ class TrainConfig:
     validate_minutes: float | None
     save_minutes: float
     threads: int | None
+    shards: int | None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
@@ -82,6 +77,8 @@ class TrainConfig:
             raise ValueError(f"nothing to do: max_steps={self.max_steps}, max_minutes={self.max_minutes}")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay is {self.ema_decay}; it must lie in [0, 1)")
+        if self.shards is not None and self.shards < 1:
+            raise ValueError(f"train.shards is {self.shards}; a step has at least one batch")
         if self.log_every < 1 or self.validate_every < 1:
             raise ValueError("log_every and validate_every are numbers of steps, at least 1")
 
@@ -146,6 +143,7 @@ def fit(
     teach(averaged model), once and first: for losses that look at the average, whose weights are kept up to date.
     run_dir gets metrics.jsonl and resume.pt. With `resume` and a resume.pt there, the run goes on from it.
     identity: what else must not change between the two (a hash of the data, say).
+    Several processes (see distributed.py) train one model; the first alone validates, saves and tells.
 
     Raises ValueError when resume.pt was written with another configuration or identity, FloatingPointError when the
     loss is not finite.
@@ -171,14 +169,18 @@ class _Run:
     def __init__(
         self, model: nn.Module, loss_fn: LossFn, batches: Batches, config: TrainConfig, run_dir: Path, identity: str
     ) -> None:
-        self.model, self.loss_fn, self.batches, self.config, self.identity = model, loss_fn, batches, config, identity
+        count = config.shards or distributed.size()
+        # One is not said, so that a run of before there were several goes on.
+        self.model, self.identity = model, identity
+        self.config = replace(config, shards=count if count > 1 else None)
         self.resume_file, self.log = run_dir / "resume.pt", MetricsLog(run_dir / "metrics.jsonl")
         self.device = next(model.parameters()).device
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
         groups = parameter_groups(model, config.weight_decay)
         self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
         self.trainable = [parameter for group in groups for parameter in group["params"]]
-        self.generator = torch.Generator(device=self.device).manual_seed(config.seed)
+        self.shards = Shards(batches, count, config.seed, self.device)
+        self.objective = objective(model, loss_fn)
         self.step, self.seconds = 0, 0.0
 
     def save(self) -> None:
@@ -190,10 +192,11 @@ class _Run:
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "batches": self.batches.state_dict(),
-            "generator": self.generator.get_state(),
+            **self.shards.state_dict(),
             "global_generator": torch.get_rng_state(),
         }
+        if distributed.rank():
+            return
         partial = self.resume_file.with_suffix(".partial")
         torch.save(state, partial)
         os.replace(partial, self.resume_file)
@@ -211,11 +214,11 @@ class _Run:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.batches.load_state_dict(state["batches"])
-        self.generator.set_state(state["generator"].cpu())
+        self.shards.load_state_dict(state)
         torch.set_rng_state(state["global_generator"].cpu())
         self.step, self.seconds = state["step"], state["seconds"]
-        self.log.rewind(self.step)
+        if not distributed.rank():
+            self.log.rewind(self.step)
         logger.info("resumed %s at step %d", self.resume_file, self.step)
 
     def spent(self) -> float:
@@ -228,17 +231,23 @@ class _Run:
         rate = learning_rate(self.config, self.step, self.spent())
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        batch = next(self.batches)
         self.optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-            loss, scalars = self.loss_fn(self.model, batch, self.generator)
-        loss.backward()
+        scalars = distributed.averaged(self.backward())
         norm = nn.utils.clip_grad_norm_(self.trainable, self.config.clip_norm)
         self.optimiser.step()
         self.average.update_parameters(self.model)
         self.step += 1
-        values = {"loss": loss, "gradient_norm": norm, "learning_rate": torch.tensor(rate), **scalars}
-        return {name: torch.as_tensor(value).detach() for name, value in values.items()}
+        return {**scalars, "gradient_norm": norm.detach(), "learning_rate": torch.tensor(rate)}
+
+    def backward(self) -> dict[str, Tensor]:
+        """Gradients of the mean loss of this process's batches; that and other scalars, averaged."""
+        meter = Meter()
+        for batches, generator in zip(self.shards.batches, self.shards.generators, strict=True):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+                loss, scalars = self.objective(next(batches), generator)
+            (loss / len(self.shards.batches)).backward()
+            meter.add({name: torch.as_tensor(v).detach().float() for name, v in {"loss": loss, **scalars}.items()})
+        return meter.means()
 
     def evaluate(self, validate: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
         self.average.eval()
@@ -248,34 +257,37 @@ class _Run:
         return metrics
 
     def loop(self, validate, save, progress, stop) -> FitResult:
-        config, meter, metrics = self.config, Meter(), {}
+        config, meter, metrics, first = self.config, Meter(), {}, not distributed.rank()
         self.model.train()
         clock = saved = validated = time.monotonic()
-        while self.spent() < 1.0 and not stop:
+        stopped: float = bool(stop)
+        while self.spent() < 1.0 and not stopped:
             meter.add(self.train_step())
             now = time.monotonic()
-            self.seconds, clock = self.seconds + now - clock, now
-            finished = self.spent() >= 1.0 or bool(stop)
-            due = (now - saved) / 60 >= config.save_minutes
+            self.seconds, due, stopped = distributed.first_says(
+                [self.seconds + now - clock, (now - saved) / 60 >= config.save_minutes, bool(stop)], self.device
+            )
+            finished = self.spent() >= 1.0 or bool(stopped)
             if finished or due or self.step % config.log_every == 0:
                 scalars = meter.flush(self.step)
-                self.log.write(self.step, self.seconds / 60, scalars)
-                if progress:
+                if first:
+                    self.log.write(self.step, self.seconds / 60, scalars)
+                if first and progress:
                     progress(self.step, scalars)
             by_clock = config.validate_minutes is not None and (now - validated) / 60 >= config.validate_minutes
-            if validate and (finished or by_clock or self.step % config.validate_every == 0) and not stop:
+            if first and validate and (finished or by_clock or self.step % config.validate_every == 0) and not stopped:
                 metrics = self.evaluate(validate)
                 validated = time.monotonic()
                 if progress:
                     progress(self.step, metrics)
             if finished or due:
                 self.save()
-                self.publish(save)
+                self.publish(save if first else None)
                 saved = time.monotonic()
             # Validation and saving are not training: they must not eat the minutes that the schedule counts.
             clock = time.monotonic()
         model = self.average.module.eval()
-        return FitResult(model, self.step, self.seconds / 60, metrics, interrupted=bool(stop))
+        return FitResult(model, self.step, self.seconds / 60, metrics, interrupted=bool(stopped))
 
     def publish(self, save) -> None:
         if save:
@@ -295,9 +307,12 @@ class Meter:
         self.sums = {name: self.sums.get(name, 0.0) + value for name, value in scalars.items()}
         self.count += 1
 
+    def means(self) -> dict[str, Tensor]:
+        return {name: value / self.count for name, value in self.sums.items()}
+
     def flush(self, step: int) -> dict[str, float]:
         """Raises FloatingPointError when the loss or the gradient was not finite since the last flush."""
-        means = {name: float(value) / self.count for name, value in self.sums.items()}
+        means = {name: float(value) for name, value in self.means().items()}
         bad = [name for name in ("loss", "gradient_norm") if not math.isfinite(means.get(name, 0.0))]
         if bad:
             raise FloatingPointError(

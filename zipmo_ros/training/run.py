@@ -17,6 +17,7 @@ from torch import nn
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion.checkpoint import content_hash, sha256
 from zipmo_ros.motion.config import to_dict
+from zipmo_ros.training import distributed
 from zipmo_ros.training.loop import FitResult, fit
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.stage import Stage
@@ -37,15 +38,17 @@ def train(
     """
     if request.train.threads:
         torch.set_num_threads(request.train.threads)
-    windows = DemonstrationWindows.load(
-        request.data,
-        images=stage_class.needs_images,
-        tracks=stage_class.needs_tracks,
-        max_demos=request.max_demos,
-        cache=request.cache,
-    )
+    with distributed.in_turn():
+        windows = DemonstrationWindows.load(
+            request.data,
+            images=stage_class.needs_images,
+            tracks=stage_class.needs_tracks,
+            max_demos=request.max_demos,
+            cache=request.cache,
+        )
     torch.manual_seed(request.seed)  # initial weights
-    stage = stage_class.create(windows, request)
+    with distributed.in_turn():
+        stage = stage_class.create(windows, request)
     run_dir = _run_folder(request)
     parameters = sum(parameter.numel() for parameter in stage.model.parameters())
     logger.info("%s: %.2f M parameters, %d windows", request.stage["name"], parameters / 1e6, len(stage.training))
@@ -69,6 +72,8 @@ def _run_folder(request: TrainingRequest) -> Path:
     """<out>/run with the request in it, and nothing of an earlier run that is not to be resumed."""
     run_dir = Path(request.out) / "run"
     run_dir.mkdir(parents=True, exist_ok=True)
+    if distributed.rank():
+        return run_dir
     if not request.resume:
         for leftover in ("resume.pt", "metrics.jsonl"):
             (run_dir / leftover).unlink(missing_ok=True)

