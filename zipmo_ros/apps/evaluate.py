@@ -106,8 +106,8 @@ class EvaluationRequest(LoopRequest):
     def runs(self) -> dict[Settings, list[Episode]]:
         """What is run for each seed. Raises ValueError or FileNotFoundError for what can't be."""
         names = ("command_interface", "robot", "image_phase", "camera_skew", "plan_age", "oracle", "warm_start",
-                 "max_steps", "mode", "execution", "latency_ms", "latency_jitter", "refuse_unknown", "perturb", "strength",
-                 "look", "settle")  # fmt: skip
+                 "max_steps", "mode", "execution", "latency_ms", "latency_jitter", "refuse_unknown", "perturb",
+                 "strength", "look", "settle")  # fmt: skip
         settings = self.settings(
             self.via, gallery=frames_beside(self.out), **{name: getattr(self, name) for name in names}
         )
