@@ -35,7 +35,7 @@ def test_one_that_is_like_another_says_what_differs(tmp_path):
 
 
 def test_what_is_none_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no robot 'nosuch'; there are fr3, panda, panda_640, so101"):
+    with pytest.raises(FileNotFoundError, match="no robot 'nosuch'; there are fr3, panda, panda_256, panda_640, so101"):
         load_robot("nosuch")
     file = tmp_path / "broken.yaml"
     file.write_text("name: broken\n")
