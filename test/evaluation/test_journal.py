@@ -91,6 +91,15 @@ def test_another_evaluation_is_refused_unless_it_begins_anew(path):
         assert journal.done == {}
 
 
+def test_a_journal_from_before_a_setting_came_goes_on_with_what_is_usual(path):
+    with Journal(path, {name: value for name, value in IDENTITY.items() if name != "warm_start"}) as journal:
+        journal.append(outcome(0))
+    with Journal(path, IDENTITY) as journal:
+        assert list(journal.done) == [0]
+    with pytest.raises(ValueError, match=r"with other warm_start \(None there, 0.5 now\)"):
+        Journal(path, run_identity(replace(SETTINGS, warm_start=0.5), EPISODES, {"checkpoint": "1234"}))
+
+
 def test_files_of_other_kinds_and_files_in_use_are_refused(path):
     with Journal(path, IDENTITY), pytest.raises(BlockingIOError, match="another evaluation is writing"):
         Journal(path, IDENTITY)

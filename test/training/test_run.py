@@ -21,6 +21,7 @@ def changed(**options):
 def test_a_run_goes_on_with_other_validation_windows():
     assert same()
     assert same(changed(validation_windows=3))
+    assert same(dataclasses.replace(RUN, model={**RUN.model, "a part that came since": {}}))
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,8 @@ def test_a_run_goes_on_with_other_validation_windows():
         {"sources": {"vae": "another, trained since"}},
         {"run": changed(batch_size=12)},
         {"run": dataclasses.replace(RUN, validation_states=(21,))},
+        {"run": dataclasses.replace(RUN, model={**RUN.model, "policy": {"depth": 1}})},
+        {"run": dataclasses.replace(RUN, rephrasings=__file__)},
     ],
 )
 def test_a_run_does_not_go_on_with_other_data_options_or_checkpoints(other):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -30,6 +30,10 @@ def run_identity(settings: Settings, episodes: Sequence[Episode], hashes: Mappin
     digest = hashlib.sha256(json.dumps([asdict(episode) for episode in episodes]).encode()).hexdigest()
     drawn = f"{len(episodes)} of {len({episode.task for episode in episodes})} tasks, {digest[:16]}"
     return {**chosen, **hashes, "version": __version__, "episodes": drawn}
+
+
+# Of the settings: a journal from before one of them came has no word of it.
+_USUAL = {field.name: str(field.default) for field in fields(Settings) if field.default is not MISSING}
 
 
 class Numbered(Protocol):
@@ -109,6 +113,7 @@ class Journal(Generic[Entry]):
             outcomes = [self._read(row) for row in rows]
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{self.path} is not what an evaluation writes ({error}): name another out=") from error
+        known, identity = {**_USUAL, **known}, {**_USUAL, **identity}
         if known != identity:
             names = [name for name in {**known, **identity} if known.get(name) != identity.get(name)]
             differing = ", ".join(f"{name} ({known.get(name)} there, {identity.get(name)} now)" for name in names)

@@ -114,9 +114,12 @@ def source_commit() -> str | None:
 def identity(request: TrainingRequest, data_hash: str, sources: dict[str, str]) -> str:
     """What a resumed run must share with the interrupted one besides the training settings."""
     options = {key: value for key, value in request.stage.items() if not key.startswith("validation")}
-    words = [_rephrasings_hash(request), request.wordings]
-    described = json.dumps([options, request.model, request.validation_states, sources, words], sort_keys=True)
-    return f"{data_hash[:12]}-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
+    model = {part: fields for part, fields in request.model.items() if fields}  # other parts may come to be
+    described = [options, model, request.validation_states, sources]
+    if request.rephrasings:
+        described += [_rephrasings_hash(request), request.wordings]
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return f"{data_hash[:12]}-{digest[:12]}"
 
 
 def _rephrasings_hash(request: TrainingRequest) -> str | None:
