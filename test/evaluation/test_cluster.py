@@ -9,7 +9,7 @@ import killable
 import pytest
 
 from zipmo_ros.apps import cli
-from zipmo_ros.evaluation.cluster import place_for
+from zipmo_ros.evaluation.cluster import inherited, place_for
 from zipmo_ros.evaluation.episodes import draw_episodes
 from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.pool import Died, run_jobs
@@ -30,6 +30,19 @@ def test_without_ray_it_is_said_how_to_get_it(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert cli.main(["eval", "via=direct", "tasks=[turn_lever_left]", "ray=auto", f"out={tmp_path}/a.json"]) == 2
     assert "ray=auto needs Ray: pip install 'zipmo_ros[cluster]'" in capsys.readouterr().err
+
+
+def test_nodes_over_ros_are_refused(capsys, tmp_path):
+    assert cli.main(["eval", "via=ros", "tasks=[turn_lever_left]", "ray=auto", f"out={tmp_path}/a.json"]) == 2
+    assert "ray=auto needs via=direct" in capsys.readouterr().err
+
+
+def test_workers_find_what_the_command_finds_from_its_own_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"PYTHONPATH": "mine:/opt/theirs", "ZIPMO_LIBERO_ASSETS": "assets", "MUJOCO_GL": "egl", "HOME": "/nobody"}
+    paths = {"PYTHONPATH": f"{tmp_path}/mine:/opt/theirs", "ZIPMO_LIBERO_ASSETS": f"{tmp_path}/assets"}
+    assert inherited(given) == {"MUJOCO_GL": "egl", **paths}
+    assert inherited({"PYTHONPATH": ""}) == {}
 
 
 @pytest.fixture
@@ -76,7 +89,10 @@ def test_experts_and_broken_jobs_are_as_without_it(cluster):
     settings = replace(SETTINGS, max_steps=30)
     with place_for(address) as place:
         answers = {job: outcome for _, job, outcome in run_jobs(square, {"a": range(4)}, 2, place=place)}
-        assert answers == {0: ("a", 0), 1: ("a", 1), 2: Died(None), 3: ("a", 9)}
+        died = answers.pop(2)
+        assert isinstance(died, Died)
+        assert "RuntimeError: broken" in died.how
+        assert answers == {0: ("a", 0), 1: ("a", 1), 3: ("a", 9)}
         on_cluster = run_parallel(settings, episodes, 2, lambda outcome: None, place=place)
     assert on_cluster == run_parallel(settings, episodes, 1, lambda outcome: None)
     assert not any(outcome.error for outcome in on_cluster)

@@ -13,6 +13,7 @@ from synthetic_demonstrations import make_demo as synthetic_demo
 
 from zipmo_ros.data import demos, schema
 from zipmo_ros.data.demos import DemoError
+from zipmo_ros.evaluation import collection
 from zipmo_ros.evaluation.collection import collect, count_attempts, summary_table
 from zipmo_ros.evaluation.demonstrate import CollectionSettings, make_demo
 from zipmo_ros.evaluation.leading import Leader
@@ -25,6 +26,14 @@ EPISODES = 3
 
 def run(out, progress=None, episodes=EPISODES):
     return collect(SUITE, [TASK], episodes, out, 1, settings=SETTINGS, progress=progress)
+
+
+def test_workers_are_given_a_folder_that_is_the_same_in_any_working_directory(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(collection, "run_jobs", lambda *arguments, place: given.append(arguments[4]) or iter(()))
+    run("data")
+    assert given == [str(tmp_path / "data")]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from killable import WORKERS, Via, outcome_of
 
 from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.journal import Journal, run_identity
-from zipmo_ros.evaluation.parallel import run_parallel
+from zipmo_ros.evaluation.parallel import interrupted, run_parallel
 from zipmo_ros.evaluation.pool import WorkerError
 from zipmo_ros.evaluation.runners import Settings
 
@@ -119,7 +119,7 @@ def test_an_episode_whose_worker_dies_twice_is_an_error_and_the_others_are_not_l
         seen = []
         outcomes = run_parallel(replace(SETTINGS, via=Via("die")), EPISODES, 2, seen.append, journal)
     assert [one.number for one in outcomes] == [0, 1, 2, 3]
-    lost = "the worker ended with exit status 5 before this episode was done"
+    lost = "the worker ended (exit code 5) before this episode was done"
     assert [one.error for one in outcomes] == [lost, None, lost, None]
     assert outcomes[3].steps == 1
     assert sorted(one.number for one in seen) == [0, 1, 2]
@@ -134,6 +134,19 @@ def test_an_episode_that_crashes_is_run_once_more(path):
         (True, None, None), (True, None, "crashed"), (False, "crashed", "crashed"), (True, None, None),
     ]  # fmt: skip
     assert sorted(one.number for one in seen) == [0, 1, 2, 3]
+
+
+def test_how_an_episode_crashed_is_known_though_ctrl_c_comes_before_its_second_run(tmp_path):
+    def interrupt(outcome):
+        raise KeyboardInterrupt
+
+    settings = replace(SETTINGS, via=Via("flaky"), checkpoint=tmp_path)
+    outcomes = run_parallel(settings, [EPISODES[2], EPISODES[0], EPISODES[3]], 1, interrupt)
+    assert [one.error for one in outcomes] == [
+        "interrupted, after a crash (crashed), before this episode was done", None,
+        "interrupted before this episode was done",
+    ]  # fmt: skip
+    assert interrupted(outcomes[:1])
 
 
 def test_workers_that_can_do_nothing_and_numbers_that_meet_are_errors():

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from zipmo_ros import __version__
 from zipmo_ros.apps import cli
 from zipmo_ros.apps.configuration import load, plain
@@ -73,6 +75,22 @@ def test_the_number_of_steps_that_nobody_asked_for_is_the_checkpoints(tmp_path, 
     report = json.loads((tmp_path / "a.json").read_text())
     assert (ran[0].nfe, report["nfe"], report["settings"]["nfe"]) == (10, 10, None)
     assert load("eval", words, EvaluationRequest).settings("ros") == replace(ran[0], via="ros", gallery=None)
+
+
+def test_paths_hold_in_another_working_directory_and_are_told_as_ever(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(bundle_path(None), "bundle")
+    words = ["checkpoint=bundle", "via=direct", "tasks=turn_lever_left", "out=outputs/a.json"]
+    (settings,) = load("eval", words, EvaluationRequest).runs()
+    assert (settings.checkpoint, settings.gallery) == (tmp_path / "bundle", tmp_path / "outputs/a.failures")
+    assert shown(settings.checkpoint) == "bundle"
+
+
+@pytest.mark.libero
+def test_a_folder_of_assets_holds_in_another_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = load("eval", ["suite=libero_object", "libero_assets=assets", "via=direct"], EvaluationRequest)
+    assert request.settings("direct").libero_assets == tmp_path / "assets"
 
 
 def test_visuals_other_than_the_originals_are_named_by_the_assets_hash():

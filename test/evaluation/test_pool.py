@@ -42,13 +42,14 @@ def test_every_job_is_answered_once_though_one_kills_its_process():
         ("b", 11),
     ]
     outcomes = {job: outcome for _, job, outcome in answers}
-    assert outcomes.pop(2) == Died(3)
+    assert outcomes.pop(2) == Died("exit code 3")
     assert all(outcome[1] == job * job for job, outcome in outcomes.items())
 
 
 def test_a_deadly_job_is_not_its_groups_end_though_it_is_the_first():
     outcomes = {job: outcome for _, job, outcome in run_jobs(square, {"a": range(3), "b": [7]}, 1, {0, 7})}
-    assert outcomes == {0: Died(3), 1: ("a", 1), 2: ("a", 4), 7: Died(3)}
+    died = Died("exit code 3")
+    assert outcomes == {0: died, 1: ("a", 1), 2: ("a", 4), 7: died}
 
 
 def test_a_group_whose_processes_cannot_start_is_an_error():

@@ -11,6 +11,7 @@ from zipmo_ros.apps import evaluate as command
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.evaluation import evaluate
 from zipmo_ros.evaluation.outcomes import Outcome
+from zipmo_ros.evaluation.parallel import as_far_as
 from zipmo_ros.evaluation.protocols import EvaluationProtocol
 
 NAMES = sorted(path.stem for path in share_path("config/protocols").glob("*.yaml"))
@@ -108,6 +109,17 @@ def test_several_seeds_have_a_mean_and_a_deviation(evaluated, capsys):
     alone = evaluated("alone", *words[:2], "seed=4")
     assert alone["by_seed"] is None
     assert alone["success_rate"] == rates["4"]
+
+
+def test_seeds_that_ctrl_c_came_before_are_told_as_such(monkeypatch, tmp_path):
+    monkeypatch.setattr(evaluate, "run_parallel", lambda settings, episodes, *_: as_far_as({}, episodes))
+    monkeypatch.setattr(command, "plot_failures", lambda report, path: None)
+    words = ["via=direct", "tasks=[turn_lever_left]", "episodes=2", "seed=3", "seeds=3"]
+    assert cli.main(["eval", *words, f"out={tmp_path}/a.json"]) == 1
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert [episode["seed"] for episode in report["episodes"]] == [3, 3, 4, 4, 5, 5]
+    assert {episode["error"] for episode in report["episodes"]} == {"interrupted before this episode was done"}
+    assert report["crashes"] == 6
 
 
 def test_without_words_the_episodes_are_the_same(evaluated):

@@ -11,6 +11,7 @@ from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.evaluation.evaluate import resolve
 from zipmo_ros.models import load_planner
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.adapter import ArfmPlanner
@@ -141,9 +142,20 @@ def test_a_bundle_of_its_kind_becomes_one(tmp_path):
     assert arfm.spec.plan.shape == (2, None, 1, 2 * HORIZON)
     for step in (0, 2):
         assert np.isfinite(arfm.plan(seen(step), GO, 0).embeddings).all()
+    pointed, understood = arfm.point(seen(2), GO)
+    assert (pointed.shape, np.isnan(pointed).any(), understood) == ((2, 1, 2), False, None)
     rough = load_planner(None, tmp_path, ROBOT, Execution(steps=1, dtype="bfloat16")).plan(seen(0), GO, 0)
     exact = load_planner(None, tmp_path, ROBOT, Execution(steps=1)).plan(seen(0), GO, 0)
     assert 0 < np.abs(rough.embeddings - exact.embeddings).max() < 0.5
+
+
+def test_an_evaluation_with_a_warm_start_is_refused_before_it_runs(tmp_path):
+    checkpoint.save(tmp_path / "planner", tiny())
+    usual = {"suite": "mini", "checkpoint": str(tmp_path), "planner": None, "policy": "zipmo_ros.models:load_policy",
+             "via": "direct", "seed": 0, "replan_every": 1, "ensemble": "intended"}  # fmt: skip
+    assert resolve(**usual, nfe=2).nfe == 2
+    with pytest.raises(ValueError, match=r"warm_start=0.5 is ZipMo's, not of kind 'arfm'"):
+        resolve(**usual, nfe=2, warm_start=0.5)
 
 
 def test_what_does_not_fit_is_refused():

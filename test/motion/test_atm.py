@@ -10,6 +10,7 @@ from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
+from zipmo_ros.evaluation.evaluate import resolve
 from zipmo_ros.models import load_planner
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.atm.adapter import AtmPlanner, double_grid
@@ -111,6 +112,8 @@ def test_futures_are_one_and_begin_on_the_grid(tmp_path):
     np.testing.assert_array_equal(plan.tracks[0, 0, :, 0], double_grid(2))
     assert np.abs(atm.plan(seen(), Sentence("close it"), 0).embeddings - plan.embeddings[:1]).max() > 1e-4
     assert atm.places(seen(), GO).shape == (2, 1, 2)
+    pointed, understood = atm.point(seen(), GO)
+    assert (pointed.shape, np.isnan(pointed).any(), understood) == ((2, 1, 2), False, None)
     assert plan.understood is None
 
 
@@ -120,6 +123,7 @@ def test_it_reads_tokens_with_an_encoder_that_does():
     atm = AtmPlanner(tiny_atm(text=text, image=image), ROBOT.views, ROBOT.period_ns, Execution())
     plan = atm.plan(seen(), GO, 0)
     assert 0 < plan.understood < 1
+    assert atm.point(seen(), GO)[1] == plan.understood
     assert np.abs(atm.plan(seen(), Sentence("the drawer, open it"), 0).embeddings - plan.embeddings).max() > 1e-5
     with pytest.raises(ValueError, match="both, or neither"):
         dataclasses.replace(TINY_ATM, text=text)
@@ -129,6 +133,16 @@ def test_it_reads_tokens_with_an_encoder_that_does():
 def test_what_it_has_not_is_refused(asked):
     with pytest.raises(ValueError, match="ATM draws nothing"):
         AtmPlanner(tiny_atm(), ROBOT.views, ROBOT.period_ns, Execution(**asked))
+
+
+@pytest.mark.parametrize(("asked", "complaint"), [({"nfe": 10}, "nfe=null"), ({"warm_start": 0.5}, "warm_start=null")])
+def test_an_evaluation_that_asks_for_what_it_has_not_is_refused_before_it_runs(tmp_path, asked, complaint):
+    checkpoint.save(tmp_path / "planner", tiny_atm())
+    usual = {"suite": "mini", "checkpoint": str(tmp_path), "planner": "atm", "policy": "zipmo_ros.models:load_policy",
+             "via": "direct", "seed": 0, "replan_every": 1, "ensemble": "intended", "nfe": None}  # fmt: skip
+    assert resolve(**usual).nfe is None
+    with pytest.raises(ValueError, match=complaint):
+        resolve(**{**usual, **asked})
 
 
 @torch.no_grad()

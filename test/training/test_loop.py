@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from training_settings import train_config
 
 from zipmo_ros.motion.config import from_dict, to_dict
+from zipmo_ros.training import loop
 from zipmo_ros.training.loop import FitResult, MetricsLog, TrainConfig, fit, learning_rate, parameter_groups
 
 
@@ -91,6 +93,14 @@ def test_terminated_run_saves_and_goes_on_bit_equal(tmp_path):
     assert not resumed.interrupted
     assert same(whole.model, resumed.model)
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_a_signal_that_came_to_one_process_before_the_first_step_ends_none_alone(tmp_path, monkeypatch):
+    """It came to this one, and the first one says that it goes on."""
+    monkeypatch.setattr(loop, "_terminated", lambda: nullcontext([signal.SIGTERM]))
+    monkeypatch.setattr(loop.distributed, "first_says", lambda values, device: [*values[:-1], 0.0])
+    result = fit(toy_model(), loss_fn, ToyBatches(), train_config(max_steps=2), tmp_path)
+    assert (result.step, result.interrupted) == (2, False)
 
 
 def test_caller_random_stream_is_untouched(tmp_path):

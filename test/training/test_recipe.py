@@ -128,6 +128,14 @@ def test_a_second_phase_is_led_and_goes_on(tmp_path):
     assert parts == {"vae": "{out}/first/vae", "planner": "{out}/led/planner", "policy": "{out}/first/policy"}
 
 
+def test_planners_of_tracks_lead_no_second_phase(tmp_path):
+    train = {**TINY["train"], "vae": None, "planner": None, "policy": None, "arfm": {"train.max_steps": 2}}
+    led = {"collect": {"more": {"episodes": 1}}, "train": {}}
+    recipe = TrainingRecipe.load(write(tmp_path, train=train, led=led))
+    with pytest.raises(ValueError, match=r"tracks lead none.*there is no vae, planner, policy"):
+        recipe.jobs()
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [

@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
 
 def _run(request: CollectRequest) -> int:
     if request.libero_assets:
-        os.environ[ASSETS_VARIABLE] = str(request.libero_assets)  # the workers inherit it
+        os.environ[ASSETS_VARIABLE] = str(request.libero_assets.expanduser().absolute())  # the workers inherit it
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker: they would only fight over the cores
     tasks, states = None if request.tasks == "all" else request.tasks, _init_states(request.init_states)
     settings = CollectionSettings(

@@ -33,7 +33,7 @@ from zipmo_ros.evaluation.journal import Journal, run_identity
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.origin import visuals
 from zipmo_ros.evaluation.outcomes import Outcome, summarise, table
-from zipmo_ros.evaluation.parallel import interrupted
+from zipmo_ros.evaluation.parallel import as_far_as, interrupted
 from zipmo_ros.evaluation.plotting import plot_failures
 from zipmo_ros.evaluation.pool import WorkerError
 from zipmo_ros.evaluation.protocols import OWN, EvaluationProtocol
@@ -105,11 +105,13 @@ class EvaluationRequest(LoopRequest):
 
     def runs(self) -> dict[Settings, list[Episode]]:
         """What is run for each seed. Raises ValueError or FileNotFoundError for what can't be."""
+        if self.ray and self.via == "ros":
+            raise ValueError(f"ray={self.ray} needs via=direct: graphs of nodes were not tried on a cluster")
         names = ("command_interface", "robot", "image_phase", "camera_skew", "plan_age", "oracle", "warm_start",
                  "max_steps", "mode", "execution", "latency_ms", "latency_jitter", "refuse_unknown", "perturb",
                  "strength", "look", "settle")  # fmt: skip
         settings = self.settings(
-            self.via, gallery=frames_beside(self.out), **{name: getattr(self, name) for name in names}
+            self.via, gallery=frames_beside(self.out.absolute()), **{name: getattr(self, name) for name in names}
         )
         seeded = [replace(settings, seed=seed) for seed in range(self.seed, self.seed + self.seeds)]
         how = (self.tasks, self.episodes, self.states, self.instruction, self.draw == "in_order")
@@ -160,7 +162,9 @@ def main(argv: list[str]) -> int:
             place = stack.enter_context(place_for(request.ray))
             outcomes: list[Outcome] = []
             for run, drawn in runs.items():
-                if not interrupted(outcomes):
+                if interrupted(outcomes):
+                    outcomes += as_far_as(journals[run].done, drawn)
+                else:
                     outcomes += evaluate(run, drawn, request.workers, journals[run], place)
             report = {
                 **asked("eval", argv, plain(request)), **summarise(outcomes, **described(request, protocol), **facts)

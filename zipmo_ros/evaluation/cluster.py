@@ -8,7 +8,8 @@ import os
 import queue
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from zipmo_ros.evaluation.places import GRACE, LostError, Place, Serve
@@ -17,7 +18,8 @@ from zipmo_sim.suites.libero.assets import ASSETS_VARIABLE
 
 AUTO = "auto"
 # What workers take from the environment of the command; all else is their machine's own.
-INHERITED = ("OMP_NUM_THREADS", "MUJOCO_GL", "PYOPENGL_PLATFORM", ASSETS_VARIABLE)
+INHERITED = ("OMP_NUM_THREADS", "MUJOCO_GL", "PYOPENGL_PLATFORM")
+INHERITED_PATHS = ("PYTHONPATH", ASSETS_VARIABLE)
 
 
 @contextlib.contextmanager
@@ -37,6 +39,16 @@ def place_for(ray: str | None) -> Iterator[Place]:
         cluster.close()
 
 
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """INHERITED as they are, and INHERITED_PATHS absolute: workers have another working directory."""
+    paths = {
+        name: os.pathsep.join(os.path.abspath(Path(path).expanduser()) for path in environment[name].split(os.pathsep))
+        for name in INHERITED_PATHS
+        if environment.get(name)
+    }
+    return {name: environment[name] for name in INHERITED if name in environment} | paths
+
+
 class RayCluster:
     """A Place. An actor a worker, with a CPU of its own; they spread over the machines."""
 
@@ -54,8 +66,8 @@ class RayCluster:
                 )
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise ValueError(f"no Ray cluster at {address}: {error}") from error
-        variables = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        self._server = ray.remote(num_cpus=1, scheduling_strategy="SPREAD", runtime_env={"env_vars": variables})(Server)
+        environment = {"env_vars": inherited(os.environ)}
+        self._server = ray.remote(num_cpus=1, scheduling_strategy="SPREAD", runtime_env=environment)(Server)
 
     def room(self, wanted: int) -> int:
         return max(1, min(wanted, int(self._ray.cluster_resources().get("CPU", 0))))
@@ -91,7 +103,7 @@ class Actor:
         try:
             return self._ray.get(self.answer)
         except self._ray.exceptions.RayError as error:
-            raise LostError(with_machine=bool(self._machines - self._alive())) from error
+            raise LostError(str(error), with_machine=bool(self._machines - self._alive())) from error
 
     def part(self) -> None:
         with contextlib.suppress(self._ray.exceptions.RayError):  # it may be gone

@@ -87,10 +87,10 @@ def collect(
             todo[name] = [attempt for attempt in attempts[name] if attempt not in done | failed]
         left = {name: len(jobs) for name, jobs in todo.items()}
         for name, identity, outcome in run_jobs(
-            _serve, todo, workers, suite, str(out), settings, load_leader, place=place
+            _serve, todo, workers, suite, str(Path(out).absolute()), settings, load_leader, place=place
         ):
             if isinstance(outcome, Died):
-                detail = f"the process died with exit code {outcome.exit_code}"
+                detail = f"the process died ({outcome.how})"
                 outcome = Attempt(name, identity, "died", detail=detail)
             if outcome.status in ("error", "died"):
                 errors[name] += 1

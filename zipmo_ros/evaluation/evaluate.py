@@ -146,10 +146,13 @@ def resolve(
     nfe: int | None,
     planner: str | None = None,
     policy: str | None = None,
+    warm_start: float | None = None,
     libero_assets: Path | None = None,
     **others,
 ) -> Settings:
-    """The settings that are meant, with what the checkpoint says filled in. others: the remaining fields of Settings.
+    """The settings that are meant, with what the checkpoint says filled in; paths hold in any working directory.
+
+    others: the remaining fields of Settings.
 
     checkpoint: as bundle_path takes it. nfe: None for the planner's own number. planner, policy: see models; of those
     that are no folder of the bundle nothing is known here.
@@ -167,10 +170,21 @@ def resolve(
     find_policy(policy, bundle)
     if planner != NO_PLANNER:
         find_planner(planner, bundle)
+    _check_sampler(bundle / planner_part(planner), nfe, warm_start)
     if nfe is None:
         nfe = _said(bundle, planner_part(planner), "steps")
-    return Settings(suite=suite, checkpoint=bundle, replan_every=replan_every, nfe=nfe, planner=planner, policy=policy,
-                    libero_assets=libero_assets, **others)  # fmt: skip
+    assets = libero_assets and libero_assets.expanduser().absolute()
+    return Settings(suite=suite, checkpoint=bundle.absolute(), replan_every=replan_every, nfe=nfe, planner=planner,
+                    policy=policy, warm_start=warm_start, libero_assets=assets, **others)  # fmt: skip
+
+
+def _check_sampler(planner: Path, nfe: int | None, warm_start: float | None) -> None:
+    """Raises ValueError for what a bundle's planner has not; of one that is not in the bundle nothing is known."""
+    kind = read_description(planner)["kind"] if planner.is_dir() else None
+    if nfe is not None and kind == "atm":
+        raise ValueError(f"nfe={nfe} is of a sampler, and {planner} (ATM) has none: say nfe=null")
+    if warm_start is not None and kind in ("arfm", "atm"):
+        raise ValueError(f"warm_start={warm_start:g} is ZipMo's, not of kind '{kind}' ({planner}): say warm_start=null")
 
 
 def _said(bundle: Path, part: str, field: str) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from zipmo_ros.evaluation.episodes import Episode
@@ -49,7 +49,7 @@ def run_parallel(
         with contextlib.closing(run_jobs(_serve, groups, workers, settings, place=place)) as jobs:
             for _, episode, outcome in jobs:
                 if isinstance(outcome, Died):
-                    outcome = _lost(episode, f"the worker ended with exit status {outcome.exit_code}")
+                    outcome = _lost(episode, f"the worker ended ({outcome.how})")
                 elif outcome.error and episode.number not in crashed:
                     crashed[episode.number] = outcome.error
                     continue
@@ -62,7 +62,15 @@ def run_parallel(
     with contextlib.suppress(KeyboardInterrupt):
         run(left)
         run([episode for episode in left if episode.number in crashed])
-    return [done.get(episode.number) or _lost(episode, _INTERRUPTED) for episode in episodes]
+    return as_far_as(done, episodes, crashed)
+
+
+def as_far_as(
+    done: Mapping[int, Outcome], episodes: Sequence[Episode], crashed: Mapping[int, str] | None = None
+) -> list[Outcome]:
+    """The outcomes of `episodes`: of those that Ctrl-C came before an error, with how they had crashed already."""
+    why = {number: f"{_INTERRUPTED}, after a crash ({how})," for number, how in (crashed or {}).items()}
+    return [done.get(episode.number) or _lost(episode, why.get(episode.number, _INTERRUPTED)) for episode in episodes]
 
 
 def _groups(settings: Settings, episodes: Sequence[Episode]) -> dict[str, list[Episode]]:

@@ -10,11 +10,11 @@ GRACE = 10.0  # s, for workers to put away what they have built when they are to
 
 
 class LostError(Exception):
-    """A worker is gone. exit_code: of its process, where it is known. with_machine: so is what it ran on."""
+    """A worker is gone; the message is how, as far as its place knows. with_machine: so is what it ran on."""
 
-    def __init__(self, exit_code: int | None = None, with_machine: bool = False):
-        super().__init__(f"a worker ended with exit code {exit_code}")
-        self.exit_code, self.with_machine = exit_code, with_machine
+    def __init__(self, how: str, with_machine: bool = False):
+        super().__init__(how)
+        self.with_machine = with_machine
 
 
 class PoolWorker(Protocol):

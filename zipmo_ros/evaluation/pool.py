@@ -19,9 +19,9 @@ class WorkerError(RuntimeError):
 
 @dataclass(frozen=True)
 class Died:
-    """The outcome of a job whose worker died, twice."""
+    """The outcome of a job whose worker died, twice. how: the second time; see LostError."""
 
-    exit_code: int | None
+    how: str
 
 
 def run_jobs(
@@ -110,7 +110,7 @@ class _Pool:
         self._given_up[group] += 1
         if group not in self.answered and self._given_up[group] >= _TRIES:
             raise WorkerError(
-                f"processes for {group} end with exit code {lost.exit_code} before they have done "
-                "anything; what they wrote to the terminal says why"
+                f"processes for {group} end before they have done anything ({lost}); what they wrote to the terminal "
+                "says why"
             )
-        return Died(lost.exit_code)
+        return Died(str(lost))

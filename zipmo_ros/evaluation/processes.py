@@ -26,14 +26,14 @@ class Spawned:
         try:
             self.connection.send(job)
         except OSError as error:
-            raise LostError from error
+            raise LostError(str(error)) from error
 
     def take(self) -> Any:
         try:
             return self.connection.recv()
         except (EOFError, OSError) as error:
             self.process.join()
-            raise LostError(self.process.exitcode) from error
+            raise LostError(f"exit code {self.process.exitcode}") from error
 
     def part(self) -> None:
         with contextlib.suppress(OSError):  # it may be gone

@@ -59,7 +59,7 @@ def sweep(
         with contextlib.closing(run_jobs(_serve, groups, workers, base, place=place)) as jobs:
             for _, (cell, episode), outcome in jobs:
                 if isinstance(outcome, Died):
-                    error = f"the worker ended with exit status {outcome.exit_code}"
+                    error = f"the worker ended ({outcome.how})"
                     outcome = Outcome.of(episode, success=False, original_success=False, steps=0, error=error)
                 journals[cell].append(outcome)
                 outcomes[cell][episode.number] = outcome

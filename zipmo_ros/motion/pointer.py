@@ -119,6 +119,16 @@ def sure_places(pointing: Pointing | None, views: int) -> np.ndarray:
     return torch.where(sure[..., None], pointing.best(), torch.nan)[0].cpu().numpy()
 
 
+def most_likely(pointing: Pointing | None, understood_at: float) -> tuple[np.ndarray, float | None]:
+    """As sure_places, wherever it is most likely, and how sure it is that it understood (None: nobody says).
+
+    Raises ValueError for what points at nothing.
+    """
+    if pointing is None:
+        raise ValueError("this planner points at nothing")
+    return pointing.best()[0].cpu().numpy(), understood(pointing, understood_at)
+
+
 def understood(pointing: Pointing | None, understood_at: float, row: int = 0) -> float | None:
     """How sure one of a batch is that it understood: UNDERSTOOD (contract.plan) where its logit is understood_at, which
     its encoder was calibrated to. None where nobody says.

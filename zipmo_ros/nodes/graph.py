@@ -16,7 +16,7 @@ from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.models import NAMED, NO_PLANNER, shipped_for
-from zipmo_sim.suites import DEFAULT, SUITES
+from zipmo_sim.suites import DEFAULT, LOOKS, SUITES
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ GRAPHS = {
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
             Argument("look", "", "how images are drawn: fast, or full; empty: the suite's own", (("sim", "look"),),
-                     ("", "fast", "full")),
+                     ("", *LOOKS)),
             Argument("settle", "", "what passes before step 0, as zipmo eval names it; empty: the usual",
                      (("sim", "settle"),)),
             Argument("perturb", "", "what is otherwise than in training, as zipmo eval names it; empty: nothing",

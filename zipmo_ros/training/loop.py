@@ -260,7 +260,7 @@ class _Run:
         config, meter, metrics, first = self.config, Meter(), {}, not distributed.rank()
         self.model.train()
         clock = saved = validated = time.monotonic()
-        stopped: float = bool(stop)
+        (stopped,) = distributed.first_says([bool(stop)], self.device)  # a signal may have come to one alone
         while self.spent() < 1.0 and not stopped:
             meter.add(self.train_step())
             now = time.monotonic()

@@ -95,13 +95,16 @@ class TrainingRecipe:
     def jobs(self, seed: int | None = None) -> list[Job]:
         """All commands, each after those that it needs. seed: in place of the recipe's.
 
-        Raises ValueError where a training builds on one that does not come before it.
+        Raises ValueError where a training builds on one that does not come before it, or nothing can lead.
         """
         seed = self.seed if seed is None else seed
         jobs: list[Job] = []
         data: list[Job] = []  # collections
         newest: dict[str, Job] = {}  # trainings, by stage
         for folder, phase in self.phases.items():
+            if folder == "led" and (missing := [part for part in LEADER if part not in newest]):
+                raise ValueError(f"led needs {', '.join(LEADER)} of the first phase (planners of tracks lead none): "
+                                 f"there is no {', '.join(missing)}")  # fmt: skip
             leads = tuple(newest[part] for part in LEADER) if folder == "led" else ()
             for name, keys in phase.collect.items():
                 leader = {"leader": f"{OUT}/first"} if leads else {}

@@ -21,7 +21,7 @@ from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
 from zipmo_ros.motion.arfm.queries import CANDIDATES, draw_points
 from zipmo_ros.motion.arfm.sampling import contexts_of, following, forecast
 from zipmo_ros.motion.flow import plan_noise
-from zipmo_ros.motion.pointer import Pointing, sure_places, understood
+from zipmo_ros.motion.pointer import Pointing, most_likely, sure_places, understood
 from zipmo_ros.motion.text import embed_for
 
 LEAST_FOLLOWED = 0.5  # share of a view's points that must still be there; else others are chosen for both views
@@ -122,8 +122,16 @@ class ArfmPlanner:
     @torch.no_grad()
     def places(self, observation: Observation, goal: Goal) -> np.ndarray:
         """See contract.protocols.Locating: where the image encoder points."""
+        return sure_places(self._look(observation, goal), len(self.spec.views))
+
+    @torch.no_grad()
+    def point(self, observation: Observation, goal: Goal) -> tuple[np.ndarray, float | None]:
+        """See pointer.most_likely."""
+        return most_likely(self._look(observation, goal), self._understood_at)
+
+    def _look(self, observation: Observation, goal: Goal) -> Pointing | None:
         images = self._tensor(observation.stacked(self.spec.views))[None]
-        return sure_places(self.network.look(images, self._text(goal))[1], len(self.spec.views))
+        return self.network.look(images, self._text(goal))[1]
 
     def _text(self, goal: Goal) -> Tensor:
         if isinstance(goal, Pokes):

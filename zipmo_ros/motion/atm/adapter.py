@@ -17,7 +17,7 @@ from zipmo_ros.contract.protocols import Execution, PlannerSpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.atm.track_transformer import TrackTransformer
-from zipmo_ros.motion.pointer import sure_places, understood
+from zipmo_ros.motion.pointer import Pointing, most_likely, sure_places, understood
 from zipmo_ros.motion.text import embed_for
 
 SPANS = ((0.05, 0.85), (0.15, 0.95))  # of the two grids, in [0, 1] of the frame (published)
@@ -74,8 +74,17 @@ class AtmPlanner:
     @torch.no_grad()
     def places(self, observation: Observation, goal: Goal) -> np.ndarray:
         """See contract.protocols.Locating: where the image encoder points."""
+        return sure_places(self._look(observation, goal), len(self.spec.views))
+
+    @torch.no_grad()
+    def point(self, observation: Observation, goal: Goal) -> tuple[np.ndarray, float | None]:
+        """See pointer.most_likely."""
+        image = self.network.config.image
+        return most_likely(self._look(observation, goal), image.understood_at if image else 0.0)
+
+    def _look(self, observation: Observation, goal: Goal) -> Pointing | None:
         images = self._tensor(observation.stacked(self.spec.views))[None]
-        return sure_places(self.network.look(images, self._text(goal))[1], len(self.spec.views))
+        return self.network.look(images, self._text(goal))[1]
 
     def _text(self, goal: Goal) -> Tensor:
         if isinstance(goal, Pokes):

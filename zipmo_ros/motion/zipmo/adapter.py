@@ -17,7 +17,7 @@ from zipmo_ros.contract.protocols import Execution, PlannerSpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.flow import Velocity, euler, interpolate, plan_noise, schedule
-from zipmo_ros.motion.pointer import Pointing, sure_places, understood
+from zipmo_ros.motion.pointer import Pointing, most_likely, sure_places, understood
 from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.going_on import GoingOn, MadePlan
 from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
@@ -114,14 +114,8 @@ class ZipmoPlanner:
 
     @torch.no_grad()
     def point(self, observation: Observation, goal: Goal) -> tuple[np.ndarray, float | None]:
-        """As `places`, wherever it is most likely, and how sure it is that it understood the goal (None: can't tell).
-
-        Raises ValueError for a planner that points at nothing.
-        """
-        pointing = self._look(observation, goal)
-        if pointing is None:
-            raise ValueError(f"the planner points at nothing for {goal}")
-        return pointing.best()[0].cpu().numpy(), self._understood(pointing)
+        """See pointer.most_likely."""
+        return most_likely(self._look(observation, goal), self.network.config.image.understood_at)
 
     @torch.no_grad()
     def decode(self, latents: np.ndarray, images: np.ndarray, queries: np.ndarray) -> np.ndarray:
