@@ -6,9 +6,13 @@ import os
 import numpy as np
 import pytest
 
+from zipmo_ros.apps import cli
+from zipmo_ros.apps import evaluate as command
+from zipmo_ros.evaluation import evaluate
 from zipmo_ros.evaluation.agents import build_agent
 from zipmo_ros.evaluation.episodes import draw_episodes
 from zipmo_ros.evaluation.gallery import frames_beside, plot_gallery
+from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.runners import Settings, environment_options
 from zipmo_ros.models import bundle_path
@@ -75,3 +79,22 @@ def test_last_frames_of_failures_are_kept_and_come_on_a_sheet(tmp_path):
     assert plot_gallery(result, plain, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 5000
     assert not plot_gallery(tmp_path / "other.json", plain, tmp_path / "none.png")
+
+
+def test_frames_of_another_evaluation_are_forgotten_and_those_of_the_same_kept(tmp_path, monkeypatch):
+    def run(settings, episodes, workers, progress, journal, place):
+        """The first one fails; the other crashes, so that the journal is kept."""
+        failed, crashed = (Outcome.of(e, success=False, original_success=False, steps=9, error=error)
+                           for e, error in zip(episodes, (None, "crashed"), strict=True))  # fmt: skip
+        journal.append(failed)
+        return [failed, crashed]
+
+    monkeypatch.setattr(evaluate, "run_parallel", run)
+    monkeypatch.setattr(command, "plot_failures", lambda report, path: None)
+    frame = frames_beside(tmp_path / "a.json") / "7-0.png"
+    frame.parent.mkdir()
+    words = ["eval", "tasks=[turn_lever_left]", "episodes=2", "via=direct", f"out={tmp_path}/a.json"]
+    for kept in (False, True):
+        frame.touch()
+        assert cli.main(words) == 1
+        assert frame.exists() == kept

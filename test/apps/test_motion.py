@@ -12,6 +12,8 @@ from zipmo_ros.data import windows as dataset
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.config import arfm_nano
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
+from zipmo_ros.motion.atm.config import atm_nano
+from zipmo_ros.motion.atm.track_transformer import TrackTransformer
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
@@ -82,6 +84,19 @@ def test_arfm_has_figures_of_its_own_and_needs_its_kind(bundle, tmp_path, monkey
     assert out.with_suffix(".png").stat().st_size > 5000
     assert cli.main(["motion", f"checkpoint={bundle}", *words]) == 2
     assert "holds a planner, not a arfm" in capsys.readouterr().err
+
+
+def test_atm_has_no_euler_steps(tmp_path, monkeypatch, capsys):
+    windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]))
+    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)
+    model = TrackTransformer(dataclasses.replace(atm_nano(), width=64, depth=1, grid=1))
+    checkpoint.save(tmp_path / "atm/planner", model)
+    words = ["motion", "planner=atm", f"checkpoint={tmp_path}/atm", f"out={tmp_path}/atm.json", "windows=2"]
+    assert cli.main([*words, "nfe=10"]) == 2
+    assert "planner=atm predicts in one pass, without Euler steps" in capsys.readouterr().err
+    assert cli.main(words) == 0
+    assert ", one pass, " in capsys.readouterr().out
+    assert json.loads((tmp_path / "atm.json").read_text())["nfe"] is None
 
 
 def test_training_windows_are_called_what_they_are(bundle, tmp_path, monkeypatch, capsys):

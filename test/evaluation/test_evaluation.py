@@ -121,6 +121,16 @@ def test_swap_names_what_takes_another_thing_where_there_is_such_a_task():
     assert report["episodes"][0]["approach"] is True
 
 
+def test_a_protocols_name_says_what_the_graph_and_the_plans_have_otherwise():
+    usual = {"suite": "mini", "via": "ros", "seed": 0}
+    otherwise = {"warm_start": 0.5, "command_interface": "twist", "image_phase": 1, "camera_skew": 0.06, "plan_age": 3}
+    report = summarise([], **usual, **otherwise)
+    assert report["protocol"] == "zipmo-mini-v1-warm-from-0.5-twist-images-1-apart-0.06-s-skew-3-steps-old"
+    assert otherwise.items() <= report.items()
+    assert summarise([], **usual, robot="panda_640")["protocol"] == "zipmo-mini-v1-panda_640"
+    assert summarise([], **usual, robot="panda_256", fixed=("robot",))["protocol"] == "zipmo-mini-v1"
+
+
 def test_crashes_are_counted_apart_from_failures():
     episodes = draw_episodes(make_tasks()[:1], 4, seed=0)
     results = [(True, None), (False, None), (False, "ValueError: broken"), (True, None)]

@@ -205,6 +205,66 @@ def copy(written, folder, *names, **changes):
     return folder
 
 
+def of(written, folder, **files):
+    """A folder of files that are like others but for some of what they say: name -> (like which, what is changed)."""
+    folder.mkdir()
+    for name, (like, changes) in files.items():
+        content = {**json.loads((written / f"{like}.json").read_text()), **changes}
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    return folder
+
+
+ATM = {"planner": "atm", "nfe": None}
+
+
+def test_a_named_kind_of_planner_is_the_bundles_own_and_one_pass_is_told_as_such(report, written, tmp_path):
+    text = report(of(written, tmp_path / "atm", atm=("rung-none", ATM))).read_text()
+    assert "A plan takes one pass, a new one" in text
+    assert "not as usual" not in text
+    both = of(written, tmp_path / "both", atm=("rung-none", ATM), four=("rung-none", {}))
+    assert "Euler steps of a plan:" not in report(both).read_text(), "one of them has no Euler steps"
+
+
+@pytest.mark.parametrize("modelless", [(), ("expert",), ("expert", "replay")], ids=str)
+def test_others_than_rungs_are_on_no_ladder(modelless, report, written, tmp_path, capsys):
+    other = {**ATM, "policy": "atm_policy"}
+    more = {} if modelless else {"atm": ("rung-none", ATM)}
+    rungs = {name: (f"rung-{name}", {}) for name in modelless}
+    text = report(of(written, tmp_path / "other", other=("rung-none", other), **more, **rungs)).read_text()
+    assert "Which part loses episodes" not in text
+    assert "not told, for want of others to compare it with: other.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("told", [("own", "none"), ("none", "development"), ("own", "development")], ids=str)
+def test_words_need_two_ways_of_telling_that_they_compare(told, report, written, tmp_path):
+    files = {name: ("mini", {"instruction": name}) for name in told}
+    assert "Whether words steer it" not in report(of(written, tmp_path / "told", **files)).read_text()
+
+
+def test_what_is_not_as_usual_is_told_and_takes_no_others_place(report, written, tmp_path, capsys):
+    """Also of files that were written before a protocol's name said so."""
+    twist = {"command_interface": "twist", "robot": "panda_640", "image_phase": 1, "camera_skew": 0.06, "plan_age": 3}
+    warm = {"warm_start": 0.5}
+    files = {"a": ("mini", warm), "b": ("mini", twist), "c": ("mini", {}), "d": ("quick", warm | twist)}
+    folder = of(written, tmp_path / "all", **files)
+    text = report(folder).read_text()
+    titles = [line for line in text.splitlines() if line.startswith("## ")]
+    assert sorted(titles) == ["## Success on mini", *["## Success on mini, not as usual"] * 3]
+    assert "4 of 4 result files told" in capsys.readouterr().out
+    assert "zipmo-mini-v1-twist-panda_640-images-1-apart-0.06-s-skew-3-steps-old (`b.json`)" in text
+    assert "**Not as usual: `warm_start=0.5`.**" in text
+    assert "`command_interface=twist`, `robot=panda_640`, `image_phase=1`, `camera_skew=0.06`, `plan_age=3`.**" in text
+
+
+def test_a_replay_stands_beside_liberos_suites(report, written, tmp_path):
+    here, there = {"suite": "libero_object"}, {"suite": "libero_spatial"}
+    files = {"object": ("mini", here), "spatial": ("rung-none", there), "replay": ("rung-replay", here | {"nfe": None})}
+    folder = of(written, tmp_path / "libero", **files)
+    header, _, *table = rows(report(folder).read_text(), "LIBERO and LIBERO-PRO")
+    assert header == ["suite", "plain", "replay"]
+    assert [row[2] == "-" for row in table] == [True, False]
+
+
 def test_what_is_missing_is_left_out(report, written, tmp_path, capsys):
     text = report(copy(written, tmp_path / "few", "mini.json", "rung-bc.json")).read_text()
     assert "## Success on mini" in text

@@ -28,7 +28,7 @@ from zipmo_ros.evaluation.agents import AGENTS, EXECUTIONS
 from zipmo_ros.evaluation.cluster import place_for
 from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.evaluate import TELL, choose_episodes, evaluate, identity, resolve
-from zipmo_ros.evaluation.gallery import frames_beside
+from zipmo_ros.evaluation.gallery import clear_frames, frames_beside
 from zipmo_ros.evaluation.journal import Journal, run_identity
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.origin import visuals
@@ -208,4 +208,6 @@ def _journals(
         found[run] = stack.enter_context(journal)
         if journal.done:
             print(f"going on: {len(journal.done)} of {len(drawn)} episodes are in {path}")
+    if not any(journal.done for journal in found.values()):
+        clear_frames(request.out)
     return found

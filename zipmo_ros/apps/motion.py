@@ -22,7 +22,7 @@ from zipmo_ros.evaluation.motion_report import (
 )
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_motion
-from zipmo_ros.evaluation.results import write_json
+from zipmo_ros.evaluation.results import steps_told, write_json
 
 PREDICTION_COLUMNS = ["prediction", "k", "MSE px^2", "ADE px", "FDE px"]
 
@@ -58,7 +58,7 @@ def table(report: dict) -> str:
     which = "held-out windows" if report["held_out"] else "TRAINING windows (none is held out)"
     parts = [
         f"{report['windows']} {which} of {', '.join(report['suites'])}, {report['points']['drawn']} points a view; "
-        f"checkpoint {report['hashes']['checkpoint'][:12]}, {report['nfe']} Euler steps, {report['samples']} samples"
+        f"checkpoint {report['hashes']['checkpoint'][:12]}, {steps_told(report['nfe'])}, {report['samples']} samples"
     ]
     for view in report_views(report):
         for points in report_points(report):

@@ -32,6 +32,12 @@ def keep_last_frame(folder: Path, outcome: Outcome, env: ManipulationEnv) -> Non
         Image.fromarray(env.render()).save(path)
 
 
+def clear_frames(result: Path) -> None:
+    """Forget the frames of a result file: an evaluation begins, and they are of another one."""
+    for path in frames_beside(result).glob("*.png"):
+        path.unlink()
+
+
 def plot_gallery(result: Path, episodes: Sequence[dict[str, Any]], path: Path) -> bool:
     """A sheet of the failures whose frames were kept, spread over all of them, with task, state and category.
 

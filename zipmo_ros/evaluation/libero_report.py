@@ -36,10 +36,10 @@ def libero(results: list[Result], folder: Path) -> Iterator[Section]:
     assets, wherever two figures are of such.
     """
     chosen = [result for result in results if suite_entry(result.content["suite"]).libero and _column(result)]
-    for group in grouped(chosen, _comparable):
+    for group in grouped(chosen, lambda r: (_told(r), r.content["hashes"]["assets"])):
         acting = [result for result in group if result.actor != "replay"]
         replayed = [result for result in group if result.actor == "replay"]
-        for alike in grouped(acting, lambda r: (r.actor, r.content["hashes"]["checkpoint"])):
+        for alike in grouped(acting, _acting):
             cells = {_place(result): result for result in sorted([*replayed, *alike], key=_length)}
             if len({result.content["suite"] for result in cells.values()}) > 1:
                 yield _section(cells, folder)
@@ -72,15 +72,15 @@ def _place(result: Result) -> tuple[str, str]:
     return suite_entry(result.content["suite"]).base or result.content["suite"], column
 
 
-def _comparable(result: Result) -> tuple:
-    """Protocol and what differs from it, without the suite; assets; and what a protocol may leave open."""
-    told = result.content["protocol"].replace(f"-{result['suite']}-", "-", 1)
+def _told(result: Result) -> str:
+    """Protocol and what differs from it, without the suite."""
+    return result.content["protocol"].replace(f"-{result['suite']}-", "-", 1)
+
+
+def _acting(result: Result) -> tuple:
+    """Who acts, and what a protocol may leave open of it; a replay has none of that."""
     keys = ("nfe", "replan_every", "ensemble")
-    return (
-        told,
-        result.content["hashes"]["assets"],
-        *(None if result.actor == "replay" else result[key] for key in keys),
-    )
+    return (result.actor, result.content["hashes"]["checkpoint"], *(result[key] for key in keys))
 
 
 def _section(cells: Mapping[tuple[str, str], Result], folder: Path) -> Section:
@@ -88,7 +88,7 @@ def _section(cells: Mapping[tuple[str, str], Result], folder: Path) -> Section:
     rows = [suite for suite in SUITES if any(base == suite for base, _ in cells)]
     first = next(result for result in cells.values() if result.actor != "replay")
     protocol = protocol_of(first)
-    told = first.content["protocol"].replace(f"-{first['suite']}-", "-", 1)
+    told = _told(first)
     published = [protocol.published.get(row) for row in rows]
     lines = [
         [f"`{row}`", *(_cell(cells.get((row, column))) for column in columns),

@@ -47,13 +47,13 @@ NAMES = {
 
 
 class Examined(NamedTuple):
-    """Who is measured: by which protocol, `steps` evaluations of what the checkpoint says, and what does it.
+    """Who is measured: by which protocol, in how many Euler steps by what the checkpoint says, and what does it.
 
-    points: how many there are of a view, of `stored` ones.
+    steps: None for a model that has none. points: how many there are of a view, of `stored` ones.
     """
 
     protocol: str
-    steps: int
+    steps: int | None
     measure: Callable[..., dict[str, Any]]
     points: Callable[[int], dict[str, int]]
 
@@ -78,7 +78,7 @@ def arfm(bundle: Path, device: str) -> Examined:
 def atm(bundle: Path, device: str) -> Examined:
     model = checkpoint.load(bundle / PLANNER, TrackTransformer, device)
     return Examined(
-        ARFM_PROTOCOL, 1, partial(measure_tracks, of_atm(model)), lambda stored: {"drawn": model.config.points}
+        ARFM_PROTOCOL, None, partial(measure_tracks, of_atm(model)), lambda stored: {"drawn": model.config.points}
     )
 
 
@@ -111,6 +111,8 @@ def report_motion(
         raise ValueError(f"protocol=whn is for planner=zipmo, not {planner}: it scores plans and the autoencoder")
     bundle = bundle_path(named, planner=planner)
     examined = PLANNERS[planner](bundle, device)
+    if nfe is not None and examined.steps is None:
+        raise ValueError(f"planner={planner} predicts in one pass, without Euler steps: leave nfe={nfe} out")
     steps = examined.steps if nfe is None else nfe
     found = DemonstrationWindows.load(data, max_demos=max_demos, cache=cache)
     training, validation = found.split()

@@ -135,7 +135,8 @@ def _figures(outcomes: list[Outcome]) -> dict:
 USUAL: dict[str, Any] = {
     "max_steps": None, "states": "evaluation", "mode": "lockstep", "execution": "ensemble", "latency_ms": 0.0,
     "latency_jitter": 0.0, "refuse_unknown": False, "perturb": None, "strength": 1.0, "look": None, "settle": None,
-    "draw": "seeded",
+    "draw": "seeded", "warm_start": None, "command_interface": None, "robot": None, "image_phase": 0,
+    "camera_skew": None, "plan_age": None,
 }  # fmt: skip
 
 
@@ -157,7 +158,7 @@ def summarise(
     differs. facts: what is not as in USUAL, and where the figures come from.
     """
     conditions = {name: facts.pop(name, usual) for name, usual in USUAL.items()}
-    told = [PROTOCOL.format(suite=suite) if protocol is None else protocol, *_departures(conditions, fixed)]
+    told = [PROTOCOL.format(suite=suite) if protocol is None else protocol, *departures(conditions, fixed).values()]
     told += ["approach"] if any(outcome.approach for outcome in outcomes) else []
     report = {
         "protocol": "-".join(told),
@@ -181,8 +182,8 @@ def summarise(
     return report
 
 
-def _departures(conditions: Mapping[str, Any], fixed: Collection[str]) -> list[str]:
-    """What is not as usual, and not told by a protocol that fixes it, as the name of a protocol says it."""
+def departures(conditions: Mapping[str, Any], fixed: Collection[str]) -> dict[str, str]:
+    """What of USUAL is otherwise, and not told by a protocol that fixes it: how the name of a protocol says it."""
     late = f"{conditions['latency_ms']:g}-ms-late"
     names = {
         "max_steps": f"{conditions['max_steps']}-steps",
@@ -195,8 +196,14 @@ def _departures(conditions: Mapping[str, Any], fixed: Collection[str]) -> list[s
         "latency_ms": f"{late}-{conditions['latency_jitter']:g}-jitter" if conditions["latency_jitter"] else late,
         "refuse_unknown": "refusing",
         "perturb": f"{conditions['perturb']}-{conditions['strength']:g}",
+        "warm_start": f"warm-from-{conditions['warm_start']}",
+        "command_interface": conditions["command_interface"],
+        "robot": conditions["robot"],
+        "image_phase": f"images-{conditions['image_phase']}-apart",
+        "camera_skew": f"{conditions['camera_skew']}-s-skew",
+        "plan_age": f"{conditions['plan_age']}-steps-old",
     }
-    return [told for name, told in names.items() if conditions[name] != USUAL[name] and name not in fixed]
+    return {name: told for name, told in names.items() if conditions[name] != USUAL[name] and name not in fixed}
 
 
 def _by_seed(outcomes: list[Outcome]) -> dict | None:

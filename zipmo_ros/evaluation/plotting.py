@@ -143,6 +143,8 @@ def plot_tasks(panels: Mapping[str, Mapping[str, Sequence[dict]]], path: Path) -
 
 def plot_motion(report: dict, path: Path) -> None:
     """A panel a view: how far off moving points are, by control steps ahead; `report` as zipmo motion writes it."""
+    from zipmo_ros.evaluation.results import steps_told
+
     looks = {
         "planner": ("tab:blue", "-"), "reconstruction": ("tab:green", "--"), "neighbour": ("tab:orange", "-"),
         "velocity": ("tab:red", "-"), "still": ("0.5", ":"),
@@ -157,7 +159,7 @@ def plot_motion(report: dict, path: Path) -> None:
         axes.set(title=view.replace("_", " "), xlabel="control steps ahead", ylabel="px of 128", ylim=(0, None))
         axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
-    drawn = f"{report['nfe']} Euler steps, mean of {report['samples']} samples"
+    drawn = f"{steps_told(report['nfe'])}, mean of {report['samples']} samples"
     figure.suptitle(f"moving points, {report['windows']} windows, {drawn}", fontsize=8)
     _save(figure, path)
 

@@ -26,6 +26,7 @@ from zipmo_ros.evaluation.protocols import OWN
 from zipmo_ros.evaluation.results import (
     USUAL_TIMING,
     Result,
+    conditions,
     count,
     embedded,
     endings,
@@ -39,8 +40,10 @@ from zipmo_ros.evaluation.results import (
     share,
     sources,
     states_told,
+    steps_told,
     suite_title,
     timing,
+    unusual_conditions,
 )
 from zipmo_sim.suites import suite_entry
 from zipmo_sim.task import SETTLING, SETTLINGS
@@ -78,9 +81,9 @@ class Section:
 
 def _setting(result: Result) -> tuple:
     """What two evaluations must share to be compared in one table, besides what the table is about."""
-    keys = ("suite", "states", "seed", "max_steps", "replan_every", "ensemble")
-    drawn = tuple(result.content.get(key) for key in ("look", "settle", "robot"))
-    return (*(result[key] for key in keys), timing(result), result["hashes"]["assets"], protocol_of(result).name, drawn)
+    keys = ("suite", "seed", "replan_every", "ensemble")
+    under = tuple(conditions(result).values())
+    return (*(result[key] for key in keys), under, result["hashes"]["assets"], protocol_of(result).name)
 
 
 def _whole(results: list[Result]) -> list[Result]:
@@ -134,9 +137,12 @@ def suites(results: list[Result], folder: Path, unusual: Unusual, files: Path) -
         often = "step" if result["replan_every"] == 1 else f"{result['replan_every']} steps"
         about = (
             f"Planner and policy, told each task's own sentence, {how}; {states_told(result)}; at most {limit}. "
-            f"{result['nfe']} Euler steps a plan, a new plan every {often}, "
+            f"A plan takes {steps_told(result['nfe'])}, a new one is made every {often}, "
             f"ensembling {result['ensemble']}, {seeds_told(result)}."
         )
+        # Of how long and from where, the sentences above tell.
+        odd = [name for name in unusual_conditions(result) if name not in ("max_steps", "states")]
+        about += f" **Not as usual: {', '.join(f'`{name}={result[name]}`' for name in odd)}.**" if odd else ""
         entry, replay = suite_entry(result["suite"]), _replay(results, result)
         about += f" {entry.caveat}" if entry.caveat else ""
         about += f" {_differences(result)}" if entry.libero else ""
@@ -149,7 +155,7 @@ def suites(results: list[Result], folder: Path, unusual: Unusual, files: Path) -
         if plot_gallery(files / f"{result.name}.json", result["episodes"], picture):
             parts.append(embedded(picture, "last frames of failures"))
         body = "\n\n".join([*parts, sources(*used)])
-        yield Section(f"Success on {suite_title(result)}", body, used)
+        yield Section(f"Success on {suite_title(result)}{', not as usual' if odd else ''}", body, used)
 
 
 def _differences(result: Result) -> str:
@@ -183,7 +189,7 @@ def words(results: list[Result], folder: Path) -> Iterator[Section]:
     """The same tasks, told in other words or in the set-up of another task."""
     # Told another task as long as that meant the same as its own sentence: not comparable with what it means now.
     old = [r for r in results if r["instruction"] == "swap" and "approach" not in r["protocol"]]
-    told = [result for result in results if result.actor == "none" and result not in old]
+    told = [r for r in results if r.actor == "none" and r["instruction"] in SAID and r not in old]
     for group in grouped(told, lambda r: (*_setting(r), r["hashes"]["checkpoint"], r["nfe"], r["via"])):
         # Of runs that were told alike, the one with most episodes.
         said = {result["instruction"]: result for result in sorted(group, key=lambda r: len(r["episodes"]))}
@@ -224,7 +230,7 @@ def words(results: list[Result], folder: Path) -> Iterator[Section]:
 
 def ladders(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Section]:
     """Parts replaced by the truth, on the same episodes."""
-    own = [result for result in results if result["instruction"] == "own"]
+    own = [result for result in results if result["instruction"] == "own" and result.actor in RUNGS]
     for group in grouped(own, lambda r: (*_setting(r), _episodes(r))):
         modelless = ("expert", "replay")
         experts = [result for result in group if result.actor in modelless]
@@ -270,7 +276,8 @@ def euler_steps(results: list[Result], benches: list[Result], folder: Path) -> I
                  for row in bench["sizes"]["nano"]["plans"] if row["variant"] == "full"]  # fmt: skip
     # Of several measurements the quickest: something else ran beside the others.
     measured = {nfe: (ms, bench) for nfe, ms, bench in sorted(latencies, key=lambda row: row[1], reverse=True)}
-    for group in grouped(_whole(results), lambda r: (*_setting(r), r["hashes"]["checkpoint"], r["via"], _episodes(r))):
+    stepping = [result for result in _whole(results) if result["nfe"] is not None]
+    for group in grouped(stepping, lambda r: (*_setting(r), r["hashes"]["checkpoint"], r["via"], _episodes(r))):
         runs = {result["nfe"]: result for result in sorted(group, key=lambda r: r["nfe"])}
         if len(runs) < 2:
             continue
@@ -340,8 +347,8 @@ def motions(results: list[Result], folder: Path) -> Iterator[Section]:
         which = "windows of demonstrations held out of training" if report["held_out"] else "**training** windows"
         parts = [
             f"Errors over the {HORIZON} control steps of {report['windows']} {which}, in pixels of the {IMAGE_SIZE} px "
-            f"frames, on {report['points']['drawn']} points a view that were drawn uniformly; {report['nfe']} Euler "
-            "steps.",
+            f"frames, on {report['points']['drawn']} points a view that were drawn uniformly; "
+            f"{steps_told(report['nfe'])}.",
             METRICS,
             PREDICTIONS,
             *([whn_told(report)] if whn_told(report) else []),

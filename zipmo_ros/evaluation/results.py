@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from zipmo_ros.contract.splits import ALL, BY_NAME
 from zipmo_ros.evaluation.origin import visuals
-from zipmo_ros.evaluation.outcomes import clustered_interval, several_sentences, wilson_interval
+from zipmo_ros.evaluation.outcomes import USUAL, clustered_interval, departures, several_sentences, wilson_interval
 from zipmo_ros.evaluation.protocols import OWN, EvaluationProtocol
+from zipmo_ros.models import NAMED
 from zipmo_ros.motion.checkpoint import write_atomically
 
 Item = TypeVar("Item")
@@ -46,9 +47,9 @@ class Result(NamedTuple):
     def actor(self) -> str:
         """Who acted: an oracle, "none" (the bundle's planner and policy), or the planner and policy that were named.
 
-        Older files call behaviour cloning an oracle.
+        A name of NAMED only says of which kind the bundle's planner is. Older files call behaviour cloning an oracle.
         """
-        named = [self.content[key] for key in ("planner", "policy") if self.content.get(key)]
+        named = [part for key in ("planner", "policy") if (part := self.content.get(key)) and part not in NAMED]
         return self["oracle"] if self["oracle"] != "none" or not named else " and ".join(named)
 
 
@@ -79,8 +80,26 @@ def read_results(folder: Path) -> dict[str, list[Result]]:
             raise ValueError(f"{path} does not say which command made it ({kinds}): run that again, or move the file")
         if lacking := [key for key in NEEDED[kind] if key not in content]:
             raise ValueError(f"{path} lacks {', '.join(lacking)}: written by another version; run its command again")
-        found[kind].append(Result(path.stem, content))
+        result = Result(path.stem, content)
+        found[kind].append(_named_whole(result) if kind == "eval" else result)
     return found
+
+
+def conditions(result: Result) -> dict[str, Any]:
+    """What an evaluation ran under (see USUAL); what older files do not say was as usual."""
+    return {name: result.content.get(name, usual) for name, usual in USUAL.items()}
+
+
+def unusual_conditions(result: Result) -> dict[str, str]:
+    """Those that are not as usual, nor fixed by its protocol: see departures."""
+    return departures(conditions(result), protocol_of(result).fixes)
+
+
+def _named_whole(result: Result) -> Result:
+    """With all that was not as usual in the protocol's name; older files leave some of it out."""
+    protocol = result["protocol"]
+    lacking = [told for told in unusual_conditions(result).values() if f"-{told}-" not in f"{protocol}-"]
+    return result._replace(content={**result.content, "protocol": "-".join([protocol, *lacking])})
 
 
 def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
@@ -123,6 +142,11 @@ def seeds_told(result: Result) -> str:
     if seeds := result.content.get("by_seed"):
         return f"{len(seeds['rates'])} seeds: {100 * seeds['mean']:.1f} +- {100 * seeds['std']:.1f} %"
     return f"seed {result['seed']}"
+
+
+def steps_told(steps: int | None) -> str:
+    """What a plan takes: Euler steps, or, of a model that has none, one pass."""
+    return "one pass" if steps is None else f"{steps} Euler steps"
 
 
 def protocol_of(result: Result) -> EvaluationProtocol:

@@ -70,14 +70,14 @@ class Foresight(NamedTuple):
     """A planner of tracks. text: how it reads sentences. points, temperature, scale: of the draw, see ArfmConfig.
 
     predict(images [B, V, H, W, 3], text, starts [B, V, N, 2], draws, generator, steps) -> tracks [B, K, V, N, T, 2]; K
-    is 1 for one that draws nothing.
+    is 1 for one that draws nothing, and steps None for one that takes none.
     """
 
     text: TextConfig
     points: int
     temperature: float
     scale: float
-    predict: Callable[[Tensor, Tensor, Tensor, int, torch.Generator, int], Tensor]
+    predict: Callable[[Tensor, Tensor, Tensor, int, torch.Generator, Any], Tensor]
 
 
 def of_arfm(model: MotionPredictor) -> Foresight:
@@ -112,7 +112,7 @@ def measure_tracks(
     training: Tensor,
     *,
     draws: int,
-    steps: int,
+    steps: int | None,
     seed: int,
     progress: Callable[[int], Any] = lambda done: None,
 ) -> dict[str, Any]:
