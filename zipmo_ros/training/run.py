@@ -115,7 +115,7 @@ def identity(request: TrainingRequest, data_hash: str, sources: dict[str, str]) 
     """What a resumed run must share with the interrupted one besides the training settings."""
     options = {key: value for key, value in request.stage.items() if not key.startswith("validation")}
     model = {part: fields for part, fields in request.model.items() if fields}  # other parts may come to be
-    described = [options, model, request.validation_states, sources]
+    described: list[object] = [options, model, request.validation_states, sources]
     if request.rephrasings:
         described += [_rephrasings_hash(request), request.wordings]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
