@@ -12,13 +12,13 @@ from zipmo_policy.atm import AtmPolicy
 from zipmo_policy.behaviour_cloning import BehaviourCloning
 from zipmo_policy.head import PolicyHead
 from zipmo_policy.track_head import TrackPolicy
-from zipmo_ros.contract.goal import Goal, Sentence
+from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan, PlanSpec, track_spec
 from zipmo_ros.contract.protocols import Execution, PolicySpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.text import embed_for
+from zipmo_ros.motion.text import embed_goal
 from zipmo_ros.motion.zipmo.adapter import encode_tracks
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 
@@ -137,15 +137,13 @@ class TrackConditioned:
         """See contract.protocols.Policy. Raises ValueError for a plan, a goal or proprioception that does not fit."""
         if problem := self.spec.misfit(plan and plan.spec):
             raise ValueError(problem)
-        if not isinstance(goal, Sentence):
-            raise ValueError(f"ATM's policy follows a sentence, got {goal}")
         tracks, points = plan.tracks[0], self.model.config.points
         if tracks.shape[1] != points:
             raise ValueError(f"plans that this policy can't act on: {tracks.shape[1]} points a view, not {points}")
         given = (observation.stacked(self.spec.views), tracks, checked_proprio(observation, self.spec.proprio))
         device = self.model.whole.device
         images, *felt = (torch.from_numpy(np.ascontiguousarray(part))[None].to(device) for part in given)
-        text = embed_for(self.model.config.text, [goal.text]).to(device)
+        text = embed_goal(self.model.config.text, goal, self.spec.name).to(device)
         stamp_ns = observation.stamp_ns
         kept = [frame for frame in self._past if frame[0] < stamp_ns] if goal == self._goal else []
         frames = self.model.config.frames
@@ -179,11 +177,9 @@ class ClonedBehaviour:
     @torch.no_grad()
     def act(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> np.ndarray:
         """See contract.protocols.Policy; a plan is not read."""
-        if not isinstance(goal, Sentence):
-            raise ValueError(f"behaviour cloning follows a sentence, got {goal}")
         device = self.model.positions.device
         images = torch.from_numpy(observation.stacked(self.spec.views))[None].to(device)
-        text = embed_for(self.model.config.image.text, [goal.text]).to(device)
+        text = embed_goal(self.model.config.image.text, goal, self.spec.name).to(device)
         proprio = torch.from_numpy(checked_proprio(observation, self.spec.proprio))[None].to(device)
         return checked_chunk(self.model(images, text, proprio))
 

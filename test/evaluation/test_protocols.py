@@ -10,7 +10,7 @@ from zipmo_ros.apps import cli
 from zipmo_ros.apps import evaluate as command
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.evaluation import evaluate
-from zipmo_ros.evaluation.outcomes import Outcome
+from zipmo_ros.evaluation.outcomes import USUAL, Outcome
 from zipmo_ros.evaluation.parallel import as_far_as
 from zipmo_ros.evaluation.protocols import EvaluationProtocol
 
@@ -41,6 +41,28 @@ def evaluated(monkeypatch, tmp_path):
 
 def test_they_are_there():
     assert NAMES == ["lerobot", "libero", "openpi", "pro", "reference", "zipmo"]
+
+
+def test_what_is_usual_is_what_the_command_does_unasked():
+    request, _ = command.requested([])
+    assert {name: getattr(request, name) for name in USUAL} == USUAL
+
+
+def test_the_table_of_the_readme():
+    page = share_path("README.md").read_text()
+    rows = [[cell.strip() for cell in row.split("|")] for row in re.findall(r"^\| (`.*) \|$", page, re.MULTILINE)]
+    told = {row[0].strip("`"): row[1:] for row in rows if row[0].strip("`") in NAMES}
+    assert sorted(told) == NAMES
+    for name, (states, episodes, steps, settling, images, _) in told.items():
+        suite = "libero_object" if EvaluationProtocol.load(name).libero else "mini"
+        request, _ = command.requested([f"suite={suite}", f"protocol={name}"])
+        assert int(episodes) == request.episodes
+        assert ("drawn" in states) == (request.draw == "seeded")
+        assert settling.split(",")[0] == (request.settle or "10").partition("-")[0]
+        assert ("full look" in images) == (request.look == "full")
+        assert ("256 px" in images) == (request.robot == "panda_256")
+        if request.max_steps:
+            assert str(request.max_steps) in steps or " to " in steps
 
 
 @pytest.mark.parametrize("name", NAMES)

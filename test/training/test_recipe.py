@@ -56,7 +56,7 @@ def test_an_ablation_changes_one_training_and_no_other(name, stages):
     assert [job for job in base if base[job] != other[job]] == [f"first {stages}"]
 
 
-def test_the_rival_is_trained_on_the_same_and_for_as_long_as_the_model():
+def test_the_rival_is_trained_on_the_same_as_the_model():
     trained = {job.words[1]: job for job in TrainingRecipe.load("nano-mini").jobs() if job.words[0] == "train"}
     data = {stage: [word for word in job.words if word.startswith("data=")] for stage, job in trained.items()}
     assert data["bc"] == data["planner"]

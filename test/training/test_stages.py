@@ -20,13 +20,14 @@ from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion.config import image_nano, text_nano
 from zipmo_ros.motion.conv_encoder import ConvEncoder
+from zipmo_ros.motion.points import take_points
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.loop import fit
-from zipmo_ros.training.points import TrackErrors, sample_points, take_points
+from zipmo_ros.training.points import TrackErrors, sample_points
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stages.grounding import GroundingOptions, GroundingStage
 from zipmo_ros.training.stages.planner import PlannerOptions, PlannerStage, track_latents

@@ -58,11 +58,9 @@ def _column(result: Result) -> str | None:
     base = suite_entry(result.content["suite"]).base
     if result.content["instruction"] == "none":
         return WORDLESS if base is None else None
-    return (
-        (result.content["suite"].removeprefix(f"{base}_") if base else PLAIN)
-        if result.content["instruction"] == "own"
-        else None
-    )
+    if result.content["instruction"] != "own":
+        return None
+    return result.content["suite"].removeprefix(f"{base}_") if base else PLAIN
 
 
 def _place(result: Result) -> tuple[str, str]:

@@ -18,11 +18,12 @@ from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_baselines import chosen_windows, constant_velocity, nearest_windows
 from zipmo_ros.motion.metrics import average_displacement, endpoint_error, final_displacement, mse
+from zipmo_ros.motion.points import take_points
 from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.latents import per_draw, sample_plans
-from zipmo_ros.training.points import TrackErrors, sample_points, take_points
+from zipmo_ros.training.points import TrackErrors, sample_points
 
 Count = Callable[[Tensor, Tensor, torch.Generator], Tensor]  # tracks, visible, generator -> bool [B, V, N]
 BATCH = 32

@@ -30,7 +30,8 @@ NEEDED = {
     "faults": (*_EVERY, "rig", "timeouts", "drilled", "summary", "kinds", "findings"),
 }  # fmt: skip
 
-USUAL_TIMING = ("lockstep", "ensemble", 0.0, 0.0)  # of an evaluation in which nothing is late
+TIMING = ("mode", "execution", "latency_ms", "latency_jitter")  # conditions
+USUAL_TIMING = tuple(USUAL[name] for name in TIMING)  # of an evaluation in which nothing is late
 WORDS = ("who acts", "failures", "points", "must", "stopped by", "at strength 1")  # columns of tables
 
 
@@ -133,8 +134,8 @@ def sources(*results: Result) -> str:
 
 def timing(result: Result) -> tuple:
     """Mode, execution, latency in ms and its jitter; files that were written before there were others lack them."""
-    keys = ("mode", "execution", "latency_ms", "latency_jitter")
-    return tuple(result.content.get(key, usual) for key, usual in zip(keys, USUAL_TIMING, strict=True))
+    under = conditions(result)
+    return tuple(under[name] for name in TIMING)
 
 
 def seeds_told(result: Result) -> str:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from zipmo_ros.contract.goal import Goal, Sentence
 from zipmo_ros.motion.checkpoint import sha256
 from zipmo_ros.motion.config import TextConfig
 
@@ -67,6 +68,13 @@ def embed_for(config: TextConfig, sentences: list[str]) -> Tensor:
     if config.tokens is None:
         return embed_sentences(sentences, config.encoder)
     return pad_sequence(embed_rows(sentences, config.encoder), batch_first=True)
+
+
+def embed_goal(config: TextConfig, goal: Goal, who: str) -> Tensor:
+    """A goal's sentence by `embed_for`, a batch of one, for `who` follows nothing else. Raises ValueError for pokes."""
+    if not isinstance(goal, Sentence):
+        raise ValueError(f"{who} follows a sentence, got {goal}")
+    return embed_for(config, [goal.text])
 
 
 def embed_many(sentences: list[str], encoder: str) -> list[Tensor]:

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion.flow import euler
+from zipmo_ros.motion.points import take_points
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
-from zipmo_ros.training.points import sample_points, take_points
+from zipmo_ros.training.points import sample_points
 
 logger = logging.getLogger(__name__)
 BATCH = 64

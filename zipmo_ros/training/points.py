@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.motion.metrics import share_within
+from zipmo_ros.motion.points import draw_moving, take_points
 
 PCK_PIXELS = (1, 2, 4)
 
@@ -23,16 +24,8 @@ def sample_points(moving: Tensor, count: int, moving_weight: float, generator: t
             f"{count} points are asked for, but a view has {moving.shape[-1]}; "
             "lower model.vae.points_in and stage.points_out"
         )
-    weights = 1.0 + (moving_weight - 1.0) * moving.reshape(-1, moving.shape[-1]).float()
-    # The largest of independent u^(1/w) are a weighted sample without replacement (Efraimidis and Spirakis 2006).
-    uniform = torch.rand(weights.shape, generator=generator, device=generator.device).to(weights.device)
-    keys = uniform.clamp_min(1e-12).log() / weights
-    return keys.topk(count, dim=-1, sorted=False).indices.reshape(*moving.shape[:-1], count)
-
-
-def take_points(values: Tensor, points: Tensor) -> Tensor:
-    """values [B, P, ...] at points [B, N] -> [B, N, ...]."""
-    return values[torch.arange(len(values), device=values.device)[:, None], points]
+    uniform = torch.rand(moving.shape, generator=generator, device=generator.device).to(moving.device)
+    return draw_moving(moving, uniform, count, moving_weight)
 
 
 def taken(values: Tensor, chosen: Tensor) -> Tensor:

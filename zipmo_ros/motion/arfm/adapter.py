@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zipmo_ros.contract.goal import Goal, Pokes
+from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import HORIZON, MotionPlan, track_spec
 from zipmo_ros.contract.protocols import Execution, PlannerSpec, Tracker
@@ -21,8 +21,9 @@ from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
 from zipmo_ros.motion.arfm.queries import CANDIDATES, draw_points
 from zipmo_ros.motion.arfm.sampling import contexts_of, following, forecast
 from zipmo_ros.motion.flow import plan_noise
-from zipmo_ros.motion.pointer import Pointing, most_likely, sure_places, understood
-from zipmo_ros.motion.text import embed_for
+from zipmo_ros.motion.looking import Looking
+from zipmo_ros.motion.pointer import Pointing, understood
+from zipmo_ros.motion.text import embed_goal
 
 LEAST_FOLLOWED = 0.5  # share of a view's points that must still be there; else others are chosen for both views
 
@@ -47,7 +48,7 @@ class Course:
     followed: np.ndarray
 
 
-class ArfmPlanner:
+class ArfmPlanner(Looking):
     """A Planner (contract.protocols) whose plans are tracks.
 
     Points are chosen once and followed by `tracker`; each further plan takes the last one along, and what is lost is
@@ -119,24 +120,12 @@ class ArfmPlanner:
         plan = MotionPlan.of_tracks(stamp, goal, tracks, self.spec.plan.period_ns)
         return replace(plan, understood=understood(pointing, self._understood_at, row=-1))
 
-    @torch.no_grad()
-    def places(self, observation: Observation, goal: Goal) -> np.ndarray:
-        """See contract.protocols.Locating: where the image encoder points."""
-        return sure_places(self._look(observation, goal), len(self.spec.views))
-
-    @torch.no_grad()
-    def point(self, observation: Observation, goal: Goal) -> tuple[np.ndarray, float | None]:
-        """See pointer.most_likely."""
-        return most_likely(self._look(observation, goal), self._understood_at)
-
     def _look(self, observation: Observation, goal: Goal) -> Pointing | None:
         images = self._tensor(observation.stacked(self.spec.views))[None]
         return self.network.look(images, self._text(goal))[1]
 
     def _text(self, goal: Goal) -> Tensor:
-        if isinstance(goal, Pokes):
-            raise ValueError(f"this planner is conditioned by a sentence, got {goal}")
-        return embed_for(self._text_config, [goal.text]).to(self._device)
+        return embed_goal(self._text_config, goal, "this planner").to(self._device)
 
     def _goes_on(self, course: Course, observation: Observation) -> bool:
         """Whether there is a plan for the time of the observation."""

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zipmo_ros.contract.goal import Goal, Pokes
+from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import HORIZON, MotionPlan, track_spec
 from zipmo_ros.contract.protocols import Execution, PlannerSpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.atm.track_transformer import TrackTransformer
-from zipmo_ros.motion.pointer import Pointing, most_likely, sure_places, understood
-from zipmo_ros.motion.text import embed_for
+from zipmo_ros.motion.looking import Looking
+from zipmo_ros.motion.pointer import Pointing, understood
+from zipmo_ros.motion.text import embed_goal
 
 SPANS = ((0.05, 0.85), (0.15, 0.95))  # of the two grids, in [0, 1] of the frame (published)
 
@@ -30,7 +31,7 @@ def double_grid(side: int) -> np.ndarray:
     return 2 * np.concatenate(grids) - 1
 
 
-class AtmPlanner:
+class AtmPlanner(Looking):
     """A Planner (contract.protocols) whose plans are tracks of a fixed grid. There is one future: several are the same.
 
     It keeps no state. Raises ValueError for another number of views than `views`, and for what it has not: steps of a
@@ -44,6 +45,7 @@ class AtmPlanner:
         if execution.steps is not None or execution.warm_start is not None:
             raise ValueError("ATM draws nothing: it has no steps of a sampler (nfe) and no warm_start")
         self.network = network.eval()
+        self._understood_at = config.image.understood_at if config.image else 0.0
         self._dtype = getattr(torch, execution.dtype)
         self._points = np.stack([double_grid(config.grid)] * config.views)
         self.spec = PlannerSpec("atm", track_spec(config.views, HORIZON, period_ns), tuple(views))
@@ -68,28 +70,14 @@ class AtmPlanner:
             tracks, pointing = self.network.foresee(images, text, self._tensor(self._points)[None])
         futures = np.repeat(tracks.float().cpu().numpy(), samples, axis=0)
         plan = MotionPlan.of_tracks(observation.stamp_ns, goal, futures, self.spec.plan.period_ns)
-        image = self.network.config.image
-        return replace(plan, understood=understood(pointing, image.understood_at) if image else None)
-
-    @torch.no_grad()
-    def places(self, observation: Observation, goal: Goal) -> np.ndarray:
-        """See contract.protocols.Locating: where the image encoder points."""
-        return sure_places(self._look(observation, goal), len(self.spec.views))
-
-    @torch.no_grad()
-    def point(self, observation: Observation, goal: Goal) -> tuple[np.ndarray, float | None]:
-        """See pointer.most_likely."""
-        image = self.network.config.image
-        return most_likely(self._look(observation, goal), image.understood_at if image else 0.0)
+        return replace(plan, understood=understood(pointing, self._understood_at))
 
     def _look(self, observation: Observation, goal: Goal) -> Pointing | None:
         images = self._tensor(observation.stacked(self.spec.views))[None]
         return self.network.look(images, self._text(goal))[1]
 
     def _text(self, goal: Goal) -> Tensor:
-        if isinstance(goal, Pokes):
-            raise ValueError(f"this planner is conditioned by a sentence, got {goal}")
-        return embed_for(self.network.config.text, [goal.text]).to(self._device)
+        return embed_goal(self.network.config.text, goal, "this planner").to(self._device)
 
     @property
     def _device(self) -> torch.device:

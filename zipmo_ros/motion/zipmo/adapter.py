@@ -17,7 +17,8 @@ from zipmo_ros.contract.protocols import Execution, PlannerSpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.flow import Velocity, euler, interpolate, plan_noise, schedule
-from zipmo_ros.motion.pointer import Pointing, most_likely, sure_places, understood
+from zipmo_ros.motion.looking import Looking
+from zipmo_ros.motion.pointer import Pointing, understood
 from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.going_on import GoingOn, MadePlan
 from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
@@ -31,7 +32,7 @@ def planned_velocity(network: MotionPlanner, conditioning: Conditioning, steps: 
     return lambda z, t: network.velocity(z, t, conditioning, gains[t])
 
 
-class ZipmoPlanner:
+class ZipmoPlanner(Looking):
     """A Planner (contract.protocols) of autoencoder and flow-matching network. It keeps no state between plans, unless
     each is to begin as the last one goes on (Execution.warm_start).
 
@@ -48,6 +49,7 @@ class ZipmoPlanner:
         if len(views) != config.views:
             raise ValueError(f"this planner looks at {config.views} views, the robot has {', '.join(views)}")
         self.vae, self.network = vae.eval(), network.eval()
+        self._understood_at = config.image.understood_at
         self.steps = execution.steps or config.steps
         self._warm_start = execution.warm_start
         self._last = GoingOn(self.vae, period_ns)
@@ -88,7 +90,9 @@ class ZipmoPlanner:
             first = rearrange(z[0], "(v l) c -> v l c", v=config.views)
             self._last.made(MadePlan(goal, observation.stamp_ns, images[0], first))
         embeddings = z.reshape(samples, *self.spec.plan.shape).cpu().numpy()
-        return MotionPlan(observation.stamp_ns, goal, self.spec.plan, embeddings, self._understood(pointing))
+        return MotionPlan(
+            observation.stamp_ns, goal, self.spec.plan, embeddings, understood(pointing, self._understood_at)
+        )
 
     def _beginning(self, goal: Goal, stamp_ns: int, images: Tensor, noise: Tensor) -> tuple[Tensor, float]:
         """Noisy latents [K, L, C] and their flow time: noise alone, or with what is left of the last first future."""
@@ -105,19 +109,6 @@ class ZipmoPlanner:
         return self.decode(plan.embedding, images, queries), self.places(observation, plan.goal)
 
     @torch.no_grad()
-    def places(self, observation: Observation, goal: Goal) -> np.ndarray:
-        """Where in each view the image encoder points for a sentence [V, K, 2]: what it takes, and where that is to go.
-
-        NaN where it is not sure; K is 0 for pokes and for encoders that point at nothing.
-        """
-        return sure_places(self._look(observation, goal), len(self.spec.views))
-
-    @torch.no_grad()
-    def point(self, observation: Observation, goal: Goal) -> tuple[np.ndarray, float | None]:
-        """See pointer.most_likely."""
-        return most_likely(self._look(observation, goal), self.network.config.image.understood_at)
-
-    @torch.no_grad()
     def decode(self, latents: np.ndarray, images: np.ndarray, queries: np.ndarray) -> np.ndarray:
         """Latents [V, H, W, C], start frames uint8 [V, H, W, 3], queries [V, Q, 2] -> tracks [V, Q, T, 2]."""
         if latents.shape != self.spec.plan.shape:
@@ -131,9 +122,6 @@ class ZipmoPlanner:
     def _look(self, observation: Observation, goal: Goal) -> Pointing | None:
         images = self._tensor(observation.stacked(self.spec.views))[None]
         return None if isinstance(goal, Pokes) else self.network.look(images, self._wanted(goal)["text"])[1]
-
-    def _understood(self, pointing: Pointing | None) -> float | None:
-        return understood(pointing, self.network.config.image.understood_at)
 
     def _wanted(self, goal: Goal) -> dict[str, Tensor]:
         """The goal as the network takes it. Raises ValueError for the other kind."""

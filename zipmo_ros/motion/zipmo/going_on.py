@@ -15,6 +15,7 @@ from torch import Tensor
 from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.contract.stamps import nearest_step
+from zipmo_ros.motion.points import draw_moving, take_points
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 
 CANDIDATES = 4  # points that are decoded for each one that is encoded
@@ -74,7 +75,5 @@ class GoingOn:
         tracks = self._vae.decode(self._vae.denormalise(latents), starts, plan.images, steps=HORIZON)
         moving = (tracks - tracks[:, :, :1]).norm(dim=-1).amax(-1) > MOVED
         uniform = torch.from_numpy(rng.random(moving.shape, np.float32)).to(latents.device)
-        keys = uniform.clamp_min(1e-12).log() / torch.where(moving, config.moving_weight, 1.0)
-        keys = keys.masked_fill((tracks[:, :, steps].abs() > 1).any(-1), -torch.inf)  # of those outside at the most
-        rows = keys.topk(config.points_in, dim=-1).indices
-        return tracks.gather(1, rows[:, :, None, None].expand(-1, -1, *tracks.shape[2:]))
+        inside = (tracks[:, :, steps].abs() <= 1).all(-1)
+        return take_points(tracks, draw_moving(moving, uniform, config.points_in, config.moving_weight, inside))

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from zipmo_ros.motion.losses import vae_loss
+from zipmo_ros.motion.points import take_points
 from zipmo_ros.motion.zipmo.config import VaeConfig, vae_base, vae_nano
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.augmentation import random_shift
-from zipmo_ros.training.points import TrackErrors, sample_points, take_points
+from zipmo_ros.training.points import TrackErrors, sample_points
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.stage import Stage, common, model_config, options
 
