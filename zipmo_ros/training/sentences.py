@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion.config import TextConfig
+from zipmo_ros.motion.spelling import mended
 from zipmo_ros.motion.text import embed_many, embed_sentences
 from zipmo_ros.training.latents import cached
 from zipmo_ros.training.rephrasing import Rephrasing
@@ -24,9 +25,10 @@ class Embedded:
     """Texts as a model takes them, embedded once. cache: folder that keeps them; None keeps nothing."""
 
     def __init__(self, texts: list[str], config: TextConfig, cache: Path | str | None) -> None:
-        digest = hashlib.sha256(chr(10).join(texts).encode()).hexdigest()[:12]
         self.vectors: Tensor | None = None
         self._rows: tuple[Tensor, ...] = ()
+        texts = texts if config.tokens is None else [mended(text) for text in texts]
+        digest = hashlib.sha256(chr(10).join(texts).encode()).hexdigest()[:12]
         if config.tokens is None:
             name = f"sentences-{config.encoder}-{digest}"
             self.vectors = cached(cache, name, lambda: embed_sentences(texts, config.encoder))

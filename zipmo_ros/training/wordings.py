@@ -41,7 +41,7 @@ class DrawnWordings:
     def impossible(self, scene: Sequence[str]) -> list[str]:
         """What a scene can't do, in words."""
         rng = random.Random("; ".join(scene))
-        return [self.family.cannot(scene, rng).text for _ in range(4 * self.count)]
+        return [self.family.cannot(scene, rng).text for _ in range(10 * self.count)]
 
     def standing(self, windows: DemonstrationWindows) -> Tensor:
         """How things stand when a window's demonstration begins, for each of its scene's sentences: int64 [W, K, 2]."""
