@@ -73,9 +73,10 @@ class Film:
 
 def closest_task(sentence: str, candidates: list[Task]) -> Task:
     """The task whose sentence is nearest in meaning: its scene is set up. What the arm does there is the planner's."""
+    from zipmo_ros.motion.spelling import mended
     from zipmo_ros.motion.text import embed_sentences
 
-    vectors = np.asarray(embed_sentences([sentence, *(task.language for task in candidates)]))
+    vectors = np.asarray(embed_sentences([mended(sentence), *(task.language for task in candidates)]))
     return candidates[int(np.argmax(vectors[1:] @ vectors[0]))]
 
 

@@ -32,8 +32,11 @@ logger = logging.getLogger(__name__)
 SCHEDULES = ("cosine", "wsd", "constant")
 # These may differ when a run is resumed: they say how long and how talkative, not what is computed in a step.
 RESUMABLE_FIELDS = frozenset(
-    {"max_steps", "max_minutes", "log_every", "validate_every", "validate_minutes", "save_minutes", "threads", "compile"}
-)
+    {
+        "max_steps", "max_minutes", "log_every", "validate_every", "validate_minutes", "save_minutes", "threads",
+        "compile",
+    }
+)  # fmt: skip
 
 
 LossFn = Callable[[nn.Module, Any, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
