@@ -32,11 +32,8 @@ logger = logging.getLogger(__name__)
 SCHEDULES = ("cosine", "wsd", "constant")
 # These may differ when a run is resumed: they say how long and how talkative, not what is computed in a step.
 RESUMABLE_FIELDS = frozenset(
-    {
-        "max_steps", "max_minutes", "log_every", "validate_every", "validate_minutes", "save_minutes", "threads",
-        "compile",
-    }
-)  # fmt: skip
+    {"max_steps", "max_minutes", "log_every", "validate_every", "validate_minutes", "save_minutes", "threads"}
+)
 
 
 LossFn = Callable[[nn.Module, Any, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
@@ -49,7 +46,7 @@ class TrainConfig:
     schedule: after a linear warm-up, "cosine" falls to `final_fraction` of the rate, "wsd" (warm-up, stable, decay)
     stays and falls
     linearly over the last `decay_fraction` of the budget, "constant" stays. shards: batches a step, whose gradients are
-    averaged; None: one a process. compile: the loss by torch.compile, which needs a C++ compiler.
+    averaged; None: one a process.
     """
 
     max_steps: int
@@ -71,7 +68,6 @@ class TrainConfig:
     save_minutes: float
     threads: int | None
     shards: int | None
-    compile: bool
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
@@ -185,8 +181,6 @@ class _Run:
         self.trainable = [parameter for group in groups for parameter in group["params"]]
         self.shards = Shards(batches, count, config.seed, self.device)
         self.objective = objective(model, loss_fn)
-        if config.compile:
-            self.objective = torch.compile(self.objective)
         self.step, self.seconds = 0, 0.0
 
     def save(self) -> None:
