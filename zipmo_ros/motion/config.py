@@ -30,12 +30,17 @@ LATER = {"later": True}  # of a field that came after checkpoints without it wer
 
 @dataclass(frozen=True)
 class TokenConfig:
-    """How a sentence's tokens are read: a small transformer over them, learned with the model. Not in the reference."""
+    """How a sentence's tokens are read: a small transformer over them, learned with the model. Not in the reference.
+
+    dropout: probability, in training, of losing a token, and of losing a number of one.
+    """
 
     width: int = 128
     depth: int = 2
+    dropout: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self):
+        require(0 <= self.dropout < 1, f"dropout is a probability below 1, got {self.dropout}")
         check_width("token width", self.width)
         require(self.depth >= 1, f"tokens are read by at least one layer, got {self.depth}")
 

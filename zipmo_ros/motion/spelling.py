@@ -15,8 +15,8 @@ import yaml
 from zipmo_ros.contract.share import share_path
 
 DICTIONARY = "frequency_dictionary_en_82_765.txt"
-RARE = 300_000  # times that a word was counted in some 10^12; what was seen less often is more often an error
 LETTERS = 4  # words of so many letters at most may be one edit off, longer ones two
+RARE = 300_000  # times that such a short word was counted in some 10^12; what was seen less often is more often an error
 _WORD = re.compile(r"[A-Za-z]{3,}(?!')")
 
 
@@ -37,7 +37,7 @@ def _dictionary():
     symspell = SymSpell(max_dictionary_edit_distance=2)
     with files("symspellpy").joinpath(DICTIONARY).open(encoding="utf-8-sig") as lines:
         for word, count in map(str.split, lines):
-            if int(count) > RARE:
+            if len(word) > LETTERS or int(count) > RARE:
                 symspell.create_dictionary_entry(word, int(count))
     for word in _said():
         symspell.create_dictionary_entry(word, 1)
