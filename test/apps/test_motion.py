@@ -82,6 +82,12 @@ def test_arfm_has_figures_of_its_own_and_needs_its_kind(bundle, tmp_path, monkey
     report = json.loads(out.read_text())
     assert (report["protocol"], report["points"], report["nfe"]) == ("arfm-motion-v1", {"drawn": 4}, 1)
     assert out.with_suffix(".png").stat().st_size > 5000
+    assert cli.main(["report", f"results={tmp_path}", f"out={tmp_path}/report.md"]) == 0
+    told = (tmp_path / "report.md").read_text()
+    assert "The planner of arfm alone" in told
+    assert "by how much they move" in told
+    assert "| <16 px, % |" in told
+    assert "autoencoder" not in told.split("alone: ")[1].replace("through the autoencoder", "")
     assert cli.main(["motion", f"checkpoint={bundle}", *words]) == 2
     assert "holds a planner, not a arfm" in capsys.readouterr().err
 
@@ -97,6 +103,8 @@ def test_atm_has_no_euler_steps(tmp_path, monkeypatch, capsys):
     assert cli.main(words) == 0
     assert ", one pass, " in capsys.readouterr().out
     assert json.loads((tmp_path / "atm.json").read_text())["nfe"] is None
+    assert cli.main(["report", f"results={tmp_path}", f"out={tmp_path}/report.md"]) == 0
+    assert "; in one pass." in (tmp_path / "report.md").read_text()
 
 
 def test_training_windows_are_called_what_they_are(bundle, tmp_path, monkeypatch, capsys):

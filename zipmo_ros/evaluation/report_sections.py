@@ -15,7 +15,9 @@ from zipmo_ros.contract.splits import BY_NAME, CHOSEN_ON
 from zipmo_ros.evaluation.gallery import plot_gallery
 from zipmo_ros.evaluation.motion_report import (
     AUTOENCODER_COLUMNS,
+    DELTA_COLUMNS,
     autoencoder_rows,
+    delta_rows,
     prediction_rows,
     report_points,
     report_views,
@@ -341,14 +343,14 @@ def savings(benches: list[Result], folder: Path) -> Iterator[Section]:
 
 
 def motions(results: list[Result], folder: Path) -> Iterator[Section]:
-    """Planner and autoencoder by themselves."""
+    """Planner and autoencoder, or a planner of tracks, by themselves."""
     for result in results:
         report = result.content
         which = "windows of demonstrations held out of training" if report["held_out"] else "**training** windows"
         parts = [
             f"Errors over the {HORIZON} control steps of {report['windows']} {which}, in pixels of the {IMAGE_SIZE} px "
-            f"frames, on {report['points']['drawn']} points a view that were drawn uniformly; "
-            f"{steps_told(report['nfe'])}.",
+            f"frames, on {report['points']['drawn']} points a view, drawn "
+            f"{'by how much they move' if 'deltas' in report else 'uniformly'}; {steps_told(report['nfe'])}.",
             METRICS,
             PREDICTIONS,
             *([whn_told(report)] if whn_told(report) else []),
@@ -358,13 +360,17 @@ def motions(results: list[Result], folder: Path) -> Iterator[Section]:
             tables = [prediction_rows(report, view, points) for view in views]
             rows = [[*lines[0][:2], *(" / ".join(line[2:]) for line in lines)] for lines in zip(*tables, strict=True)]
             parts.append(markdown([f"{points} points", "k", *(view.replace("_", " ") for view in views)], rows))
+        for view in views if "deltas" in report else ():
+            parts.append(markdown([view.replace("_", " "), *DELTA_COLUMNS[1:]], delta_rows(report, view)))
         picture = folder / f"motion-{result.name}.png"
         plot_motion(report, picture)
-        parts += [
-            embedded(picture, "errors by control steps ahead"),
-            f"The autoencoder: {report['points']['encoded']} tracks a view in; error (mean distance) at those points "
-            "and at others.",
-            markdown(AUTOENCODER_COLUMNS, autoencoder_rows(report)),
-            sources(result),
-        ]
-        yield Section(f"Planner and autoencoder alone: {', '.join(report['suites'])}", "\n\n".join(parts), (result,))
+        parts.append(embedded(picture, "errors by control steps ahead"))
+        if "autoencoder" in report:
+            parts += [
+                f"The autoencoder: {report['points']['encoded']} tracks a view in; error (mean distance) at those "
+                "points and at others.",
+                markdown(AUTOENCODER_COLUMNS, autoencoder_rows(report)),
+            ]
+        parts.append(sources(result))
+        who = "Planner and autoencoder" if "autoencoder" in report else f"The planner of {Path(report['checkpoint']).name}"
+        yield Section(f"{who} alone: {', '.join(report['suites'])}", "\n\n".join(parts), (result,))

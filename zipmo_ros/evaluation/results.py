@@ -21,7 +21,7 @@ _EVERY = ("command", "settings", "date", "machine")
 NEEDED = {
     "eval": (*_EVERY, "protocol", "suite", "via", "instruction", "oracle", "states", "seed", "max_steps", "nfe",
              "replan_every", "ensemble", "hashes", "tasks", "episodes"),
-    "motion": (*_EVERY, "protocol", "hashes", "predictions", "growth", "autoencoder", "held_out"),
+    "motion": (*_EVERY, "protocol", "hashes", "predictions", "growth", "held_out"),
     "bench plan": (*_EVERY, "sizes"),
     "sentences": (*_EVERY, "protocol", "suite", "family", "states", "seed", "hashes", "kinds", "possible", "impossible",
                   "curve", "rows"),
