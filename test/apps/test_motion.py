@@ -104,7 +104,7 @@ def test_atm_has_no_euler_steps(tmp_path, monkeypatch, capsys):
     assert ", one pass, " in capsys.readouterr().out
     assert json.loads((tmp_path / "atm.json").read_text())["nfe"] is None
     assert cli.main(["report", f"results={tmp_path}", f"out={tmp_path}/report.md"]) == 0
-    assert "; in one pass." in (tmp_path / "report.md").read_text()
+    assert "; one pass." in (tmp_path / "report.md").read_text()
 
 
 def test_training_windows_are_called_what_they_are(bundle, tmp_path, monkeypatch, capsys):

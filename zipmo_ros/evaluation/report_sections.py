@@ -360,8 +360,9 @@ def motions(results: list[Result], folder: Path) -> Iterator[Section]:
             tables = [prediction_rows(report, view, points) for view in views]
             rows = [[*lines[0][:2], *(" / ".join(line[2:]) for line in lines)] for lines in zip(*tables, strict=True)]
             parts.append(markdown([f"{points} points", "k", *(view.replace("_", " ") for view in views)], rows))
-        for view in views if "deltas" in report else ():
-            parts.append(markdown([view.replace("_", " "), *DELTA_COLUMNS[1:]], delta_rows(report, view)))
+        if "deltas" in report:
+            heads = {view: [view.replace("_", " "), *DELTA_COLUMNS[1:]] for view in views}
+            parts += [markdown(columns, delta_rows(report, view)) for view, columns in heads.items()]
         picture = folder / f"motion-{result.name}.png"
         plot_motion(report, picture)
         parts.append(embedded(picture, "errors by control steps ahead"))
@@ -372,5 +373,6 @@ def motions(results: list[Result], folder: Path) -> Iterator[Section]:
                 markdown(AUTOENCODER_COLUMNS, autoencoder_rows(report)),
             ]
         parts.append(sources(result))
-        who = "Planner and autoencoder" if "autoencoder" in report else f"The planner of {Path(report['checkpoint']).name}"
+        planner = f"The planner of {Path(report['checkpoint']).name}"
+        who = "Planner and autoencoder" if "autoencoder" in report else planner
         yield Section(f"{who} alone: {', '.join(report['suites'])}", "\n\n".join(parts), (result,))

@@ -16,7 +16,7 @@ from zipmo_ros.contract.share import share_path
 
 DICTIONARY = "frequency_dictionary_en_82_765.txt"
 LETTERS = 4  # words of so many letters at most may be one edit off, longer ones two
-RARE = 300_000  # times that such a short word was counted in some 10^12; what was seen less often is more often an error
+RARE = 300_000  # times that such a short word was counted in some 10^12; a rarer one is more often an error
 _WORD = re.compile(r"[A-Za-z]{3,}(?!')")
 
 
