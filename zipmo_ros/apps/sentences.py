@@ -48,6 +48,7 @@ def main(argv: list[str]) -> int:
         if request.family == FAMILIES[-1]:
             print(ONCE)
         bundle = bundle_path(request.checkpoint, request.suite, request.planner)
+        hashes = {"checkpoint": bundle_hash(bundle)}
         states = BY_NAME[STATES[request.family]]
         planner = load_planner(request.planner, bundle, load_robot(), Execution())
         if not isinstance(planner, PointingPlanner):
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> int:
         return 2
     report = {**asked("sentences", argv, plain(request)), "protocol": PROTOCOL, "suite": request.suite,
               "family": request.family, "states": STATES[request.family], "seed": request.seed,
-              "checkpoint": shown(bundle), "hashes": {"checkpoint": bundle_hash(bundle)}, **origin(),
+              "checkpoint": shown(bundle), "hashes": hashes, **origin(),
               **summary(rows), "rows": rows}  # fmt: skip
     write_json(request.out, report)
     print(aligned(COLUMNS, cells(report)))
