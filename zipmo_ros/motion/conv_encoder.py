@@ -1,4 +1,6 @@
-"""Small convolutional image encoder, trained here: coordinate channels, a stem a view, FiLM by the sentence."""
+"""Small convolutional image encoder, trained here: coordinate channels, a stem a view. A sentence's vector modulates it
+(FiLM); its tokens are for the pointer alone.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,8 @@ class ConvEncoder(nn.Module):
         self.sentence = SentenceInput(config.text) if config.text else None
         text_width = config.text.read_width if config.text else None
         token_width = text_width if config.text and config.text.tokens else None
-        self.blocks = nn.ModuleList(FilmBlock(config.width, text_width) for _ in range(config.depth))
+        film_width = None if token_width else text_width
+        self.blocks = nn.ModuleList(FilmBlock(config.width, film_width) for _ in range(config.depth))
         self.pointer = Pointer(config.width, config.landmarks, config.grid, token_width) if config.landmarks else None
         self.understanding = None
         if config.understanding:
@@ -70,7 +73,8 @@ class ConvEncoder(nn.Module):
 
     def forward(self, images: Tensor, text: Tensor | None = None) -> Tensor:
         """images [B, V, H, W, 3] uint8 or [-1, 1], text [B, D] or rows of tokens [B, 1 + L, D] (see motion/text.py) ->
-        tokens [B, V * grid^2, width], views outer.
+        tokens [B, V * grid^2, width], views outer. There may be several texts an image, one after another, and then is
+        as much of everything.
         """
         return self.look(images, text)[0]
 
@@ -87,7 +91,10 @@ class ConvEncoder(nn.Module):
             if text is None:
                 raise ValueError("this image encoder is modulated by a sentence: pass its embedding as text [B, D]")
             reading = self.sentence.read(text)
-            text = reading.vector.repeat(views, 1)
+            several = len(reading.vector) // batch
+            if reading.tokens is None:
+                images, batch, several = images.repeat_interleave(several, 0), len(reading.vector), 1
+                text = reading.vector.repeat(views, 1)
         x = to_square(to_signed(rearrange(images, "b v h w c -> (v b) h w c")), self.config.image_size)
         x = torch.cat([x, self.coordinates.expand(len(x), -1, -1, -1)], dim=1).to(memory_format=torch.channels_last)
         x = torch.cat([stem(part) for stem, part in zip(self.stems, x.split(batch), strict=True)])
@@ -100,7 +107,10 @@ class ConvEncoder(nn.Module):
         tokens = rearrange(x, "(v b) d h w -> b v (h w) d", v=views)
         pointing = None
         if self.pointer is not None:
-            queries = self.pointer.queries(reading) if self.pointer.queries else None
+            queries = None
+            if self.pointer.queries is not None:
+                queries = self.pointer.queries(reading, tokens)
+                tokens = tokens.repeat_interleave(several, 0)
             pointing = self.pointer(tokens, queries)
             if self.understanding is not None:
                 understood = self.understanding(reading, queries, tokens, pointing)

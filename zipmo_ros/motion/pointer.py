@@ -19,6 +19,7 @@ from zipmo_ros.motion.layers import Transformer
 from zipmo_ros.motion.rope import centers
 from zipmo_ros.motion.sentence import Reading
 
+TURNS = 2  # of reading and looking
 SURE = 0.5  # least confidence of a place that is shown
 
 
@@ -44,22 +45,36 @@ class Pointing:
 
 
 class Queries(nn.Module):
-    """What to look for, read off a sentence's tokens: a query a landmark."""
+    """What to look for, a query a landmark: they read the sentence's tokens and look at the images', in turns. So images
+    are seen once, whatever is asked about them.
+    """
 
     def __init__(self, width: int, token_width: int, landmarks: int):
         super().__init__()
         self.learned = nn.Parameter(torch.randn(landmarks, width) * width**-0.5)
-        self.layers = Transformer(width, 1, rope=None, context_width=token_width, self_attention=False)
+        self.reading = Transformer(width, TURNS, rope=None, context_width=token_width)
+        self.seeing = Transformer(width, TURNS, rope=None, context_width=width, self_attention=False)
         self.key = nn.Linear(width, width, bias=False)
+        self.place = nn.Linear(width, 2, bias=False)
 
-    def forward(self, reading: Reading) -> Tensor:
-        """-> [B, K, D]."""
-        context = self.layers.context(reading.tokens, None, reading.mask)
-        return self.layers(repeat(self.learned, "k d -> b k d", b=len(reading.vector)), self.layers.rope(None), context)
+    def forward(self, reading: Reading, tokens: Tensor) -> Tensor:
+        """tokens [B, V, L, D]; several sentences each, one after another -> [B * several, K, D]."""
+        x = repeat(self.learned, "k d -> b k d", b=len(reading.vector))
+        said = self.reading.context(reading.tokens, None, reading.mask)
+        seen = self.seeing.context(rearrange(tokens, "b v l d -> b (v l) d"), None)
+        for read, look, words, image in zip(self.reading, self.seeing, said, seen, strict=True):
+            x = read(x, read.rope(None), words, read.gains(None))
+            x = look(x, look.rope(None), image, look.gains(None))
+        return x
 
     def logits(self, queries: Tensor, tokens: Tensor) -> Tensor:
         """How well each token [B, V, L, D] answers each query: [B, V, K, L]."""
         return torch.einsum("b k d, b v l d -> b v k l", queries, self.key(tokens)).float() * tokens.shape[-1] ** -0.5
+
+    def offsets(self, queries: Tensor, tokens: Tensor) -> Tensor:
+        """What each query adds to where in each cell it would be: [B, V, K, L, 2]."""
+        asked = self.place.weight * queries[:, :, None]  # what of a token tells it
+        return torch.einsum("b k c d, b v l d -> b v k l c", asked, tokens).float()
 
 
 class Understanding(nn.Module):
@@ -84,7 +99,7 @@ class Understanding(nn.Module):
 
 
 class Pointer(nn.Module):
-    """Of what the tokens say themselves, whom a sentence has modulated; and of queries, where it is read by tokens."""
+    """Of what the tokens say themselves, whom a sentence has modulated; or of queries too, where it is read by tokens."""
 
     def __init__(self, width: int, landmarks: int, grid: int, token_width: int | None = None):
         super().__init__()
@@ -101,8 +116,11 @@ class Pointer(nn.Module):
         """tokens [B, V, L, D]; queries [B, K, D], where there are some."""
         tokens = self.norm(tokens)
         out = rearrange(self.point(tokens).float(), "b v l (k c) -> b v k l c", c=3)
-        logits = out[..., 0] if queries is None else out[..., 0] + self.queries.logits(queries, tokens)
-        return Pointing(logits, self.cells + torch.tanh(out[..., 1:]) * (2.0 / self.grid))
+        logits, offsets = out[..., 0], out[..., 1:]
+        if queries is not None:
+            logits = logits + self.queries.logits(queries, tokens)
+            offsets = offsets + self.queries.offsets(queries, tokens)
+        return Pointing(logits, self.cells + torch.tanh(offsets) * (2.0 / self.grid))
 
     def mark(self, pointing: Pointing) -> Tensor:
         """What to add to the tokens [B, V, L, D]: how likely each landmark is in a cell, and where."""

@@ -48,8 +48,9 @@ class GroundingOptions:
 
 @dataclass(frozen=True)
 class PointingBatch:
-    """images [B, V, H, W, 3], text [B, D] or rows, places [B, V, 2, 2]: (y, x) of thing and goal in each view; NaN for
-    what can't be done. cannot [B] bool: where that is; None for an encoder that is not asked.
+    """images [B, V, H, W, 3]; of S sentences each, one after another: text [B * S, D] or rows, places [B * S, V, 2, 2],
+    (y, x) of thing and goal in each view, NaN for what can't be done. cannot [B * S] bool: where that is; None for an
+    encoder that is not asked.
     """
 
     images: Tensor
@@ -84,14 +85,13 @@ class GroundingStage(Stage):
         return cls(windows, model, words, stage_options, understood, **common(request)).start_from(request.init)
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PointingBatch:
-        """Each frame as often as the options say, told another of its scene's sentences each time."""
+        """Each frame is told as many of its scene's sentences as the options say."""
         several, told = self.options.sentences, self.windows.told[indices]
         shuffled = (torch.rand(told.shape, generator=generator) * (told >= 0)).argsort(1, descending=True)
         column = shuffled.gather(1, torch.arange(several) % (told >= 0).sum(1, keepdim=True)).flatten()
-        images = self.windows.images[indices].repeat_interleave(several, 0)
-        images, shifts = augment(images, self.options.augment, generator)
+        images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
         indices = indices.repeat_interleave(several)
-        places = self.windows.landmarks[indices, column].float() + shifts[:, :, None]
+        places = self.windows.landmarks[indices, column].float() + shifts.repeat_interleave(several, 0)[:, :, None]
         cannot = None
         if self.understood:
             cannot = torch.rand(len(indices), generator=generator) < self.options.impossible
