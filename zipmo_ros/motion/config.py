@@ -78,9 +78,10 @@ class ImageEncoderConfig:
 
     dinov2: ViT with `depth` blocks, patches of 14, `registers`; views share it.
     conv:   stem of stride 4 per view, one stride-2 stage per further entry of `channels`, `depth` residual blocks at
-            the last resolution, modulated by the sentence if `text` is given (and not read by tokens); trained here. Its
-            tokens are marked at `landmarks` places a view that it points at (see Pointer). understanding: it says whether it understood
-            the sentence (see Understanding), for which it reads tokens; understood_at: least logit at which it did.
+            the last resolution, modulated by the sentence's vector if `text` gives one; trained here. Its tokens are
+            marked at `landmarks` places a view that it points at (see Pointer), by the sentence's tokens if those are
+            read. understanding: it says whether it understood the sentence (see Understanding), for which it reads
+            tokens and points; understood_at: least logit at which it did.
     """
 
     kind: Literal["dinov2", "conv"] = "dinov2"

@@ -45,8 +45,8 @@ class Pointing:
 
 
 class Queries(nn.Module):
-    """What to look for, a query a landmark: they read the sentence's tokens and look at the images', in turns. So images
-    are seen once, whatever is asked about them.
+    """What to look for, a query a landmark: they read the sentence's tokens and look at the images', in turns. So an
+    image is seen once, whatever is asked about it.
     """
 
     def __init__(self, width: int, token_width: int, landmarks: int):
@@ -99,7 +99,7 @@ class Understanding(nn.Module):
 
 
 class Pointer(nn.Module):
-    """Of what the tokens say themselves, whom a sentence has modulated; or of queries too, where it is read by tokens."""
+    """Of what the tokens say themselves, whom a sentence has modulated; where it is read by tokens, of queries too."""
 
     def __init__(self, width: int, landmarks: int, grid: int, token_width: int | None = None):
         super().__init__()
