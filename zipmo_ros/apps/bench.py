@@ -14,7 +14,11 @@ from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_bench
 from zipmo_ros.evaluation.results import write_json
 
-OTHERS = {"loop": "bench_loop", "transport": "bench_transport"}  # what else is measured, each by a module of its own
+OTHERS = {
+    "env": "bench_env",
+    "loop": "bench_loop",
+    "transport": "bench_transport",
+}  # what else is measured, each by a module of its own
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ class Execution:
 
     steps: of a sampler (network evaluations a plan); None: as the checkpoint says. dtype: of the arithmetic.
     warm_start: flow time from which on a plan is denoised that begins as the last one went on; None: all from noise.
-    engine: of ENGINES, what carries out a planner's network: PyTorch as it is (eager), its compiler, or ONNX Runtime. Those compile
-    at the first plan, and plan alike, not to the bit.
+    engine: of ENGINES, what carries out a planner's network: PyTorch as it is (eager), its compiler, or ONNX Runtime.
+    Those compile at the first plan, and plan alike, not to the bit.
     """
 
     device: str = "cpu"
