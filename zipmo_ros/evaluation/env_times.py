@@ -87,7 +87,7 @@ def step_times(scene: Scene, steps: int, turns: int, seed: int) -> dict[str, np.
 
 
 def env_report(times: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """A row a column. ratio: the median over turns of LIBERO's own CPU time / its own, of the same turn; None without."""
+    """A row a column. ratio: median over turns of LIBERO's own CPU time over this one's, in the same turn."""
     original = times.get(ORIGINAL)
     rows = []
     for column, ms in times.items():
