@@ -77,8 +77,8 @@ def table(report: dict) -> str:
     lines += [
         "",
         "p50 and p95 by the clock; CPU: of this process. On a busy machine x CPU is the steadier ratio.",
-        "cold s, MiB: what the first plan takes, and by how much the process grows. x floor: time over that of the machine's own",
-        "products of matrices for the same operations. quicker: how many times, than plain.",
+        "cold s, MiB: what the first plan takes, and by how much the process grows. x floor: time over that of the",
+        "machine's own products of matrices for the same operations. quicker: how many times, than plain.",
     ]
     return "\n".join(lines)
 

@@ -167,7 +167,7 @@ GRAPHS = {
                      _everywhere("camera_skew", ("planner", "policy"))),
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
-            Argument("look", "", "how images are drawn: fast, or full; empty: the suite's own", (("sim", "look"),),
+            Argument("look", "", "how images are drawn: fast, full or coarse; empty: the suite's", (("sim", "look"),),
                      ("", *LOOKS)),
             Argument("settle", "", "what passes before step 0, as zipmo eval names it; empty: the usual",
                      (("sim", "settle"),)),
