@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
-from zipmo_sim.coarse import coarse_meshes
 
 # A frame that shows anything at all has far more contrast; a lost context gives a constant or nearly black one.
 _LEAST_CONTRAST = 8.0
@@ -83,6 +82,8 @@ class ViewRenderer:
 
     def __init__(self, model, data, cameras: dict[str, str], settings: RenderSettings):
         import mujoco
+
+        from zipmo_sim.coarse import coarse_meshes  # names of looks do without
 
         self._model, self._data = model, data
         self._cameras = dict(cameras)
