@@ -74,5 +74,5 @@ class OnnxCall:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what the trace takes for constant: shapes, which are
             # Not by torch.export: that takes minutes for the unrolled steps of a plan.
-            torch.onnx.export(self._call, inputs, exported, dynamo=False, opset_version=_OPSET)
+            torch.onnx.export(self._call, inputs, exported, dynamo=False, opset_version=_OPSET)  # type: ignore[arg-type]
         return self._runtime.InferenceSession(exported.getvalue(), self._options, providers=["CPUExecutionProvider"])
