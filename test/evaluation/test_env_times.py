@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from zipmo_ros.apps import cli
-from zipmo_ros.evaluation.env_times import ORIGINAL, UNSEEN, Scene, env_report
+from zipmo_ros.evaluation.env_times import ORIGINAL, UNSEEN, SteppedScene, env_report
 from zipmo_sim.rendering import LOOKS
 
 
@@ -31,7 +31,7 @@ def test_ratios_are_of_the_same_turn():
 
 
 def test_libero_has_its_own_beside_it():
-    assert Scene("libero_object", "any", None, None).columns[-1] == ORIGINAL
+    assert SteppedScene("libero_object", "any", None, None).columns[-1] == ORIGINAL
 
 
 def test_wrong_requests_say_what_is_wrong(capsys):

@@ -12,6 +12,7 @@ from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.evaluation.evaluate import resolve
 from zipmo_ros.models import bundle_path, load_planner
+from zipmo_ros.motion import engines
 from zipmo_ros.motion.atm.adapter import AtmPlanner
 from zipmo_ros.motion.config import TextConfig, TokenConfig
 from zipmo_ros.motion.sentence import SentenceInput
@@ -91,6 +92,14 @@ def test_what_is_not_installed_is_told_before_anything_runs(monkeypatch):
 def test_only_zipmo_has_engines():
     with pytest.raises(ValueError, match=r"engine=compile is ZipMo's: ATM"):
         AtmPlanner(tiny_atm(), ROBOT.views, ROBOT.period_ns, Execution(engine="compile"))
+
+
+def test_models_that_are_too_large_for_a_file_are_refused():
+    pytest.importorskip("onnxruntime")
+    with torch.device("meta"):
+        large = torch.nn.Linear(2**15, 2**14)
+    with pytest.raises(ValueError, match="below 2 GiB"):
+        engines.OnnxCall(large, 1)
 
 
 @pytest.mark.slow

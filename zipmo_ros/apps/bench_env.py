@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zipmo_ros.apps.configuration import Count, Seed, load, plain
-from zipmo_ros.evaluation.env_times import ORIGINAL, Scene, env_report, step_times
+from zipmo_ros.evaluation.env_times import ORIGINAL, SteppedScene, env_report, step_times
 from zipmo_ros.evaluation.origin import origin
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.places import LostError
@@ -67,7 +67,8 @@ def main(argv: list[str]) -> int:
     """0; 1 if an environment broke; 2 for a wrong request."""
     try:
         request = load("bench_env", argv, BenchEnvRequest)
-        scene = Scene(request.suite, request.task or tasks(request.suite)[0].name, request.size, request.libero_assets)
+        name = request.task or tasks(request.suite)[0].name
+        scene = SteppedScene(request.suite, name, request.size, request.libero_assets)
         hashes = {"assets": asset_hash(request.suite, request.libero_assets)}
         times = step_times(scene, request.steps, request.turns, request.seed)
     except (ValueError, FileNotFoundError, LiberoNotInstalledError, LostError) as error:

@@ -21,7 +21,7 @@ HELD = 5  # control steps that an action is held for
 
 
 @dataclass(frozen=True)
-class Scene:
+class SteppedScene:
     """What is stepped. size: pixels a side of both cameras; None: the suite's own."""
 
     suite: str
@@ -49,7 +49,7 @@ class Scene:
         return env
 
 
-def serve(column: str, jobs: Iterator[np.ndarray], send: Callable[[Any], None], scene: Scene) -> None:
+def serve(column: str, jobs: Iterator[np.ndarray], send: Callable[[Any], None], scene: SteppedScene) -> None:
     """Answer actions [N, 7] with the (CPU, wall) seconds that they took; and before them, when there is something to
     step, with None.
     """
@@ -63,7 +63,7 @@ def serve(column: str, jobs: Iterator[np.ndarray], send: Callable[[Any], None], 
     env.close()
 
 
-def step_times(scene: Scene, steps: int, turns: int, seed: int) -> dict[str, np.ndarray]:
+def step_times(scene: SteppedScene, steps: int, turns: int, seed: int) -> dict[str, np.ndarray]:
     """{column: ms a control step [turns, 2], CPU and wall}. Each has a process of its own, and all take the same
     actions, in turns: one at a time, in an order that is drawn. A first turn does not count.
     """

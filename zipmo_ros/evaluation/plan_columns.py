@@ -23,7 +23,7 @@ STREAM = 1 << 24  # float32 numbers that are read to tell how fast it reads: mor
 Make = Callable[[MotionPlanner, Tensor, Tensor, Tensor, int], Callable[[], Tensor]]
 
 
-class Column(NamedTuple):
+class PlanColumn(NamedTuple):
     """tolerance: of the largest latent value, to the full version in float32; None: its error is told, and may be any.
 
     needs: the kind of device; None: any. make: of planner, images, text, noise and steps.
@@ -65,11 +65,11 @@ def _all_cores(planner: MotionPlanner, images: Tensor, text: Tensor, noise: Tens
 
 
 COLUMNS = {
-    "compile": Column("by PyTorch's compiler (engine=compile)", 1e-4, None, partial(_by_engine, "compile")),
-    "onnx": Column("by ONNX Runtime (engine=onnx)", 1e-4, "cpu", partial(_by_engine, "onnx")),
-    "cuda_graphs": Column("compiled, and launched as CUDA graphs", 1e-3, "cuda", _graphs),
-    "bfloat16": Column("in bfloat16 in place of float32", None, None, _bfloat16),
-    "all_cores": Column("with a thread on each core", 1e-3, "cpu", _all_cores),
+    "compile": PlanColumn("by PyTorch's compiler (engine=compile)", 1e-4, None, partial(_by_engine, "compile")),
+    "onnx": PlanColumn("by ONNX Runtime (engine=onnx)", 1e-4, "cpu", partial(_by_engine, "onnx")),
+    "cuda_graphs": PlanColumn("compiled, and launched as CUDA graphs", 1e-3, "cuda", _graphs),
+    "bfloat16": PlanColumn("in bfloat16 in place of float32", None, None, _bfloat16),
+    "all_cores": PlanColumn("with a thread on each core", 1e-3, "cpu", _all_cores),
 }
 
 

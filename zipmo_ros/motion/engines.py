@@ -19,6 +19,7 @@ from zipmo_ros.contract.protocols import Execution
 Call = Callable[..., tuple[Tensor, ...]]
 
 _OPSET = 18
+_LARGEST = 2**31  # bytes of a model in one file
 
 
 def carried_out(call: nn.Module, execution: Execution) -> Call:
@@ -55,6 +56,8 @@ class OnnxCall:
     """A call by ONNX Runtime on the CPU, in float32; one session for each set of shapes."""
 
     def __init__(self, call: nn.Module, threads: int):
+        if sum(p.numel() * p.element_size() for p in call.parameters()) >= _LARGEST:
+            raise ValueError("engine=onnx takes models below 2 GiB, as its files do: say engine=compile")
         self._call, self._runtime = call, _onnx_runtime()
         self._options = self._runtime.SessionOptions()
         self._options.intra_op_num_threads = threads
