@@ -37,5 +37,7 @@ def test_libero_has_its_own_beside_it():
 def test_wrong_requests_say_what_is_wrong(capsys):
     assert cli.main(["bench", "env", "suite=nosuch"]) == 2
     assert "nosuch" in capsys.readouterr().err
+    assert cli.main(["bench", "env", "task=fly"]) == 2
+    assert "'fly'" in capsys.readouterr().err
     assert cli.main(["bench", "env", "turns=0"]) == 2
     assert "turns" in capsys.readouterr().err

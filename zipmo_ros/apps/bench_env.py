@@ -14,7 +14,7 @@ from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.places import LostError
 from zipmo_ros.evaluation.results import write_json
 from zipmo_sim.provenance import asset_hash
-from zipmo_sim.suites import tasks
+from zipmo_sim.suites import task, tasks
 from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
 
 TARGET = 3.0  # times LIBERO's own steps a second, in the fast look
@@ -67,8 +67,8 @@ def main(argv: list[str]) -> int:
     """0; 1 if an environment broke; 2 for a wrong request."""
     try:
         request = load("bench_env", argv, BenchEnvRequest)
-        name = request.task or tasks(request.suite)[0].name
-        scene = SteppedScene(request.suite, name, request.size, request.libero_assets)
+        chosen = task(request.suite, request.task) if request.task else tasks(request.suite)[0]
+        scene = SteppedScene(request.suite, chosen.name, request.size, request.libero_assets)
         hashes = {"assets": asset_hash(request.suite, request.libero_assets)}
         times = step_times(scene, request.steps, request.turns, request.seed)
     except (ValueError, FileNotFoundError, LiberoNotInstalledError, LostError) as error:
