@@ -14,7 +14,7 @@ SITE := import os, sysconfig; print(os.path.abspath(sysconfig.get_path('purelib'
 INTERFACES := $(CURDIR)/build/zipmo_interfaces
 # libOSMesa renders without a display or a GPU; the venv module is a package of its own on Debian.
 DEBIAN_PACKAGES := python3-venv libosmesa6 libgl1
-EXTRAS := encoders,apps,sim,arms,bags,terminal,cluster,ros,test
+EXTRAS := encoders,apps,sim,arms,bags,terminal,cluster,engines,ros,test
 
 export OMP_NUM_THREADS ?= 1
 

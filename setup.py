@@ -62,6 +62,7 @@ setup(
         "bags": ["rosbags", "mcap"],
         "terminal": ["rich"],
         "cluster": ["ray"],
+        "engines": ["onnxruntime", "onnx"],
         "test": ["pytest", "pytest-xdist", "hypothesis", "ruckig", "ruff", "mypy", "catkin-pkg"],
     },
     zip_safe=False,

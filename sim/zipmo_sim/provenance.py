@@ -29,7 +29,8 @@ def render_hash(suite: str, settings: RenderSettings | None = None) -> str:
     Raises: ValueError for an unknown suite.
     """
     settings = settings or suites.render_settings(suite)
-    described = {"settings": asdict(settings), "cameras": cameras(), "backend": select_backend()}
+    drawn = {key: value for key, value in asdict(settings).items() if key != "merged" or value}  # older hashes lack it
+    described = {"settings": drawn, "cameras": cameras(), "backend": select_backend()}
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 

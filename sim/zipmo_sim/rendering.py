@@ -12,6 +12,7 @@ from zipmo_ros.contract.camera import IMAGE_SIZE
 
 # A frame that shows anything at all has far more contrast; a lost context gives a constant or nearly black one.
 _LEAST_CONTRAST = 8.0
+_NEVER_DRAWN = 5  # a group of geoms; ViewRenderer draws 1 and 2
 
 
 def select_backend() -> str:
@@ -48,13 +49,15 @@ class RenderSettings:
     """What changes the look of images; demonstrations and evaluation must share it.
 
     size: pixels a side, or (height, width); a view wider than high shows more at its sides. samples: multisampling of
-    edges (0 = off). reflections, shadows: on or off.
+    edges (0 = off). reflections, shadows: on or off. merged: edge (m) of the cubes in which meshes are drawn with one
+    vertex (see coarse.py); 0: as they are.
     """
 
     size: int | tuple[int, int] = IMAGE_SIZE
     samples: int = 0
     reflections: bool = False
     shadows: bool = True
+    merged: float = 0.0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -62,8 +65,12 @@ class RenderSettings:
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
-# full: as LIBERO's own environments draw; fast: what costs most is left out.
-LOOKS = {"fast": RenderSettings(), "full": RenderSettings(samples=4, reflections=True)}
+# full: as LIBERO's own environments draw; fast: what costs most is left out; coarse: fast, with fewer faces.
+LOOKS = {
+    "fast": RenderSettings(),
+    "full": RenderSettings(samples=4, reflections=True),
+    "coarse": RenderSettings(merged=0.004),
+}
 
 
 class ViewRenderer:
@@ -76,7 +83,9 @@ class ViewRenderer:
     def __init__(self, model, data, cameras: dict[str, str], settings: RenderSettings):
         import mujoco
 
-        self._data = data
+        from zipmo_sim.coarse import coarse_meshes  # names of looks do without
+
+        self._model, self._data = model, data
         self._cameras = dict(cameras)
         # Both are read when the context is built, so they come first.
         model.vis.quality.offsamples = settings.samples
@@ -84,10 +93,13 @@ class ViewRenderer:
             model.mat_reflectance[:] = 0
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = [0, 1, 1, 0, 0, 0]  # robosuite: group 0 collision, group 1 visual
-        self._renderer = mujoco.Renderer(model, *settings.shape)
+        with coarse_meshes(model, settings.merged):
+            self._renderer = mujoco.Renderer(model, *settings.shape)
         flags = self._renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SHADOW] = settings.shadows
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = settings.reflections
+        # What is out of the frame may still be seen in a mirror, or throw its shadow into it.
+        self._culls = not settings.reflections and not (settings.shadows and model.light_castshadow.any())
         self._checked = False
 
     def views(self, chosen: Collection[str] | None = None) -> dict[str, np.ndarray]:
@@ -125,8 +137,26 @@ class ViewRenderer:
         return np.flipud(1 / inverse).astype(np.float32)
 
     def _render(self, camera: str) -> np.ndarray:
+        groups = self._model.geom_group.copy()
+        if self._culls:
+            self._model.geom_group[~self._in_frame(camera)] = _NEVER_DRAWN
         self._renderer.update_scene(self._data, camera=camera, scene_option=self._option)
+        self._model.geom_group[:] = groups
         return np.ascontiguousarray(self._renderer.render())
+
+    def _in_frame(self, camera: str) -> np.ndarray:
+        """Which geoms may be seen by a camera [ngeom] bool: their bounding spheres reach into its frustum.
+
+        MuJoCo sends all of their faces to OpenGL otherwise, which finds out one by one.
+        """
+        model, data = self._model, self._data
+        index = model.camera(camera).id
+        right, up, back = ((data.geom_xpos - data.cam_xpos[index]) @ data.cam_xmat[index].reshape(3, 3)).T
+        radius = model.geom_rbound
+        tall = np.tan(np.radians(model.cam_fovy[index]) / 2)
+        wide = tall * self._renderer.width / self._renderer.height
+        inside = [np.abs(x) + back * slope < radius * np.hypot(1, slope) for x, slope in ((right, wide), (up, tall))]
+        return (radius == 0) | (inside[0] & inside[1] & (back < radius))  # without one: a plane
 
     def close(self) -> None:
         self._renderer.close()

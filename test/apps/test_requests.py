@@ -10,6 +10,7 @@ import yaml
 
 from zipmo_ros.apps import (
     bench,
+    bench_env,
     bench_transport,
     cli,
     collect,
@@ -34,6 +35,7 @@ REQUESTS = {
     "collect": collect.CollectRequest,
     "motion": motion.MotionRequest,
     "bench": bench.BenchRequest,
+    "bench_env": bench_env.BenchEnvRequest,
     "bench_transport": bench_transport.BenchTransportRequest,
     "report": report.ReportRequest,
     "train_all": train_all.TrainAllRequest,

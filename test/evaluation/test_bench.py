@@ -96,7 +96,8 @@ def test_full_is_what_the_generator_does():
 def test_report(tmp_path, capsys):
     torch.manual_seed(0)
     digest = checkpoint.save(tmp_path / "bundle/planner", MotionPlanner(planner_nano()))
-    words = [f"out={tmp_path}/out", f"checkpoint={tmp_path}/bundle", "nfe=[1,2]", "repetitions=2"]
+    words = [f"out={tmp_path}/out", f"checkpoint={tmp_path}/bundle", "nfe=[1,2]", "repetitions=2",
+             "columns=[bfloat16,cuda_graphs]"]  # fmt: skip
     assert cli.main(["bench", "plan", *words]) == 0
     text = capsys.readouterr().out
     assert "without context" in text
@@ -108,6 +109,11 @@ def test_report(tmp_path, capsys):
     assert {(row["variant"], row["nfe"]) for row in result["plans"]} >= {("full", 1), ("plain", 2), ("without rope", 2)}
     assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in result["plans"])
     assert all(row["ratio"] == 1 for row in result["plans"] if row["variant"] == "full")
+    assert all(row["of_floor"] > 1 for row in result["plans"])
+    assert 1.1 < result["floors"]["2"]["flops"] / result["floors"]["1"]["flops"] < 2
+    assert 0 < next(row for row in result["plans"] if row["variant"] == "bfloat16")["max_abs_difference"] < 0.5
+    assert result["left_out"] == {"cuda_graphs": "it needs device=cuda"}
+    assert "cuda_graphs is left out: it needs device=cuda" in text
     assert (tmp_path / "out/plan.png").stat().st_size > 5000
     assert bench.differing(report) == []
     for wrong in (0.1, float("nan")):
@@ -126,6 +132,7 @@ def test_report(tmp_path, capsys):
         (["plan", "nfe=[]", "checkpoint=random"], "nfe must be a list, each a whole number"),
         (["plan", "sizes=[base,nano]", "checkpoint=/nowhere"], "/nowhere"),
         (["plan", "device=gpu9"], "device must be"),
+        (["plan", "columns=[tensorrt]"], "one of compile, onnx"),
         (["plan", "repetitons=3"], "repetitons"),
     ],
 )

@@ -7,8 +7,8 @@ import torch
 
 from zipmo_ros.motion.flow import euler, logit_normal_times
 from zipmo_ros.motion.losses import flow_matching_loss
-from zipmo_ros.motion.zipmo.adapter import planned_velocity
 from zipmo_ros.motion.zipmo.config import planner_nano
+from zipmo_ros.motion.zipmo.plan_pass import planned_velocity
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 
 from .conftest import PLANNERS

@@ -11,10 +11,11 @@ from typing import Annotated, Literal
 from zipmo_ros.apps.configuration import Count, EulerSteps, Range, Seed, load, plain
 from zipmo_ros.evaluation.bench import PRESETS, bench, differing
 from zipmo_ros.evaluation.origin import request as asked
+from zipmo_ros.evaluation.plan_columns import COLUMNS
 from zipmo_ros.evaluation.plotting import plot_bench
 from zipmo_ros.evaluation.results import write_json
 
-OTHERS = {"loop": "bench_loop", "transport": "bench_transport"}  # what else is measured, each by a module of its own
+OTHERS = {"env": "bench_env", "loop": "bench_loop", "transport": "bench_transport"}  # what else, by modules of its own
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,22 @@ class BenchRequest:
     checkpoint: str | None
     nfe: Annotated[tuple[EulerSteps, ...], Range(1)]
     repetitions: Count
+    columns: tuple[Literal[tuple(COLUMNS)], ...]
     base_nfe: Annotated[tuple[EulerSteps, ...], Range(1)]
     base_repetitions: Count
+    base_columns: tuple[Literal[tuple(COLUMNS)], ...]
     threads: Count | None
     device: str
     seed: Seed
     out: Path
+
+
+def floor_line(steps: int, floor: dict) -> str:
+    """The least that a plan can take."""
+    return (
+        f"  floor of {steps} steps: {floor['flops'] / 1e9:.3g} GFLOP, {floor['products_ms']:.2f} ms by this machine's "
+        f"products of matrices; {floor['bytes'] / 2**20:.3g} MiB of weights, {floor['reading_ms']:.2f} ms to read"
+    )
 
 
 def table(report: dict) -> str:
@@ -50,17 +61,25 @@ def table(report: dict) -> str:
         ]
         for name, ms in result["stages"].items():
             lines.append(f"  {name:<20}{ms['p50_ms']:>10.2f}{ms['p95_ms']:>10.2f}{ms['cpu_p50_ms']:>10.2f}")
-        columns = ("p50 ms", "p95 ms", "CPU ms", "warm-up", "x full", "x CPU")
-        lines += ["", f"  {'plan':<20}{'NFE':>5}" + "".join(f"{c:>9}" for c in columns) + f"{'difference':>13}"]
+        columns = ("p50 ms", "p95 ms", "CPU ms", "cold s", "MiB", "x full", "x CPU", "x floor", "quicker", "difference")
+        lines += ["", f"  {'plan':<20}{'NFE':>5}" + "".join(f"{column:>11}" for column in columns)]
         for row in result["plans"]:
-            milliseconds = (row[key] for key in ("p50_ms", "p95_ms", "cpu_p50_ms", "warm_up_ms"))
-            lines.append(
-                f"  {row['variant']:<20}{row['nfe']:>5}"
-                + "".join(f"{ms:>9.1f}" for ms in milliseconds)
-                + f"{row['ratio']:>9.3f}{row['cpu_ratio']:>9.3f}{row['max_abs_difference']:>13.1e}"
-            )
-        lines += ["", *(f"  {name}: {what}" for name, what in result["savings"].items())]
-    lines += ["", "p50 and p95 by the clock; CPU: of this process. On a busy machine x CPU is the steadier ratio."]
+            told = (
+                *(f"{row[key]:.1f}" for key in ("p50_ms", "p95_ms", "cpu_p50_ms")),
+                f"{row['warm_up_ms'] / 1e3:.2f}", f"{row['warm_up_mib']:.0f}", f"{row['ratio']:.3f}",
+                f"{row['cpu_ratio']:.3f}", f"{row['of_floor']:.2f}", f"{row['times_quicker_than_plain']:.2f}",
+                f"{row['max_abs_difference']:.1e}",
+            )  # fmt: skip
+            lines.append(f"  {row['variant']:<20}{row['nfe']:>5}" + "".join(f"{cell:>11}" for cell in told))
+        lines += ["", *(floor_line(int(steps), floor) for steps, floor in result["floors"].items())]
+        lines += ["", *(f"  {name}: {what}" for name, what in {**result["savings"], **result["columns"]}.items())]
+        lines += [f"  {name} is left out: {why}" for name, why in result["left_out"].items()]
+    lines += [
+        "",
+        "p50 and p95 by the clock; CPU: of this process. On a busy machine x CPU is the steadier ratio.",
+        "cold s, MiB: what the first plan takes, and by how much the process grows. x floor: time over that of the",
+        "machine's own products of matrices for the same operations. quicker: how many times, than plain.",
+    ]
     return "\n".join(lines)
 
 
@@ -76,7 +95,10 @@ def main(argv: list[str]) -> int:
             kinds = "|".join(("plan", *OTHERS))
             raise ValueError(f"say what to measure: zipmo bench {kinds} [key=value ...]; got '{what}'")
         request = load("bench", overrides, BenchRequest)
-        known = {"nano": (request.nfe, request.repetitions), "base": (request.base_nfe, request.base_repetitions)}
+        known = {
+            "nano": (request.nfe, request.repetitions, request.columns),
+            "base": (request.base_nfe, request.base_repetitions, request.base_columns),
+        }
         figures = bench({size: known[size] for size in request.sizes}, request.checkpoint, device=request.device,
                         threads=request.threads, seed=request.seed)  # fmt: skip
     except (ValueError, FileNotFoundError) as error:

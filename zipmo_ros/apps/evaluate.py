@@ -22,6 +22,7 @@ from zipmo_ros.apps.configuration import (
     load,
     plain,
 )
+from zipmo_ros.contract.protocols import ENGINES
 from zipmo_ros.contract.splits import ALL, BY_NAME
 from zipmo_ros.data.wordings import FAMILIES, ONCE
 from zipmo_ros.evaluation.agents import AGENTS, EXECUTIONS
@@ -89,6 +90,7 @@ class EvaluationRequest(LoopRequest):
     instruction: Literal[tuple(TELL)]
     oracle: Literal[tuple(AGENTS)]
     warm_start: FlowTime | None
+    engine: Literal[ENGINES]
     mode: Literal["lockstep", "realtime"]
     execution: Literal[tuple(EXECUTIONS)]
     latency_ms: Milliseconds
@@ -108,8 +110,8 @@ class EvaluationRequest(LoopRequest):
         if self.ray and self.via == "ros":
             raise ValueError(f"ray={self.ray} needs via=direct: graphs of nodes were not tried on a cluster")
         names = ("command_interface", "robot", "image_phase", "camera_skew", "plan_age", "oracle", "warm_start",
-                 "max_steps", "mode", "execution", "latency_ms", "latency_jitter", "refuse_unknown", "perturb",
-                 "strength", "look", "settle")  # fmt: skip
+                 "engine", "max_steps", "mode", "execution", "latency_ms", "latency_jitter", "refuse_unknown",
+                 "perturb", "strength", "look", "settle")  # fmt: skip
         settings = self.settings(
             self.via, gallery=frames_beside(self.out.absolute()), **{name: getattr(self, name) for name in names}
         )

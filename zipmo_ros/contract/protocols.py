@@ -18,6 +18,8 @@ from zipmo_ros.contract.goal import Goal
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan, PlanSpec, track_spec
 
+ENGINES = ("eager", "compile", "onnx")
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -25,6 +27,8 @@ class Execution:
 
     steps: of a sampler (network evaluations a plan); None: as the checkpoint says. dtype: of the arithmetic.
     warm_start: flow time from which on a plan is denoised that begins as the last one went on; None: all from noise.
+    engine: of ENGINES, what carries out a planner's network: PyTorch as it is (eager), its compiler, or ONNX Runtime.
+    Those compile at the first plan, and plan alike, not to the bit.
     """
 
     device: str = "cpu"
@@ -32,6 +36,7 @@ class Execution:
     steps: int | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     warm_start: float | None = None
+    engine: str = "eager"
 
     def __post_init__(self) -> None:
         if self.warm_start is not None and not 0 < self.warm_start <= 1:
@@ -40,6 +45,10 @@ class Execution:
             raise ValueError(f"threads and steps are at least 1, got {self.threads} and {self.steps}")
         if self.dtype not in get_args(get_type_hints(Execution)["dtype"]):
             raise ValueError(f"dtype is float32 or bfloat16, got '{self.dtype}'")
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine is one of {', '.join(ENGINES)}, got '{self.engine}'")
+        if self.engine == "onnx" and (self.device, self.dtype) != ("cpu", "float32"):
+            raise ValueError(f"engine=onnx computes float32 on the CPU, not {self.dtype} on {self.device}")
 
 
 @dataclass(frozen=True)

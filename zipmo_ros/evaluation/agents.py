@@ -57,7 +57,7 @@ def _whole(settings: Settings) -> MakeAgent:
     policy = _policy(settings)
     planner = None
     if policy.spec.plan:
-        execution = Execution(steps=settings.nfe, warm_start=settings.warm_start)
+        execution = Execution(steps=settings.nfe, warm_start=settings.warm_start, engine=settings.engine)
         planner = load_planner(settings.planner, settings.checkpoint, load_robot(), execution)
         if problem := policy.spec.misfit(planner.spec.plan):
             raise ValueError(problem)

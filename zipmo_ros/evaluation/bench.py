@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.evaluation.origin import check_device, machine, origin, shown
+from zipmo_ros.evaluation.plan_columns import COLUMNS, SIDE, STREAM, left_out, machine_calls, needed_flops, read_bytes
 from zipmo_ros.evaluation.plan_variants import applicable, plan, plan_without
 from zipmo_ros.models import bundle_path
 from zipmo_ros.motion import checkpoint
@@ -139,54 +141,105 @@ def stage_calls(subject: BenchSubject) -> dict[str, Callable[[], Any]]:
     return {name: torch.no_grad()(call) for name, call in calls.items()}
 
 
-def plan_calls(subject: BenchSubject, nfe: Sequence[int]) -> dict[tuple[str, int], Callable[[], Tensor]]:
-    """Plans by (variant, steps): the implementation, each saving undone, all of them undone."""
+def plan_calls(
+    subject: BenchSubject, nfe: Sequence[int], columns: Sequence[str]
+) -> dict[tuple[str, int], Callable[[], Tensor]]:
+    """Plans by (variant, steps): the implementation, each saving undone, the columns, all savings undone."""
     inputs = (subject.planner, subject.images, subject.text, subject.noise)
     names = [saving.name for saving in applicable(subject.planner.config)]
-    undone = {**{f"without {name}": frozenset([name]) for name in names}, PLAIN: frozenset(names)}
+    undone = {f"without {name}": frozenset([name]) for name in names}
     calls = {}
     for steps in nfe:
         calls[FULL, steps] = partial(plan, *inputs, steps)
         for variant, without in undone.items():
             calls[variant, steps] = partial(plan_without, *inputs, steps, without)
+        for column in columns:
+            calls[column, steps] = COLUMNS[column].make(*inputs, steps)
+        calls[PLAIN, steps] = partial(plan_without, *inputs, steps, frozenset(names))
     return calls
 
 
-def measure(subject: BenchSubject, nfe: Sequence[int], repetitions: int, device: str, seed: int) -> dict:
-    """The report of one size. A ratio is the median over repetitions of variant / full of the same repetition."""
-    plans, stages = plan_calls(subject, nfe), stage_calls(subject)
-    first, results = {}, {}
+class FirstCall(NamedTuple):
+    """What a call took that pays for setting up, and by how many MiB the process has grown with it."""
+
+    seconds: float
+    mib: float
+    result: Tensor
+
+
+def first_calls(plans: dict[tuple[str, int], Callable[[], Tensor]], device: str) -> dict[tuple[str, int], FirstCall]:
+    """Each plan once."""
+    found = {}
     for key, call in tqdm(plans.items(), desc="warming up", disable=None):
-        first[key], results[key] = timed(call, device)
-    for call in stages.values():
+        before = resident_mib()
+        times, result = timed(call, device)
+        found[key] = FirstCall(times.wall / 1e3, resident_mib() - before, result)
+    return found
+
+
+def resident_mib() -> float:
+    """Memory of this process, MiB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def plan_floor(subject: BenchSubject, steps: int, times: Mapping[Hashable, Times], clock: str) -> dict[str, Any]:
+    """The least that a plan of so many steps takes: ms [repetitions] by its operations, and ms by the weights read."""
+    flops = needed_flops(subject.planner, subject.images, subject.text, subject.noise, steps)
+    read = read_bytes(subject.planner, steps)
+    return {
+        "flops": flops,
+        "bytes": read,
+        "products_ms": getattr(times["products"], clock) * flops / (2 * SIDE**3),
+        "reading_ms": float(np.median(getattr(times["reading"], clock))) * read / (4 * STREAM),
+    }
+
+
+def measure(
+    subject: BenchSubject, nfe: Sequence[int], repetitions: int, columns: Sequence[str], device: str, seed: int
+) -> dict:
+    """The report of one size. A ratio is the median over repetitions of variant / full of the same repetition."""
+    plans = plan_calls(subject, nfe, columns)
+    others = {**stage_calls(subject), **machine_calls(device)}
+    first = first_calls(plans, device)
+    for call in others.values():
         timed(call, device)
-    times = interleave({**plans, **stages}, repetitions, device, seed)
+    times = interleave({**plans, **others}, repetitions, device, seed)
+    clock = "cpu" if device == "cpu" else "wall"  # the steadier one, where the work is the CPU's
+    floors = {steps: plan_floor(subject, steps, times, clock) for steps in nfe}
+    tolerances = {name: COLUMNS[name].tolerance for name in columns}
     rows = []
     for variant, steps in plans:
-        own, full = times[variant, steps], times[FULL, steps]
+        own, full, plain = (times[name, steps] for name in (variant, FULL, PLAIN))
         ratios = own.wall / full.wall
-        difference = (results[variant, steps] - results[FULL, steps]).abs().max().item()
         rows.append(
             {
                 "variant": variant,
                 "nfe": steps,
                 **percentiles(own),
-                "warm_up_ms": round(first[variant, steps].wall, 4),
+                "warm_up_ms": round(1e3 * first[variant, steps].seconds, 4),
+                "warm_up_mib": round(first[variant, steps].mib, 1),
                 "ratio": round(float(np.median(ratios)), 4),
                 "ratio_p25_p75": [round(float(x), 4) for x in np.percentile(ratios, (25, 75))],
                 "cpu_ratio": round(float(np.median(own.cpu) / np.median(full.cpu)), 4),
-                "max_abs_difference": difference,
+                "times_quicker_than_plain": round(float(np.median(getattr(plain, clock) / getattr(own, clock))), 4),
+                "of_floor": round(float(np.median(getattr(own, clock) / floors[steps]["products_ms"])), 3),
+                "max_abs_difference": (first[variant, steps].result - first[FULL, steps].result).abs().max().item(),
+                "tolerance": tolerances.get(variant, TOLERANCE),
             }
         )
-    config = subject.planner.config
     return {
         "weights": subject.weights,
         "hash": subject.hash,
         "parameters": sum(p.numel() for p in subject.planner.parameters()),
         "repetitions": repetitions,
-        "largest_output": max(float(x.abs().max()) for x in results.values()),
-        "savings": {saving.name: saving.what for saving in applicable(config)},
-        "stages": {name: percentiles(times[name]) for name in stages},
+        "largest_output": max(float(call.result.abs().max()) for call in first.values()),
+        "savings": {saving.name: saving.what for saving in applicable(subject.planner.config)},
+        "columns": {name: COLUMNS[name].what for name in columns},
+        "stages": {name: percentiles(times[name]) for name in others},
+        "floors": {
+            str(steps): {**floor, "products_ms": float(np.median(floor["products_ms"]))}
+            for steps, floor in floors.items()
+        },
         "plans": rows,
     }
 
@@ -207,19 +260,20 @@ def differing(report: dict) -> list[str]:
         f"{size}, {row['variant']}, {row['nfe']} steps"
         for size, result in report["sizes"].items()
         for row in result["plans"]
-        if not row["max_abs_difference"] <= TOLERANCE * result["largest_output"]  # NaN differs too
+        if row["tolerance"] is not None
+        and not row["max_abs_difference"] <= row["tolerance"] * result["largest_output"]  # NaN differs too
     ]
 
 
 def bench(
-    amounts: Mapping[str, tuple[Sequence[int], int]],
+    amounts: Mapping[str, tuple[Sequence[int], int, Sequence[str]]],
     named: str | None,
     *,
     device: str = "cpu",
     threads: int | None = None,
     seed: int = 0,
 ) -> dict:
-    """The report of the sizes (of PRESETS) in `amounts`, each with its Euler steps and repetitions.
+    """The report of the sizes (of PRESETS) in `amounts`, each with its Euler steps, repetitions, and which COLUMNS.
 
     named: weights of nano, see planner_directory. threads: of torch, None for as many as it uses.
     Raises ValueError or FileNotFoundError for what can't be measured, before anything is.
@@ -229,7 +283,8 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     report = {**origin(), "machine": machine_in_use(device), "seed": seed, "sizes": {}}
-    for size, (nfe, repetitions) in amounts.items():
-        subject = prepare(size, directories[size], device, seed)
-        report["sizes"][size] = measure(subject, nfe, repetitions, device, seed)
+    for size, (nfe, repetitions, columns) in amounts.items():
+        subject, without = prepare(size, directories[size], device, seed), left_out(columns, device)
+        there = [name for name in columns if name not in without]
+        report["sizes"][size] = {**measure(subject, nfe, repetitions, there, device, seed), "left_out": without}
     return report

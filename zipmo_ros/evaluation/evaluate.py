@@ -22,6 +22,7 @@ from zipmo_ros.evaluation.places import Place
 from zipmo_ros.evaluation.runners import Settings, images
 from zipmo_ros.models import NO_PLANNER, POLICY, bundle_path, find_planner, find_policy, planner_part
 from zipmo_ros.motion.checkpoint import content_hash, read_description
+from zipmo_ros.motion.engines import check_installed
 from zipmo_ros.runtime.horizons import HORIZONS
 from zipmo_sim.perturbations.kinds import KINDS
 from zipmo_sim.suites import Task, arrangement, expert_maker, sentences, subject, suite_entry, tasks
@@ -52,6 +53,7 @@ def identity(settings: Settings) -> dict:
         "replan_every": settings.replan_every,
         "nfe": settings.nfe,
         "warm_start": settings.warm_start,
+        "engine": settings.engine,
         "command_interface": settings.command_interface,
         "robot": settings.robot,
         "image_phase": settings.image_phase,
@@ -147,6 +149,7 @@ def resolve(
     planner: str | None = None,
     policy: str | None = None,
     warm_start: float | None = None,
+    engine: str = "eager",
     libero_assets: Path | None = None,
     **others,
 ) -> Settings:
@@ -170,21 +173,24 @@ def resolve(
     find_policy(policy, bundle)
     if planner != NO_PLANNER:
         find_planner(planner, bundle)
-    _check_sampler(bundle / planner_part(planner), nfe, warm_start)
+    _check_sampler(bundle / planner_part(planner), nfe, warm_start, engine)
     if nfe is None:
         nfe = _said(bundle, planner_part(planner), "steps")
     assets = libero_assets and libero_assets.expanduser().absolute()
     return Settings(suite=suite, checkpoint=bundle.absolute(), replan_every=replan_every, nfe=nfe, planner=planner,
-                    policy=policy, warm_start=warm_start, libero_assets=assets, **others)  # fmt: skip
+                    policy=policy, warm_start=warm_start, engine=engine, libero_assets=assets, **others)  # fmt: skip
 
 
-def _check_sampler(planner: Path, nfe: int | None, warm_start: float | None) -> None:
+def _check_sampler(planner: Path, nfe: int | None, warm_start: float | None, engine: str) -> None:
     """Raises ValueError for what a bundle's planner has not; of one that is not in the bundle nothing is known."""
+    check_installed(engine)
     kind = read_description(planner)["kind"] if planner.is_dir() else None
     if nfe is not None and kind == "atm":
         raise ValueError(f"nfe={nfe} is of a sampler, and {planner} (ATM) has none: say nfe=null")
     if warm_start is not None and kind in ("arfm", "atm"):
         raise ValueError(f"warm_start={warm_start:g} is ZipMo's, not of kind '{kind}' ({planner}): say warm_start=null")
+    if engine != "eager" and kind in ("arfm", "atm"):
+        raise ValueError(f"engine={engine} is ZipMo's, not of kind '{kind}' ({planner}): say engine=eager")
 
 
 def _said(bundle: Path, part: str, field: str) -> int | None:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from zipmo_ros.motion.flow import euler, schedule
 from zipmo_ros.motion.layers import KeyValue
-from zipmo_ros.motion.zipmo.adapter import planned_velocity
 from zipmo_ros.motion.zipmo.config import PlannerConfig
+from zipmo_ros.motion.zipmo.plan_pass import planned_velocity
 from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
 
 

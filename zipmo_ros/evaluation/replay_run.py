@@ -15,8 +15,8 @@ from zipmo_ros.evaluation.replay import Replay, differing
 from zipmo_ros.models import NO_PLANNER, bundle_hash, bundle_path, load_planner, load_policy
 from zipmo_ros.runtime.horizons import make_horizon
 
-UNSAID = {"planner": "", "policy": "", "robot": "", "seed": 0, "nfe": 0, "warm_start": 0.0, "device": "cpu",
-          "threads": 1, "execution": "ensemble", "ensemble": "intended", "image_transport": "raw",
+UNSAID = {"planner": "", "policy": "", "robot": "", "seed": 0, "nfe": 0, "warm_start": 0.0, "engine": "eager",
+          "device": "cpu", "threads": 1, "execution": "ensemble", "ensemble": "intended", "image_transport": "raw",
           "camera_skew": 0.0}  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def _prepare(bag: Bag, settings: Mapping[str, Any]) -> Replay:
     planner = policy = None
     if settings["planner"] != NO_PLANNER:
         execution = Execution(settings["device"], settings["threads"], settings["nfe"] or None,
-                              warm_start=settings["warm_start"] or None)  # fmt: skip
+                              warm_start=settings["warm_start"] or None, engine=settings["engine"])  # fmt: skip
         planner = load_planner(settings["planner"], bundle, robot, execution)
     if settings["policy"] != NO_PLANNER:
         execution = Execution(settings["device"], settings["threads"])

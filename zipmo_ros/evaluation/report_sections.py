@@ -322,7 +322,7 @@ def savings(benches: list[Result], folder: Path) -> Iterator[Section]:
             rows = [["a plan, median ms", *(f"{cells['full', n]['p50_ms']:.1f}" for n in steps)],
                     ["a plan, 95th percentile ms", *(f"{cells['full', n]['p95_ms']:.1f}" for n in steps)]]  # fmt: skip
             for variant in variants[1:]:
-                what = result["savings"].get(variant.removeprefix("without "))
+                what = {**result["savings"], **result.get("columns", {})}.get(variant.removeprefix("without "))
                 name = "without any: x" if variant == "plain" else f"{variant} ({what}): x"
                 ratios = ((cells[variant, n]["ratio"], cells[variant, n]["cpu_ratio"]) for n in steps)
                 rows.append([name, *(f"{wall:.2f} ({cpu:.2f})" for wall, cpu in ratios)])

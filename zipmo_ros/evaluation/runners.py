@@ -27,6 +27,7 @@ class Settings:
     nfe: int | None  # Euler steps of a plan; None: as the checkpoint says
     ensemble: str
     warm_start: float | None = None  # flow time from which on a plan goes on from the last one; None: all from noise
+    engine: str = "eager"  # of contract.protocols.ENGINES: what carries out the planner's network
     libero_assets: Path | None = None
     planner: str | None = None  # see models.load_planner; None: the bundle's
     policy: str | None = None  # see models.load_policy; None: the bundle's

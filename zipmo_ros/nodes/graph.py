@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
+from zipmo_ros.contract.protocols import ENGINES
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.models import NAMED, NO_PLANNER, shipped_for
@@ -166,7 +167,7 @@ GRAPHS = {
                      _everywhere("camera_skew", ("planner", "policy"))),
             Argument("max_steps", "", "control steps of an episode, where not the suite's own limit",
                      (("sim", "max_steps"),)),
-            Argument("look", "", "how images are drawn: fast, or full; empty: the suite's own", (("sim", "look"),),
+            Argument("look", "", "how images are drawn: fast, full or coarse; empty: the suite's", (("sim", "look"),),
                      ("", *LOOKS)),
             Argument("settle", "", "what passes before step 0, as zipmo eval names it; empty: the usual",
                      (("sim", "settle"),)),
@@ -176,6 +177,8 @@ GRAPHS = {
             Argument("nfe", "", "Euler steps of a plan; empty: as the checkpoint says", (("planner", "nfe"),)),
             Argument("warm_start", "", "flow time from which on a plan goes on from the last one; empty: from noise",
                      (("planner", "warm_start"),)),
+            Argument("engine", "", "what carries out the planner's network; empty: PyTorch as it is",
+                     (("planner", "engine"),), ("", *ENGINES)),
             Argument("refuse_unknown", "", "whether the arm holds where the planner did not understand the sentence",
                      (("planner", "refuse_unknown"),), ("", *_SWITCH)),
             Argument("latency_ms", "", "what a plan takes at least, to see what late plans cost; empty: what it takes",

@@ -20,6 +20,7 @@ from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
 from zipmo_ros.motion.arfm.queries import CANDIDATES, draw_points
 from zipmo_ros.motion.arfm.sampling import contexts_of, following, forecast
+from zipmo_ros.motion.engines import check_eager
 from zipmo_ros.motion.flow import plan_noise
 from zipmo_ros.motion.looking import Looking
 from zipmo_ros.motion.pointer import Pointing, understood
@@ -68,6 +69,7 @@ class ArfmPlanner(Looking):
             raise ValueError("an ARFM with CLIP's text can't be told sentences here: nothing makes its tokens")
         if execution.warm_start is not None:
             raise ValueError("warm_start is ZipMo's: ARFM takes each plan along, as its configuration's edit says")
+        check_eager(execution, "ARFM")
         self.network, self.tracker = network.eval(), tracker
         self._text_config, self._understood_at = config.text, config.image.understood_at
         self.steps = execution.steps or config.steps

@@ -17,6 +17,7 @@ from zipmo_ros.contract.protocols import Execution, PlannerSpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.atm.track_transformer import TrackTransformer
+from zipmo_ros.motion.engines import check_eager
 from zipmo_ros.motion.looking import Looking
 from zipmo_ros.motion.pointer import Pointing, understood
 from zipmo_ros.motion.text import embed_goal
@@ -44,6 +45,7 @@ class AtmPlanner(Looking):
             raise ValueError(f"this planner looks at {config.views} views, the robot has {', '.join(views)}")
         if execution.steps is not None or execution.warm_start is not None:
             raise ValueError("ATM draws nothing: it has no steps of a sampler (nfe) and no warm_start")
+        check_eager(execution, "ATM")
         self.network = network.eval()
         self._understood_at = config.image.understood_at if config.image else 0.0
         self._dtype = getattr(torch, execution.dtype)

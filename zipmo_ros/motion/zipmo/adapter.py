@@ -16,20 +16,15 @@ from zipmo_ros.contract.plan import HORIZON, MotionPlan, PlanSpec
 from zipmo_ros.contract.protocols import Execution, PlannerSpec
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.flow import Velocity, euler, interpolate, plan_noise, schedule
+from zipmo_ros.motion.engines import Call, carried_out
+from zipmo_ros.motion.flow import interpolate, plan_noise
 from zipmo_ros.motion.looking import Looking
 from zipmo_ros.motion.pointer import Pointing, understood
 from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.going_on import GoingOn, MadePlan
-from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
+from zipmo_ros.motion.zipmo.plan_pass import PlanPass, padded, pointing_of
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
-
-
-def planned_velocity(network: MotionPlanner, conditioning: Conditioning, steps: int, start: float = 1.0) -> Velocity:
-    """The planner's velocity on a fixed schedule: adaptive norms of all steps are computed at once, ahead."""
-    times = schedule(steps, start)
-    gains = dict(zip(times, network.scheduled_gains(times, conditioning), strict=True))
-    return lambda z, t: network.velocity(z, t, conditioning, gains[t])
 
 
 class ZipmoPlanner(Looking):
@@ -54,6 +49,9 @@ class ZipmoPlanner(Looking):
         self._warm_start = execution.warm_start
         self._last = GoingOn(self.vae, period_ns)
         self._dtype = getattr(torch, execution.dtype)
+        self._execution = execution
+        self._passes: dict[float, Call] = {}  # by the flow time that they begin at
+        self._pass(1.0)  # an engine that is not there is told now
         shape = (config.views, config.latent_grid, config.latent_grid, config.latent_channels)
         plan = PlanSpec("latents", shape, HORIZON, period_ns)
         self.spec = PlannerSpec("zipmo", plan, tuple(views))
@@ -81,17 +79,15 @@ class ZipmoPlanner(Looking):
         shape = (samples, config.latent_tokens, config.latent_channels)
         noise = self._tensor(plan_noise(seed, observation.stamp_ns, shape))
         z, start = self._beginning(goal, observation.stamp_ns, images[0], noise)
+        inputs = (images, self._wanted(goal), z, *(() if step is None else (step,)))
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            wanted = self._wanted(goal)
-            tokens, pointing = self.network.look(images, wanted.get("text"))
-            conditioning = self.network.condition(**wanted, image_tokens=tokens, step=step)
-            z = euler(planned_velocity(self.network, conditioning, self.steps, start), z, self.steps, start).float()
+            z, *parts = self._pass(start)(*inputs)
         if self._warm_start is not None:
             first = rearrange(z[0], "(v l) c -> v l c", v=config.views)
             self._last.made(MadePlan(goal, observation.stamp_ns, images[0], first))
         embeddings = z.reshape(samples, *self.spec.plan.shape).cpu().numpy()
         return MotionPlan(
-            observation.stamp_ns, goal, self.spec.plan, embeddings, understood(pointing, self._understood_at)
+            observation.stamp_ns, goal, self.spec.plan, embeddings, understood(pointing_of(parts), self._understood_at)
         )
 
     def _beginning(self, goal: Goal, stamp_ns: int, images: Tensor, noise: Tensor) -> tuple[Tensor, float]:
@@ -119,18 +115,24 @@ class ZipmoPlanner(Looking):
         )
         return tracks.cpu().numpy()
 
+    def _pass(self, start: float) -> Call:
+        if start not in self._passes:
+            self._passes[start] = carried_out(PlanPass(self.network, self.steps, start).eval(), self._execution)
+        return self._passes[start]
+
     def _look(self, observation: Observation, goal: Goal) -> Pointing | None:
         images = self._tensor(observation.stacked(self.spec.views))[None]
-        return None if isinstance(goal, Pokes) else self.network.look(images, self._wanted(goal)["text"])[1]
+        return None if isinstance(goal, Pokes) else self.network.look(images, self._wanted(goal))[1]
 
-    def _wanted(self, goal: Goal) -> dict[str, Tensor]:
+    def _wanted(self, goal: Goal) -> Tensor:
         """The goal as the network takes it. Raises ValueError for the other kind."""
-        if isinstance(goal, Pokes) != (self.network.config.text is None):
-            takes = "pokes" if self.network.config.text is None else "a sentence"
-            raise ValueError(f"this planner is conditioned by {takes}, got {goal}")
+        text = self.network.config.text
+        if isinstance(goal, Pokes) != (text is None):
+            raise ValueError(f"this planner is conditioned by {'pokes' if text is None else 'a sentence'}, got {goal}")
         if isinstance(goal, Pokes):
-            return {"pokes": torch.tensor(goal.rows, dtype=torch.float32, device=self._device)[None]}
-        return {"text": embed_for(self.network.config.text, [goal.text]).to(self._device)}
+            return torch.tensor(goal.rows, dtype=torch.float32, device=self._device)[None]
+        rows = embed_for(text, [goal.text])
+        return (rows if self._execution.engine == "eager" else padded(rows)).to(self._device)
 
     @property
     def _device(self) -> torch.device:

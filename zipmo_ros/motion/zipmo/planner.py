@@ -200,7 +200,7 @@ class MotionPlanner(nn.Module):
         return torch.cat([x, self.start_t_mapping(step[:, None, None])], dim=1)
 
     def velocity(
-        self, z: Tensor, t: Tensor, conditioning: Conditioning, gains: list[LayerGains] | None = None
+        self, z: Tensor, t: Tensor | float, conditioning: Conditioning, gains: list[LayerGains] | None = None
     ) -> Tensor:
         """noise - data at z [B, L, C] (normalised), t [B] or a scalar -> [B, L, C].
 
