@@ -54,14 +54,15 @@ _TRAINED_ON = (
 _TWO_BOWLS = "Where the two bowls stand may tell the task: it does not show that the sentence is read."
 _BASKET = {"expert": "zipmo_sim.experts.basket", "near_goal": 0.08, "checkpoint": "nano-libero-object", "libero": True}
 _BOWL = {"expert": "zipmo_sim.experts.bowl", "near_goal": 0.03, "checkpoint": "nano-libero-spatial", "libero": True}
+_GOALS = "zipmo_sim.experts.goals"
 SUITES = {
     "mini": Suite("zipmo_sim.suites.mini.suite", 200, "zipmo_sim.experts.mini", checkpoint="nano-mini"),
     "libero_object_mixed": Suite("zipmo_sim.suites.libero.mixed", 300, **_BASKET, caveat=_TRAINED_ON),
     "libero_spatial": Suite(_LIBERO, 300, **_BOWL, caveat=_TWO_BOWLS),
     "libero_object": Suite(_LIBERO, 300, **_BASKET, caveat=_ONE_PLACE),
-    "libero_goal": Suite(_LIBERO, 400, libero=True),
-    "libero_10": Suite(_LIBERO, 600, libero=True),
-    "libero_90": Suite(_LIBERO, 600, libero=True),
+    "libero_goal": Suite(_LIBERO, 400, _GOALS, libero=True),
+    "libero_10": Suite(_LIBERO, 600, _GOALS, libero=True),
+    "libero_90": Suite(_LIBERO, 600, _GOALS, libero=True),
 }
 # What LIBERO-PRO changes, by the suffix of its suites: of every task of these bases.
 PRO = {

@@ -179,6 +179,22 @@ class LiberoEnv(ManipulationEnv):
         """What the task is about: what to move, then where to."""
         return self._aim.objects
 
+    @property
+    def predicates(self) -> tuple[tuple[str, ...], ...]:
+        """What has to hold for the task to be solved, each as LIBERO has it: ("in", "milk_1", "basket_1_contain_region")."""
+        return tuple(tuple(part) for part in self._aim.predicates)
+
+    def holds(self, *predicate: str) -> bool:
+        """Whether one of LIBERO's predicates holds in the current state."""
+        return bool(self.robosuite._eval_predicate(predicate))
+
+    def joint_of(self, name: str) -> int:
+        """The joint that moves a fixture, or the part of it that a region belongs to. Raises ValueError for none."""
+        found = self.robosuite.object_sites_dict.get(name) or self.robosuite.get_object(name)
+        if not found.joints:
+            raise ValueError(f"{name} has no joint")
+        return self.sim.model.joint_name2id(found.joints[0])
+
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
         self._own()
         return super().reset(seed=seed, options=options)

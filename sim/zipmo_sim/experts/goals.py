@@ -1,0 +1,87 @@
+"""The expert of LIBERO's tasks: from the predicates of a goal to skills, one after another."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+
+from zipmo_sim.experts.core import Expert
+from zipmo_sim.experts.skills.knob import KnobSkill
+from zipmo_sim.experts.skills.place import PlaceSkill
+from zipmo_sim.experts.skills.skill import Skill
+from zipmo_sim.experts.skills.slide import CloseSkill, OpenSkill
+from zipmo_sim.suites.libero.env import LiberoEnv
+
+Predicate = tuple[str, ...]
+SKILLS: dict[str, Callable[..., Skill]] = {
+    "on": PlaceSkill,
+    "in": PlaceSkill,
+    "open": OpenSkill,
+    "close": CloseSkill,
+    "turnon": KnobSkill,
+    "turnoff": KnobSkill,
+}
+
+
+def make_expert(env: LiberoEnv, rng: np.random.Generator, noise: float) -> GoalExpert:
+    return GoalExpert(env, rng, noise)
+
+
+def plan(env: LiberoEnv) -> list[Predicate]:
+    """What to bring about, in order, so that the task's goal holds at the end, from how the scene is now."""
+    goal = list(env.predicates)
+    steps: list[Predicate] = []
+    for predicate in goal:
+        if predicate[0] == "in" and _is_drawer(env, predicate[2]) and not env.holds("open", predicate[2]):
+            steps.append(("open", predicate[2]))
+        steps.append(predicate)
+    filled = {predicate[2] for predicate in goal if predicate[0] == "in"}
+    return sorted(steps, key=lambda step: _turn(step, filled, steps))
+
+
+def _is_drawer(env: LiberoEnv, region: str) -> bool:
+    site = env.robosuite.object_sites_dict.get(region)
+    return bool(site and site.joints)
+
+
+def _turn(step: Predicate, filled: set[str], steps: list[Predicate]) -> int:
+    """Its turn: what is in the way of others first; what something goes into is closed last; supports before loads."""
+    kind, subject = step[0], step[1]
+    if kind == "close":
+        return 3 if any(place.startswith(subject) for place in filled) else 0
+    if kind in ("open", "turnon", "turnoff"):
+        return 1
+    carried = any(other[0] in ("on", "in") and other[1] == step[2] for other in steps)
+    return 2 + carried
+
+
+class GoalExpert(Expert):
+    """Brings about the predicates of the task's goal, each by its skill."""
+
+    def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float):
+        super().__init__(env, rng, noise)
+        self._steps = plan(env)
+        self._index = 0
+        self._skill = self._make(0)
+
+    def __copy__(self) -> GoalExpert:
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self), _skill=copy.copy(self._skill))
+        return twin
+
+    def _make(self, index: int) -> Skill:
+        step = self._steps[index]
+        return SKILLS[step[0]](self.env, self.rng, self.noise, step)
+
+    def wrong_place(self) -> np.ndarray:
+        return self._skill.wrong_place()
+
+    def act(self) -> np.ndarray:
+        while self._skill.finished and self._index + 1 < len(self._steps):
+            self._index += 1
+            self._skill = self._make(self._index)
+        action = self._skill.act()
+        self.phase = self._skill.phase
+        return action

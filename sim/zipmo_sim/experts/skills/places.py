@@ -1,0 +1,56 @@
+"""Where predicates want things: On and In, of other things, of regions of a table and of parts of furniture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zipmo_sim.experts.skills.holds import Holding
+from zipmo_sim.experts.surroundings import Surroundings
+from zipmo_sim.suites.libero.env import LiberoEnv
+
+_ABOVE = 0.004  # m above what it is to stand on that a thing is let go of
+_FLOOR = 0.01  # m around a spot that must be even
+_SHARE = 0.75  # of a region's half sides that are used
+_STEP = 0.015  # m between spots that are tried
+_FREE = 0.005  # m above the floor that stand in the way
+
+
+class Place:
+    """The place that a predicate ("on" or "in", thing, where) asks for. where: another thing, or a region."""
+
+    def __init__(self, env: LiberoEnv, where: str):
+        self._env, self.where = env, where
+        self._region = where in env.robosuite.object_sites_dict
+
+    def middle(self) -> np.ndarray:
+        """Position [3] of the region's middle, or of the other thing's origin."""
+        data = self._env.sim.data
+        if self._region:
+            return data.get_site_xpos(self.where).copy()
+        return data.body_xpos[self._env.sim.model.body_name2id(f"{self.where}_main")].copy()
+
+    def half(self) -> np.ndarray:
+        """Half sides [2] of where a thing's origin may be, along x and y of the world, m; nothing to choose: zeros."""
+        if not self._region:
+            return np.zeros(2)
+        site = self._env.robosuite.object_sites_dict[self.where]
+        return np.abs(self._env.sim.data.get_site_xmat(self.where) @ site.size)[:2]
+
+    def spot(self, held: Holding) -> np.ndarray:
+        """Where to let go of a thing: the position [3] of its origin, for one that stands upright.
+
+        The middle, or what is free and nearest to it.
+        """
+        around, middle = Surroundings(self._env, held.thing), self.middle()
+        bottom = held.box[0][2] - held.box[1][2]
+        reach = _SHARE * self.half()
+        xs, ys = (np.arange(-(side // _STEP), side // _STEP + 1) * _STEP for side in reach)
+        offsets = np.array([[x, y] for x in xs for y in ys])
+        floor = around.highest(middle, _FLOOR)
+        for offset in offsets[np.argsort(np.linalg.norm(offsets, axis=1))]:
+            at = middle + [*offset, 0.0]
+            if around.highest(at, held.radius()) < floor + _FREE:
+                break
+        else:
+            at = middle
+        return np.array([*at[:2], around.highest(at, _FLOOR) - bottom + _ABOVE])

@@ -1,0 +1,124 @@
+"""Drawers: Open by the bar on their front, Close by pushing it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zipmo_sim.experts.core import HOME_YAW, Phase, pointing_down
+from zipmo_sim.experts.skills.skill import Skill
+from zipmo_sim.suites.libero.env import LiberoEnv
+
+_PITCH = np.deg2rad(75)  # of the hand from pointing down, so that one finger fits behind the bar
+_BEFORE = 0.09  # m in front of the bar, where the hand is made ready
+_AWAY = 0.10  # m from the bar, where it is done
+_ABOVE = 0.1  # m over the bar that the hand comes at
+_LOOSE = 0.04  # m between the fingers, when they have let go of the bar
+_PULL = 0.05  # m ahead of the hand that it is drawn to
+
+
+class Drawer:
+    """The geometry of a drawer: where its bar is now, and which way it opens."""
+
+    def __init__(self, env: LiberoEnv, name: str):
+        self._env, self.joint = env, env.joint_of(name)
+        model, data = env.sim.model._model, env.sim.data._data
+        self.body = int(model.jnt_bodyid[self.joint])
+        low, high = model.jnt_range[self.joint]
+        axis = data.xmat[self.body].reshape(3, 3) @ model.jnt_axis[self.joint]
+        self.outwards = axis if abs(high) > abs(low) else -axis
+        geoms = np.flatnonzero((model.geom_bodyid == self.body) & (model.geom_contype > 0))
+        self._bar = geoms[np.argmax(data.geom_xpos[geoms] @ self.outwards)]
+
+    @property
+    def bar(self) -> np.ndarray:
+        """The middle of the bar [3]."""
+        return self._env.sim.data._data.geom_xpos[self._bar].copy()
+
+    @property
+    def name(self) -> str:
+        return self._env.sim.model.body_id2name(self.body)
+
+
+class OpenSkill(Skill):
+    """Grip the bar, one finger behind it, and draw."""
+
+    def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
+        super().__init__(env, rng, noise)
+        self._predicate, self._drawer = predicate, Drawer(env, predicate[1])
+        self._done = False
+
+    @property
+    def finished(self) -> bool:
+        return self.env.holds(*self._predicate) and bool(np.linalg.norm(self.hand - self._drawer.bar) > _AWAY)
+
+    def wrong_place(self) -> np.ndarray:
+        return self._drawer.bar + _BEFORE * self._drawer.outwards + self.rng.uniform(-0.05, 0.05, 3)
+
+    def _attitude(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the hand points [3], and its attitude [3, 3]: pitched, closing up and down."""
+        out, up = self._drawer.outwards, np.array([0, 0, 1.0])
+        points = -np.sin(_PITCH) * out - np.cos(_PITCH) * up
+        closes = -np.cos(_PITCH) * out + np.sin(_PITCH) * up
+        if closes @ self.env.eef_pose()[1][:, 0] < 0:
+            closes = -closes
+        return points, np.stack([closes, np.cross(points, closes), points], axis=1)
+
+    def act(self) -> np.ndarray:
+        points, attitude = self._attitude()
+        offset = self.hand - self._drawer.bar
+        distance = float(np.linalg.norm(offset))
+        if self._done or self.env.holds(*self._predicate):
+            self._done = True
+            self.phase = Phase.SLOW
+            if self.opening < _LOOSE:
+                return self.steer_to(self.hand, attitude, shut=False)
+            back = self.hand - 0.05 * points if distance < _AWAY else self.hand + [0, 0, 0.05]
+            return self.steer_to(back, attitude, shut=False, speed=self.style.slow)
+        gripped = all(self.touches(self._drawer.name)) and distance < 0.03
+        if gripped and self.opening < 0.03:
+            self.phase = Phase.SLOW
+            return self.steer_to(self.hand + _PULL * self._drawer.outwards, attitude, shut=True, speed=self.style.slow)
+        if distance < 0.012 or (gripped and distance < 0.02):
+            self.phase = Phase.HOLD
+            return self.steer_to(self._drawer.bar, attitude, shut=True, speed=0.15)
+        beside = offset - (offset @ points) * points
+        turned = np.trace(attitude.T @ self.env.eef_pose()[1]) > 2.9
+        if np.linalg.norm(beside) < 0.015 and turned and distance < _BEFORE + 0.03:
+            self.phase = Phase.SLOW
+            return self.steer_to(self._drawer.bar, attitude, shut=False, speed=self.style.slow)
+        before = self._drawer.bar - _BEFORE * points
+        return self.go(before, attitude, False, self._drawer.bar[2] + _ABOVE, 0.01)
+
+
+class CloseSkill(Skill):
+    """Come down in front of the bar and push it in with shut fingers."""
+
+    def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
+        super().__init__(env, rng, noise)
+        self._predicate, self._drawer = predicate, Drawer(env, predicate[1])
+        self._before = rng.uniform(0.06, 0.08)
+        self._done = False
+
+    @property
+    def finished(self) -> bool:
+        offset = (self.hand - self._drawer.bar) @ self._drawer.outwards
+        return self.env.holds(*self._predicate) and bool(offset > 0.8 * self._before)
+
+    def wrong_place(self) -> np.ndarray:
+        return self._drawer.bar + 1.5 * self._before * self._drawer.outwards + self.rng.uniform(-0.04, 0.04, 3)
+
+    def act(self) -> np.ndarray:
+        out, bar = self._drawer.outwards, self._drawer.bar
+        yaw = HOME_YAW + self.style.yaw
+        offset = self.hand - bar
+        ahead, beside = offset @ out, np.linalg.norm((offset - (offset @ out) * out)[:2])
+        if self._done or self.env.holds(*self._predicate):
+            self._done = True
+            self.phase = Phase.SLOW
+            away = self.hand + (0.05 * out if ahead < self._before else np.array([0, 0, 0.05]))
+            return self.steer(away, yaw, shut=True, speed=self.style.slow)
+        if abs(offset[2]) < 0.02 and beside < 0.03 and 0.0 < ahead < 1.5 * self._before and self.opening < 0.02:
+            self.phase = Phase.SLOW
+            return self.steer_to(bar - 0.04 * out, pointing_down(yaw, self.lean()), shut=True, speed=self.style.slow)
+        height = bar[2] + _ABOVE
+        return self.approach(bar + self._before * out, yaw, True, hover=height, travel=height, tolerance=0.015)
