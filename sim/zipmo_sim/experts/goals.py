@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from zipmo_sim.experts.core import Expert
+from zipmo_sim.experts.skills.door import CloseDoorSkill, OpenDoorSkill
 from zipmo_sim.experts.skills.knob import KnobSkill
 from zipmo_sim.experts.skills.place import PlaceSkill
 from zipmo_sim.experts.skills.skill import Skill
@@ -15,14 +16,28 @@ from zipmo_sim.experts.skills.slide import CloseSkill, OpenSkill
 from zipmo_sim.suites.libero.env import LiberoEnv
 
 Predicate = tuple[str, ...]
-SKILLS: dict[str, Callable[..., Skill]] = {
-    "on": PlaceSkill,
-    "in": PlaceSkill,
-    "open": OpenSkill,
-    "close": CloseSkill,
-    "turnon": KnobSkill,
-    "turnoff": KnobSkill,
-}
+Make = Callable[..., Skill]
+
+
+def skill_for(env: LiberoEnv, predicate: Predicate) -> Make:
+    """What brings a predicate about."""
+    match predicate[0]:
+        case "on" | "in":
+            return PlaceSkill
+        case "open":
+            return OpenDoorSkill if _swings(env, predicate[1]) else OpenSkill
+        case "close":
+            return CloseDoorSkill if _swings(env, predicate[1]) else CloseSkill
+        case "turnon" | "turnoff":
+            return KnobSkill
+        case kind:
+            raise ValueError(f"no expert knows how to bring about '{kind}', which {env.task.name} asks for")
+
+
+def _swings(env: LiberoEnv, name: str) -> bool:
+    import mujoco
+
+    return env.sim.model._model.jnt_type[env.joint_of(name)] == mujoco.mjtJoint.mjJNT_HINGE
 
 
 def make_expert(env: LiberoEnv, rng: np.random.Generator, noise: float) -> GoalExpert:
@@ -73,7 +88,7 @@ class GoalExpert(Expert):
 
     def _make(self, index: int) -> Skill:
         step = self._steps[index]
-        return SKILLS[step[0]](self.env, self.rng, self.noise, step)
+        return skill_for(self.env, step)(self.env, self.rng, self.noise, step)
 
     def wrong_place(self) -> np.ndarray:
         return self._skill.wrong_place()

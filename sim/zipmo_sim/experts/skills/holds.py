@@ -58,12 +58,8 @@ _AROUND = np.deg2rad(range(-180, 180, 15))  # directions from a round's middle t
 _BESIDE_HANDLE = np.deg2rad(50)
 _INWARDS = (0.0, 0.01)  # m from the wall, for the outer finger's sake
 _ROOM = 0.025  # m between the hand and everything else; more is no better
-_TURNING, _NEAR_SIDE, _TILTING = (
-    0.006,
-    0.012,
-    0.01,
-)  # m of room that these are held to cost: a rad of turning the wrist,
-# the side towards -y, tilting the hand
+# What is held to cost how many m of room: a rad of turning the wrist, the side towards -y, tilting the hand.
+_TURNING, _NEAR_SIDE, _TILTING = 0.006, 0.012, 0.01
 _TILT = np.deg2rad(25)  # of a hand that takes a rim from aside, under what juts out over it
 _FINGER = 0.056  # m from the grip site to the outer face of an open finger, which a tilted hand has lower by it
 _ASIDE = 0.045  # m by which a tilted hand is further out where it passes that

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from zipmo_sim.experts.core import HOME_YAW, Phase, nearest_yaw
-from zipmo_sim.experts.skills.skill import Skill
+from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.experts.surroundings import TIP
 from zipmo_sim.suites.libero.env import LiberoEnv
 
@@ -55,7 +55,7 @@ class KnobSkill(Skill):
         if self._done or self.env.holds(*self._predicate):
             self._done = True
             self.phase = Phase.HOLD
-            return self.steer(self.hand + [0, 0, 0.05 * (self.opening > 0.03)], yaw, shut=False)
+            return self.steer(self.hand + 0.05 * (self.opening > 0.03) * UP, yaw, shut=False)
         offset = self.hand - site
         near = np.abs(offset).max() < 0.02
         wrist = (yaw - HOME_YAW + np.pi) % (2 * np.pi) - np.pi
@@ -66,7 +66,7 @@ class KnobSkill(Skill):
         )
         if not self._turning:
             if near and self.opening < 0.06:  # let go, to grip it anew
-                return self.steer(self.hand + [0, 0, 0.05], yaw, shut=False)
+                return self.steer(self.hand + 0.05 * UP, yaw, shut=False)
             hover = self._top + 0.04
             return self.approach(site, nearest_yaw(across), False, hover, hover + 0.05)
         if not all(self.touches(self._name)):

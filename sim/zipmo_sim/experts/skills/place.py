@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from zipmo_sim.experts.core import Grasp, Phase, PickPlace, pointing_down
 from zipmo_sim.experts.skills.holds import Hold, Holding, Rim
 from zipmo_sim.experts.skills.places import Place
-from zipmo_sim.experts.skills.skill import Skill
+from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.experts.surroundings import Surroundings
 from zipmo_sim.suites.libero.env import LiberoEnv
 
@@ -99,7 +99,7 @@ class PlaceSkill(Skill, PickPlace):
     def steer(self, target: np.ndarray, yaw: float, shut: bool, speed: float | None = None) -> np.ndarray:
         attitude = pointing_down(yaw, self.lean())
         if self._tilt:
-            axis = np.cross([0, 0, 1.0], self._outwards(yaw))
+            axis = np.cross(UP, self._outwards(yaw))
             attitude = Rotation.from_rotvec(self._tilt * axis).as_matrix() @ attitude
         return self.steer_to(target, attitude, shut, speed)
 
@@ -135,13 +135,13 @@ class PlaceSkill(Skill, PickPlace):
 
     def _aim(self) -> None:
         """Choose where exactly it goes, and how high it is carried there."""
-        position, axes = self._held.pose()
+        position = self._held.pose()[0]
         rotation = self.env.eef_pose()[1]
         self._yaw = float(np.arctan2(rotation[1, 0], rotation[0, 0]))
         around, spot = Surroundings(self.env, self._body), self._place.spot(self._held)
         hand = spot + self.hand - position
-        low = hand - [0, 0, _PALM * np.sin(self._tilt)]
-        lift = next((up for up in _LIFTS if around.clearance(low + [0, 0, up], self._yaw) > _CLEAR), _LIFTS[-1])
+        low = hand - _PALM * np.sin(self._tilt) * UP
+        lift = next((up for up in _LIFTS if around.clearance(low + up * UP, self._yaw) > _CLEAR), _LIFTS[-1])
         spot[2] += lift
         self._spot = spot - self._place.middle()
         hang = self.hand[2] - self._held.extent()[0]

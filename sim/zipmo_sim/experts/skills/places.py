@@ -48,7 +48,7 @@ class Place:
         offsets = np.array([[x, y] for x in xs for y in ys])
         floor = around.highest(middle, _FLOOR)
         for offset in offsets[np.argsort(np.linalg.norm(offsets, axis=1))]:
-            at = middle + [*offset, 0.0]
+            at = np.array([*(middle[:2] + offset), middle[2]])
             if around.highest(at, held.radius()) < floor + _FREE:
                 break
         else:

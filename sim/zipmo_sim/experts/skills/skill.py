@@ -7,6 +7,7 @@ import numpy as np
 from zipmo_sim.experts.core import Expert, Phase
 from zipmo_sim.suites.libero.env import LiberoEnv
 
+UP = np.array([0.0, 0.0, 1.0])
 _STRETCH, _LEAN = 0.66, 2.5  # m from the robot's base from which on the hand leans outwards; rad for each further metre
 
 
@@ -31,7 +32,7 @@ class Skill(Expert):
         return min(_LEAN * max(reach - _STRETCH, 0.0), 0.4)
 
     def go(self, target: np.ndarray, attitude: np.ndarray, shut: bool, height: float, tolerance: float) -> np.ndarray:
-        """Go to target [3], long ways no lower than height (m, world), in an attitude [3, 3] that is reached on the way."""
+        """Go to target [3], long ways no lower than height (m, world), taking an attitude [3, 3] on the way."""
         offset = target - self.hand
         aside = np.linalg.norm(offset[:2])
         if aside < 4 * tolerance:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zipmo_sim.experts.core import HOME_YAW, Phase, pointing_down
-from zipmo_sim.experts.skills.skill import Skill
+from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.suites.libero.env import LiberoEnv
 
 _PITCH = np.deg2rad(75)  # of the hand from pointing down, so that one finger fits behind the bar
@@ -56,9 +56,9 @@ class OpenSkill(Skill):
 
     def _attitude(self) -> tuple[np.ndarray, np.ndarray]:
         """Where the hand points [3], and its attitude [3, 3]: pitched, closing up and down."""
-        out, up = self._drawer.outwards, np.array([0, 0, 1.0])
-        points = -np.sin(_PITCH) * out - np.cos(_PITCH) * up
-        closes = -np.cos(_PITCH) * out + np.sin(_PITCH) * up
+        out = self._drawer.outwards
+        points = -np.sin(_PITCH) * out - np.cos(_PITCH) * UP
+        closes = -np.cos(_PITCH) * out + np.sin(_PITCH) * UP
         if closes @ self.env.eef_pose()[1][:, 0] < 0:
             closes = -closes
         return points, np.stack([closes, np.cross(points, closes), points], axis=1)
@@ -72,7 +72,7 @@ class OpenSkill(Skill):
             self.phase = Phase.SLOW
             if self.opening < _LOOSE:
                 return self.steer_to(self.hand, attitude, shut=False)
-            back = self.hand - 0.05 * points if distance < _AWAY else self.hand + [0, 0, 0.05]
+            back = self.hand - 0.05 * points if distance < _AWAY else self.hand + 0.05 * UP
             return self.steer_to(back, attitude, shut=False, speed=self.style.slow)
         gripped = all(self.touches(self._drawer.name)) and distance < 0.03
         if gripped and self.opening < 0.03:
@@ -115,7 +115,7 @@ class CloseSkill(Skill):
         if self._done or self.env.holds(*self._predicate):
             self._done = True
             self.phase = Phase.SLOW
-            away = self.hand + (0.05 * out if ahead < self._before else np.array([0, 0, 0.05]))
+            away = self.hand + (0.05 * out if ahead < self._before else 0.05 * UP)
             return self.steer(away, yaw, shut=True, speed=self.style.slow)
         if abs(offset[2]) < 0.02 and beside < 0.03 and 0.0 < ahead < 1.5 * self._before and self.opening < 0.02:
             self.phase = Phase.SLOW

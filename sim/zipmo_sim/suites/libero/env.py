@@ -181,7 +181,7 @@ class LiberoEnv(ManipulationEnv):
 
     @property
     def predicates(self) -> tuple[tuple[str, ...], ...]:
-        """What has to hold for the task to be solved, each as LIBERO has it: ("in", "milk_1", "basket_1_contain_region")."""
+        """What has to hold for the task to be solved, as LIBERO has it: ("in", "milk_1", "basket_1_contain_region")."""
         return tuple(tuple(part) for part in self._aim.predicates)
 
     def holds(self, *predicate: str) -> bool:
