@@ -19,12 +19,12 @@ from zipmo_ros.evaluation.origin import origin, shown
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.places import Place
-from zipmo_ros.evaluation.runners import Settings, images
+from zipmo_ros.evaluation.runners import MODELLESS, Settings, images
 from zipmo_ros.models import NO_PLANNER, POLICY, bundle_path, find_planner, find_policy, planner_part
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.runtime.horizons import HORIZONS
 from zipmo_sim.perturbations.kinds import KINDS
-from zipmo_sim.suites import Task, arrangement, expert_maker, sentences, subject, suite_entry, tasks
+from zipmo_sim.suites import DEFAULT, Task, arrangement, expert_maker, sentences, subject, suite_entry, tasks
 
 
 def choose_tasks(suite: str, names: str | Iterable[str]) -> list[Task]:
@@ -154,14 +154,15 @@ def resolve(
 
     others: the remaining fields of Settings.
 
-    checkpoint: as bundle_path takes it. nfe: None for the planner's own number. planner, policy: see models; of those
-    that are no folder of the bundle nothing is known here.
+    checkpoint: as bundle_path takes it; any will do for an oracle without a model. nfe: None for the planner's own
+    number. planner, policy: see models; of those that are no folder of the bundle nothing is known here.
     Raises FileNotFoundError or ValueError for what can't be run.
     """
     tasks(suite)  # an unknown one is told as such, whichever checkpoint is to run on it
     if libero_assets and not suite_entry(suite).libero:
         raise ValueError(f"libero_assets is for the suites of LIBERO; '{suite}' needs none")
-    bundle = bundle_path(checkpoint, suite, planner)
+    modelless = others.get("oracle") in MODELLESS and not suite_entry(suite).checkpoint
+    bundle = bundle_path(checkpoint, DEFAULT if modelless else suite, planner)
     content_hash(bundle)  # an empty folder is refused now, not after the episodes
     horizon = _said(bundle, policy or POLICY, "horizon")
     if horizon is not None and replan_every > horizon:
@@ -207,7 +208,7 @@ def choose_episodes(
     check_execution(settings)
     check_perturbation(settings, chosen)
     tell, approach = TELL[instruction](settings.suite), instruction == "swap"
-    drawn_of = states_named(states, min(task.init_states for task in chosen))
+    drawn_of = states_named(states, min(task.stored or task.init_states for task in chosen))
     return draw_episodes(chosen, episodes, settings.seed, tell, drawn_of, approach, in_order)
 
 

@@ -62,6 +62,7 @@ _ROOM = 0.025  # m between the hand and everything else; more is no better
 _TURNING, _NEAR_SIDE, _TILTING = 0.006, 0.012, 0.01
 _TILT = np.deg2rad(25)  # of a hand that takes a rim from aside, under what juts out over it
 _FINGER = 0.056  # m from the grip site to the outer face of an open finger, which a tilted hand has lower by it
+_SHALLOW = 0.008  # m below the rim at least that a tilted hand grips
 _ASIDE = 0.045  # m by which a tilted hand is further out where it passes that
 _REACH = 0.68  # m from the robot's base, up to which all is reached alike
 _NEAR = 0.15  # m around a hold within which the palm may pass over something
@@ -130,12 +131,14 @@ class Holding:
         Raises ValueError where it can't be held at all.
         """
         around = Surroundings(self._env, self.thing)
-        position, axes = self.pose()
+        (position, axes), (low, high) = self.pose(), self.extent()
         best, most = None, -np.inf
         for site, closing, along, cost in self._sites(position, axes):
             yaw = nearest_yaw(np.arctan2(closing[1], closing[0]))
             for tilt in (0.0, _TILT) if isinstance(self.way, Rim) else (0.0,):
-                site[2] = max(site[2], self.extent()[0] + TIP + _FINGER * np.sin(tilt))
+                site[2] = max(site[2], low + TIP + _FINGER * np.sin(tilt))
+                if tilt and site[2] > high - _SHALLOW:
+                    continue
                 room = around.clearance(site + _ASIDE * closing if tilt else site, yaw)
                 cost = cost + _TURNING * abs(yaw - HOME_YAW) + _TILTING * (tilt > 0) + self._far(site)
                 worth = min(room, _ROOM) - cost

@@ -22,9 +22,11 @@ from zipmo_sim.failures import Delivery, DeliveryMonitor
 from zipmo_sim.rendering import RenderSettings
 from zipmo_sim.suites import suite_entry
 from zipmo_sim.suites.libero.assets import find_assets, import_envs, task_folder, task_maps
+from zipmo_sim.suites.libero.layouts import put_drawn_layout
 from zipmo_sim.task import INIT_STATES, Task
 
 RENDER = RenderSettings()
+LAYOUTS = 1000  # initial states of a task: the stored ones, and as many more as we draw
 
 _SCENE = re.compile(r"[A-Z_]+_SCENE\d+")
 _SENTENCE = re.compile(r"\(:language\s+([^)]*?)\s*\)")
@@ -33,9 +35,10 @@ _RESET_TRIES = 100
 
 @cache
 def _tasks(suite: str) -> tuple[Task, ...]:
-    max_steps = suite_entry(suite).max_steps
+    known = suite_entry(suite)
+    states = {} if known.base else {"init_states": LAYOUTS, "stored": INIT_STATES}
     return tuple(
-        Task(suite, index, entry.name, _language(suite, entry), _scene(suite, entry.name), max_steps)
+        Task(suite, index, entry.name, _language(suite, entry), _scene(suite, entry.name), known.max_steps, **states)
         for index, entry in enumerate(task_maps()[suite].values())
     )
 
@@ -122,6 +125,14 @@ def _aim(task: Task, assets: Path) -> Aim:
         return Aim(predicates, tuple(problem["obj_of_interest"]))
     ((_, thing, place),) = predicates  # what LIBERO-PRO calls of interest may be a part of it
     return Aim(predicates, (thing, place.removesuffix("_contain_region")), near)
+
+
+def put_state(robosuite: Any, task: Task, index: int) -> None:
+    """Put initial state `index` in place: of LIBERO's own, or after those a layout that we draw."""
+    if index < INIT_STATES:
+        put_stored_state(robosuite, init_states(task)[index])
+    else:
+        put_drawn_layout(robosuite, task, index)
 
 
 def put_stored_state(robosuite: Any, state: np.ndarray) -> None:
@@ -240,13 +251,13 @@ def make_env(
         AssetsNotFoundError, LiberoNotInstalledError: see assets.py.
         RuntimeError: another LIBERO environment of this process is open.
     """
-    states, folder = init_states(task), find_assets(assets)
+    folder = find_assets(assets)
     return LiberoEnv(
         task,
         folder,
         origin=task,
         aims={sibling.name: _aim(sibling, folder) for sibling in _tasks(task.suite) if sibling.scene == task.scene},
-        place=lambda robosuite, index: put_stored_state(robosuite, states[index]),
+        place=lambda robosuite, index: put_state(robosuite, task, index),
         image_every=image_every,
         render=render or RENDER,
     )

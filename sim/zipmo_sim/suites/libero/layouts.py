@@ -1,0 +1,113 @@
+"""Layouts of LIBERO's scenes that we draw ourselves, so that demonstrations leave its stored initial states alone.
+
+LIBERO draws a scene by its own regions first. Then each thing that stands on the table or floor is put elsewhere: half
+of them near where their region has them, half wherever there is room among those regions. Where the sentence says where
+a thing stands ("the left bowl", "next to the plate"), all stay near. Furniture, and what stands on or in it, stays.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from zipmo_sim.task import Task
+
+_SAYS_WHERE = re.compile(
+    r"\b(left|right|middle|front|back|between|next|center)\b(?! (compartment|drawer|of the (stove|caddy))\b)"
+)
+_FREELY = 0.5  # share of things that are put wherever there is room
+_NEAR = 0.03  # m around where LIBERO has drawn a thing
+_WIDER = 0.08  # m around all of a scene's regions, where there is room for its things
+_REACH = (0.32, 0.74)  # m from the robot's base
+_GAP = 0.01  # m between what stands side by side, at least
+_TRIES = 200
+
+
+class NoRoomError(RuntimeError):
+    """A layout could not be drawn."""
+
+
+def put_drawn_layout(robosuite: Any, task: Task, index: int) -> None:
+    """Have things stand as in our layout `index` of a task; robosuite has just been reset.
+
+    Raises NoRoomError where the things find no places.
+    """
+    data = robosuite.sim.data
+    rng = np.random.default_rng([*task.name.encode(), index])
+    movable = _on_surface(robosuite)
+    home = {name: data.get_joint_qpos(_joint(robosuite, name)).copy() for name in movable}
+    for _ in range(_TRIES):
+        for name, pose in home.items():
+            data.set_joint_qpos(_joint(robosuite, name), pose)
+        robosuite.sim.forward()
+        placed = all(_move(robosuite, name, home, task, rng) for name in rng.permutation(sorted(movable)))
+        if placed and not any(map(robosuite._eval_predicate, robosuite.parsed_problem["goal_state"])):
+            return
+    raise NoRoomError(f"{task.name}: no places for its things in layout {index}")
+
+
+def _on_surface(robosuite: Any) -> list[str]:
+    """Things that LIBERO puts into regions of the table or floor, and nothing onto or into."""
+    regions = robosuite.parsed_problem["regions"]
+    stated = [state for state in robosuite.parsed_problem["initial_state"] if len(state) == 3]
+    return [
+        thing
+        for _, thing, where in stated
+        if thing in robosuite.objects_dict
+        and regions.get(where, {}).get("target") == robosuite.workspace_name
+        and not any(other[2].startswith(thing) for other in stated)
+    ]
+
+
+def _joint(robosuite: Any, name: str) -> str:
+    return robosuite.objects_dict[name].joints[-1]
+
+
+def _move(robosuite: Any, name: str, home: dict[str, np.ndarray], task: Task, rng: np.random.Generator) -> bool:
+    """Put one thing elsewhere; whether there was a place."""
+    freely = rng.random() < _FREELY and not _SAYS_WHERE.search(task.language)
+    base = robosuite.robots[0].base_pos[:2]
+    places = np.array([pose[:2] for pose in home.values()])
+    low, high = places.min(0) - _WIDER, places.max(0) + _WIDER
+    for _ in range(_TRIES):
+        at = rng.uniform(low, high) if freely else home[name][:2] + rng.uniform(-_NEAR, _NEAR, 2)
+        if freely and not _REACH[0] < np.linalg.norm(at - base) < _REACH[1]:
+            continue
+        pose = home[name].copy()
+        pose[:2] = at
+        robosuite.sim.data.set_joint_qpos(_joint(robosuite, name), pose)
+        robosuite.sim.forward()
+        if _is_free(robosuite, name):
+            return True
+    return False
+
+
+def _is_free(robosuite: Any, name: str) -> bool:
+    """Whether nothing stands within a small gap of a thing, seen from above."""
+    model, data = robosuite.sim.model._model, robosuite.sim.data._data
+    own = model.body_rootid[robosuite.obj_body_id[name]]
+    solid = (model.geom_contype | model.geom_conaffinity) > 0
+    roots = model.body_rootid[model.geom_bodyid]
+    mine = _boxes(model, data, np.flatnonzero(solid & (roots == own)))
+    robot = np.array([(robosuite.sim.model.body_id2name(root) or "").startswith("robot") for root in roots])
+    theirs = _boxes(model, data, np.flatnonzero(solid & (roots != own) & (roots != _table(robosuite)) & ~robot))
+    low, high = mine[0].min(0) - _GAP, mine[1].max(0) + _GAP
+    return not ((theirs[0] < high) & (theirs[1] > low)).all(1).any()
+
+
+def _table(robosuite: Any) -> int:
+    """The body that everything stands on: the regions are marked on it."""
+    model = robosuite.sim.model
+    regions = robosuite.parsed_problem["regions"].items()
+    marked = next(name for name, region in regions if region["target"] == robosuite.workspace_name)
+    return int(model._model.body_rootid[model.site_bodyid[model.site_name2id(marked)]])
+
+
+def _boxes(model: Any, data: Any, geoms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest x and y [G, 2] of geoms, world."""
+    frames = data.geom_xmat[geoms].reshape(-1, 3, 3)
+    centre = data.geom_xpos[geoms] + (frames @ model.geom_aabb[geoms, :3, None])[..., 0]
+    half = (np.abs(frames) @ model.geom_aabb[geoms, 3:, None])[..., 0]
+    return (centre - half)[:, :2], (centre + half)[:, :2]
