@@ -65,7 +65,7 @@ def _turn(step: Predicate, filled: set[str], steps: list[Predicate]) -> int:
     """Its turn: what is in the way of others first; what something goes into is closed last; supports before loads."""
     kind, subject = step[0], step[1]
     if kind == "close":
-        return 3 if any(place.startswith(subject) for place in filled) else 0
+        return 4 if any(place.startswith(subject) for place in filled) else 0
     if kind in ("open", "turnon", "turnoff"):
         return 1
     carried = any(other[0] in ("on", "in") and other[1] == step[2] for other in steps)
@@ -94,8 +94,10 @@ class GoalExpert(Expert):
         return self._skill.wrong_place()
 
     def act(self) -> np.ndarray:
-        while self._skill.finished and self._index + 1 < len(self._steps):
-            self._index += 1
+        for _ in self._steps:
+            if self.env.success() or not self._skill.finished:
+                break
+            self._index = (self._index + 1) % len(self._steps)  # from the first again, where something was undone
             self._skill = self._make(self._index)
         action = self._skill.act()
         self.phase = self._skill.phase
