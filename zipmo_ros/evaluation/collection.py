@@ -63,9 +63,10 @@ def collect(
 ) -> list[Summary]:
     """Make `episodes` attempts at each task and keep those that succeed, in `<out>/<suite>/<task>_demo.hdf5`.
 
-    tasks: names; None for all. workers: processes, each with an environment of its own. init_states: attempts go round
-    through them; None: usual_states. progress: called after each attempt of this run. load_leader: makes the model that
-    acts first (leading.py); called in the processes, so it must be picklable. place: see run_jobs.
+    tasks: names; None for all that the expert can do. workers: processes, each with an environment of its own.
+    init_states: attempts go round through them; None: usual_states. progress: called after each attempt of this run.
+    load_leader: makes the model that acts first (leading.py); called in the processes, so it must be picklable.
+    place: see run_jobs.
 
     Raises:
         ValueError: unknown suite or task, initial states kept for evaluation, or settings out of range.
@@ -233,10 +234,12 @@ def _checked_states(suite: str, states: Sequence[int] | None) -> list[int]:
 def _checked_tasks(suite: str, names: Sequence[str] | None) -> list[str]:
     if base := suites.suite_entry(suite).base:
         raise ValueError(f"{suite} is LIBERO-PRO's, kept for figures: nothing is trained on it. Collect on {base}")
-    suites.expert_maker(suite)
     if names is None:
-        return [task.name for task in suites.tasks(suite)]
-    return [suites.task(suite, name).name for name in names]
+        return [task.name for task in suites.tasks(suite) if not suites.beyond_expert(task)]
+    for name in names:
+        if why := suites.beyond_expert(suites.task(suite, name)):
+            raise ValueError(f"no scripted expert for {name}: {why}")
+    return list(names)
 
 
 def _check_looks(there: DemoFile | None, settings: CollectionSettings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -13,9 +14,17 @@ from zipmo_sim.experts.skills.knob import KnobSkill
 from zipmo_sim.experts.skills.place import PlaceSkill
 from zipmo_sim.experts.skills.skill import Skill
 from zipmo_sim.experts.skills.slide import CloseSkill, OpenSkill
+from zipmo_sim.suites.libero import env as libero_env
 from zipmo_sim.suites.libero.env import LiberoEnv
+from zipmo_sim.task import Task
 
 Predicate = tuple[str, ...]
+# Predicates that no skill brings about, and why.
+_BEYOND = (
+    (r"in \w+ wooden_two_layer_shelf_1_(top|bottom)_region", "nothing is put into a shelf from its front"),
+    (r"in \w+ microwave_1_heating_region", "nothing is put into a microwave from its front"),
+    (r"in ketchup_1 \w+_cabinet_1_\w+", "nothing is laid down, and upright it does not fit into a drawer"),
+)
 Make = Callable[..., Skill]
 
 
@@ -38,6 +47,12 @@ def _swings(env: LiberoEnv, name: str) -> bool:
     import mujoco
 
     return env.sim.model._model.jnt_type[env.joint_of(name)] == mujoco.mjtJoint.mjJNT_HINGE
+
+
+def beyond(task: Task) -> str | None:
+    """Why no expert can do a task; None: one can."""
+    goal = [" ".join(predicate) for predicate in libero_env.goal(task)]
+    return next((why for pattern, why in _BEYOND for part in goal if re.fullmatch(pattern, part)), None)
 
 
 def make_expert(env: LiberoEnv, rng: np.random.Generator, noise: float) -> GoalExpert:

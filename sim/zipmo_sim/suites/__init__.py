@@ -24,9 +24,10 @@ class Suite:
 
     module: offers tasks(suite) -> list[Task] and make_env(task, image_every) -> ManipulationEnv, RENDER where its
     images look otherwise than usual, and subject(task) where scenes can be perturbed; make_env then takes a
-    `perturbation`. max_steps: control steps of an episode. expert: module whose make_expert(env, rng,
-    noise) makes the scripted expert; None: there is none. near_goal: for suites whose tasks all take one thing to one
-    place, metres from its middle, horizontally, that count as there: what tells failures apart; None: other tasks.
+    `perturbation`. max_steps: control steps of an episode. expert: module whose make_expert(env, rng, noise) makes the
+    scripted expert, and whose beyond(task), where there is one, says why it can't do a task; None: there is none.
+    near_goal: for suites whose tasks all take one thing to one place, metres from its middle, horizontally, that count
+    as there: what tells failures apart; None: other tasks.
     checkpoint: the shipped bundle that was trained on it, or on its base; None: none was. libero: whether it needs
     LIBERO's assets. caveat: what success on it does not show. base: of a suite of LIBERO-PRO, the one that it changes:
     it serves figures alone, nothing is trained or chosen on it.
@@ -151,11 +152,21 @@ def subject(suite: str, task_name: str) -> Perturbable:
 
 def expert_maker(suite: str) -> Callable[..., Any]:
     """make_expert(env, rng, noise) of a suite. Raises ValueError where it has none, naming those that have."""
+    return _expert(suite).make_expert
+
+
+def beyond_expert(task: Task) -> str | None:
+    """Why the expert of its suite can't do a task; None: it can. Raises ValueError for a suite without expert."""
+    why = getattr(_expert(task.suite), "beyond", None)
+    return why(task) if why else None
+
+
+def _expert(suite: str) -> ModuleType:
     module = suite_entry(suite).expert
     if module is None:
         known = ", ".join(name for name, entry in SUITES.items() if entry.expert)
         raise ValueError(f"no scripted expert for {suite}, only for {known}")
-    return importlib.import_module(module).make_expert
+    return importlib.import_module(module)
 
 
 def render_settings(suite: str, look: str | None = None, size: int | tuple[int, int] | None = None) -> RenderSettings:

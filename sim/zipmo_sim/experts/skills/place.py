@@ -137,9 +137,10 @@ class PlaceSkill(Skill, PickPlace):
         """Choose where exactly it goes, and how high it is carried there."""
         position = self._held.pose()[0]
         rotation = self.env.eef_pose()[1]
-        self._yaw = float(np.arctan2(rotation[1, 0], rotation[0, 0]))
-        around, spot = Surroundings(self.env, self._body), self._place.spot(self._held)
-        hand = spot + self.hand - position
+        turn = self._place.turn(self._held)
+        self._yaw = float(np.arctan2(rotation[1, 0], rotation[0, 0])) + turn
+        around, spot = Surroundings(self.env, self._body), self._place.spot(self._held, turn)
+        hand = spot + Rotation.from_rotvec(turn * UP).apply(self.hand - position)
         low = hand - _PALM * np.sin(self._tilt) * UP
         lift = next((up for up in _LIFTS if around.clearance(low + up * UP, self._yaw) > _CLEAR), _LIFTS[-1])
         spot[2] += lift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from zipmo_sim.experts.skills.holds import Holding
 from zipmo_sim.experts.surroundings import Surroundings
@@ -12,6 +13,8 @@ _ABOVE = 0.004  # m above what it is to stand on that a thing is let go of
 _FLOOR = 0.01  # m around a spot that must be even
 _SHARE = 0.75  # of a region's half sides that are used
 _STEP = 0.015  # m between spots that are tried
+_ROOMY = 0.8  # of a place's half side: a thing whose half length is less needs no turning
+_SQUARE = 0.005  # m by which a place's sides may differ to be called equal
 _FREE = 0.005  # m above the floor that stand in the way
 
 
@@ -36,12 +39,26 @@ class Place:
         site = self._env.robosuite.object_sites_dict[self.where]
         return np.abs(self._env.sim.data.get_site_xmat(self.where) @ site.size)[:2]
 
-    def spot(self, held: Holding) -> np.ndarray:
+    def turn(self, held: Holding) -> float:
+        """How far a thing must be turned about the vertical (rad) to fit: nothing where there is room either way."""
+        half, size = self.half(), held.box[1]
+        if not half.any() or size[:2].max() < _ROOMY * half.min():
+            return 0.0
+        long = held.pose()[1][:, int(size[1] > size[0])]
+        now = np.arctan2(long[1], long[0])
+        wanted = np.pi / 2 if half[1] >= half[0] else 0.0
+        fold = np.pi / 2 if np.ptp(half) < _SQUARE else np.pi
+        return float((wanted - now + fold / 2) % fold - fold / 2)
+
+    def spot(self, held: Holding, turn: float) -> np.ndarray:
         """Where to let go of a thing: the position [3] of its origin, for one that stands upright.
 
-        The middle, or what is free and nearest to it.
+        The middle, or what is free and nearest to it. turn: of this place, see there.
         """
         around, middle = Surroundings(self._env, held.thing), self.middle()
+        if turn:  # a tight place: not the thing's origin, its middle goes there
+            off = Rotation.from_rotvec([0, 0, turn]).apply(held.pose()[1] @ (held.box[0] * (1, 1, 0)))
+            middle = middle - off
         bottom = held.box[0][2] - held.box[1][2]
         reach = _SHARE * self.half()
         xs, ys = (np.arange(-(side // _STEP), side // _STEP + 1) * _STEP for side in reach)

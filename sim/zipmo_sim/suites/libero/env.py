@@ -127,6 +127,11 @@ def _aim(task: Task, assets: Path) -> Aim:
     return Aim(predicates, (thing, place.removesuffix("_contain_region")), near)
 
 
+def goal(task: Task) -> tuple[tuple[str, ...], ...]:
+    """The predicates that must all hold for a task to be solved."""
+    return tuple(tuple(part) for part in _aim(task, find_assets()).predicates)
+
+
 def put_state(robosuite: Any, task: Task, index: int) -> None:
     """Put initial state `index` in place: of LIBERO's own, or after those a layout that we draw."""
     if index < INIT_STATES:
