@@ -113,6 +113,12 @@ class Holding:
         middle, reach = position[2] + axes[2] @ centre, np.abs(axes[2]) @ half
         return middle - reach, middle + reach
 
+    def sides(self) -> np.ndarray:
+        """Half sides of its box as seen from above, as rows [2, 2], m; the shorter one first."""
+        axes, half = self.pose()[1], self.box[1]
+        flat = [axis for axis in range(3) if axis != np.argmax(np.abs(axes[2]))]
+        return np.stack([half[axis] * axes[:2, axis] for axis in sorted(flat, key=lambda axis: half[axis])])
+
     def radius(self) -> float:
         """Of the circle around its origin that holds it, m, horizontally."""
         centre, half = self.box
@@ -131,23 +137,30 @@ class Holding:
         Raises ValueError where it can't be held at all.
         """
         around = Surroundings(self._env, self.thing)
-        (position, axes), (low, high) = self.pose(), self.extent()
         best, most = None, -np.inf
-        for site, closing, along, cost in self._sites(position, axes):
+        for cost, site, closing, along, tilt in sorted(self._ways(), key=lambda way: way[0]):
+            if _ROOM - cost <= most:
+                break
             yaw = nearest_yaw(np.arctan2(closing[1], closing[0]))
-            for tilt in (0.0, _TILT) if isinstance(self.way, Rim) else (0.0,):
-                site[2] = max(site[2], low + TIP + _FINGER * np.sin(tilt))
-                if tilt and site[2] > high - _SHALLOW:
-                    continue
-                room = around.clearance(site + _ASIDE * closing if tilt else site, yaw)
-                cost = cost + _TURNING * abs(yaw - HOME_YAW) + _TILTING * (tilt > 0) + self._far(site)
-                worth = min(room, _ROOM) - cost
-                if worth > most:
-                    over = -np.inf if tilt else around.highest(site, _NEAR) - _PALM
-                    most, best = worth, Hold(axes.T @ (site - position), axes.T @ closing, axes.T @ along, tilt, over)
+            room = around.clearance(site + _ASIDE * closing if tilt else site, yaw)
+            if min(room, _ROOM) - cost > most:
+                most, best = min(room, _ROOM) - cost, (site, closing, along, tilt)
         if best is None:
             raise ValueError(f"{self.thing} is too wide for the fingers as it lies")
-        return best
+        (position, axes), (site, closing, along, tilt) = self.pose(), best
+        over = -np.inf if tilt else around.highest(site, _NEAR) - _PALM
+        return Hold(axes.T @ (site - position), axes.T @ closing, axes.T @ along, tilt, over)
+
+    def _ways(self) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray, float]]:
+        """(cost in m of room, grip site [3], closing direction [3], direction along the thing [3], tilt), world."""
+        low, high = self.extent()
+        for site, closing, along, cost in self._sites(*self.pose()):
+            turn = abs(nearest_yaw(np.arctan2(closing[1], closing[0])) - HOME_YAW)
+            cost += _TURNING * turn + self._far(site)
+            yield cost, site, closing, along, 0.0
+            tilted = np.array([*site[:2], max(site[2], low + TIP + _FINGER * np.sin(_TILT))])
+            if isinstance(self.way, Rim) and tilted[2] < high - _SHALLOW:
+                yield cost + _TILTING, tilted, closing, along, _TILT
 
     def _far(self, site: np.ndarray) -> float:
         """What a site is held to cost that the arm hardly reaches, m."""

@@ -32,7 +32,9 @@ class PlaceSkill(Skill, PickPlace):
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
         self._predicate = predicate
         _, thing, where = predicate
-        self._held, self._place = Holding(env, thing), Place(env, where)
+        beside = [other for other in env.predicates if other[2:] == (where,)]
+        self._held = Holding(env, thing)
+        self._place = Place(env, where, beside.index(predicate) if predicate in beside else 0, max(len(beside), 1))
         self._chosen: tuple[np.ndarray, Hold] | None = None
         self._spot: np.ndarray | None = None  # of the thing's origin, from the middle of the place
         self._yaw = 0.0

@@ -19,11 +19,15 @@ _FREE = 0.005  # m above the floor that stand in the way
 
 
 class Place:
-    """The place that a predicate ("on" or "in", thing, where) asks for. where: another thing, or a region."""
+    """The place that a predicate ("on" or "in", thing, where) asks for. where: another thing, or a region.
 
-    def __init__(self, env: LiberoEnv, where: str):
+    rank, of: which of how many things that are to go there side by side.
+    """
+
+    def __init__(self, env: LiberoEnv, where: str, rank: int = 0, of: int = 1):
         self._env, self.where = env, where
         self._region = where in env.robosuite.object_sites_dict
+        self._share = 2 * rank / (of - 1) - 1 if of > 1 else 0.0
 
     def middle(self) -> np.ndarray:
         """Position [3] of the region's middle, or of the other thing's origin."""
@@ -41,10 +45,9 @@ class Place:
 
     def turn(self, held: Holding) -> float:
         """How far a thing must be turned about the vertical (rad) to fit: nothing where there is room either way."""
-        half, size = self.half(), held.box[1]
-        if not half.any() or size[:2].max() < _ROOMY * half.min():
+        half, long = self.half(), held.sides()[1]
+        if not half.any() or np.linalg.norm(long) < _ROOMY * half.min():
             return 0.0
-        long = held.pose()[1][:, int(size[1] > size[0])]
         now = np.arctan2(long[1], long[0])
         wanted = np.pi / 2 if half[1] >= half[0] else 0.0
         fold = np.pi / 2 if np.ptp(half) < _SQUARE else np.pi
@@ -53,20 +56,23 @@ class Place:
     def spot(self, held: Holding, turn: float) -> np.ndarray:
         """Where to let go of a thing: the position [3] of its origin, for one that stands upright.
 
-        The middle, or what is free and nearest to it. turn: of this place, see there.
+        The middle, or its share of the place, or what is free and nearest to that. turn: of this place, see there.
         """
-        around, middle = Surroundings(self._env, held.thing), self.middle()
-        if turn:  # a tight place: not the thing's origin, its middle goes there
-            off = Rotation.from_rotvec([0, 0, turn]).apply(held.pose()[1] @ (held.box[0] * (1, 1, 0)))
-            middle = middle - off
-        bottom = held.box[0][2] - held.box[1][2]
+        around, middle, (position, axes) = Surroundings(self._env, held.thing), self.middle(), held.pose()
+        turned = Rotation.from_rotvec([0, 0, turn]).as_matrix()
+        off, edges = (turned @ axes @ held.box[0])[:2], held.sides() @ turned[:2, :2].T
+        bottom = held.extent()[0] - position[2]
         reach = _SHARE * self.half()
+        if turn:  # a tight place: not the thing's origin, its middle goes there
+            middle[:2] -= off
+        middle[:2] += self._share * np.clip(2 * edges[0], -reach, reach)
         xs, ys = (np.arange(-(side // _STEP), side // _STEP + 1) * _STEP for side in reach)
         offsets = np.array([[x, y] for x in xs for y in ys])
         floor = around.highest(middle, _FLOOR)
         for offset in offsets[np.argsort(np.linalg.norm(offsets, axis=1))]:
             at = np.array([*(middle[:2] + offset), middle[2]])
-            if around.highest(at, held.radius()) < floor + _FREE:
+            inside = np.abs(at - self.middle())[:2] <= reach + _FREE
+            if inside.all() and around.gap(at[:2] + off, edges, floor + _FREE) > 0:
                 break
         else:
             at = middle

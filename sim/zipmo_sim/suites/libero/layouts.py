@@ -86,13 +86,15 @@ def _move(robosuite: Any, name: str, home: dict[str, np.ndarray], task: Task, rn
 
 def _is_free(robosuite: Any, name: str) -> bool:
     """Whether nothing stands within a small gap of a thing, seen from above."""
+    import mujoco
+
     model, data = robosuite.sim.model._model, robosuite.sim.data._data
-    own = model.body_rootid[robosuite.obj_body_id[name]]
-    solid = (model.geom_contype | model.geom_conaffinity) > 0
     roots = model.body_rootid[model.geom_bodyid]
-    mine = _boxes(model, data, np.flatnonzero(solid & (roots == own)))
+    own = roots == model.body_rootid[robosuite.obj_body_id[name]]
     robot = np.array([(robosuite.sim.model.body_id2name(root) or "").startswith("robot") for root in roots])
-    theirs = _boxes(model, data, np.flatnonzero(solid & (roots != own) & (roots != _table(robosuite)) & ~robot))
+    solid = ((model.geom_contype | model.geom_conaffinity) > 0) & (model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE)
+    mine = _boxes(model, data, np.flatnonzero(solid & own))
+    theirs = _boxes(model, data, np.flatnonzero(solid & ~own & ~robot & (roots != _table(robosuite))))
     low, high = mine[0].min(0) - _GAP, mine[1].max(0) + _GAP
     return not ((theirs[0] < high) & (theirs[1] > low)).all(1).any()
 
