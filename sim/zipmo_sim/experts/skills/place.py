@@ -45,13 +45,20 @@ class PlaceSkill(Skill, PickPlace):
             rng,
             noise,
             thing,
-            lambda: self._place.middle() + self._spot,
+            self._target,
             self._there,
             travel=0.0,
             clearance=0.0,
             tolerance=0.012,
-            goal_yaw=lambda: self._yaw,
+            goal_yaw=self._yaw_there,
         )
+
+    def __copy__(self) -> PlaceSkill:
+        """One that remembers by itself: what the base class was given belongs to its own skill."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        twin._goal, twin._placed, twin._goal_yaw = twin._target, twin._there, twin._yaw_there
+        return twin
 
     @property
     def finished(self) -> bool:
@@ -112,6 +119,12 @@ class PlaceSkill(Skill, PickPlace):
         return super().approach(target, yaw, shut, *heights, **others)
 
     # -- putting it down ----------------------------------------------------------------------------------------------
+
+    def _target(self) -> np.ndarray:
+        return self._place.middle() + self._spot
+
+    def _yaw_there(self) -> float:
+        return self._yaw
 
     def _there(self) -> bool:
         return self.env.holds(*self._predicate) and self._rests()

@@ -43,7 +43,7 @@ def put_drawn_layout(robosuite: Any, task: Task, index: int) -> None:
             data.set_joint_qpos(_joint(robosuite, name), pose)
         robosuite.sim.forward()
         placed = all(_move(robosuite, name, home, task, rng) for name in rng.permutation(sorted(movable)))
-        if placed and not any(map(robosuite._eval_predicate, robosuite.parsed_problem["goal_state"])):
+        if placed and not all(map(robosuite._eval_predicate, robosuite.parsed_problem["goal_state"])):
             return
     raise NoRoomError(f"{task.name}: no places for its things in layout {index}")
 
