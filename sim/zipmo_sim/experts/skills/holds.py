@@ -44,7 +44,7 @@ class Box:
 # What a kind of thing is held by; boxes, cans and bottles that are not named: across the narrower side.
 KINDS: dict[str, Rim | Bar | Box] = {
     "akita_black_bowl": Rim(0.048),
-    "white_bowl": Rim(0.048),
+    "white_bowl": Rim(0.036),
     "plate": Rim(0.064),
     "porcelain_mug": Rim(0.039, (0.017, 0.0), handle=pi),
     "white_yellow_mug": Rim(0.042, (-0.018, 0.0), handle=0.0),
@@ -54,6 +54,7 @@ KINDS: dict[str, Rim | Bar | Box] = {
 }
 _WIDEST = 0.072  # m across the fingers' 0.08
 _DEPTHS = {Rim: (0.021, 0.014), Box: (0.018,)}  # m from the top to the grip site; the palm is 26 mm above the site
+_UPPER = 0.4  # of its height, the part of a rim that is held
 _AROUND = np.deg2rad(range(-180, 180, 15))  # directions from a round's middle to where it is held
 _BESIDE_HANDLE = np.deg2rad(50)
 _INWARDS = (0.0, 0.01)  # m from the wall, for the outer finger's sake
@@ -191,7 +192,7 @@ class Holding:
             for inward in _INWARDS:
                 for depth in _DEPTHS[Rim]:
                     site = middle + (radius - inward) * out
-                    site[2] = max(high - depth, low + TIP)
+                    site[2] = max(high - min(depth, _UPPER * (high - low)), low + TIP)
                     cost = side + 0.1 * inward + 0.5 * (_DEPTHS[Rim][0] - depth)
                     yield site, out, np.array([-out[1], out[0], 0.0]), cost
 

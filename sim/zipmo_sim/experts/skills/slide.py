@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from zipmo_sim.experts.core import HOME_YAW, Phase, pointing_down
+from zipmo_sim.experts.core import Phase
 from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.suites.libero.env import LiberoEnv
 
 _PITCH = np.deg2rad(75)  # of the hand from pointing down, so that one finger fits behind the bar
+_PUSHING = np.deg2rad(60)  # the same for a push
 _BEFORE = 0.09  # m in front of the bar, where the hand is made ready
 _AWAY = 0.10  # m from the bar, where it is done
 _ABOVE = 0.1  # m over the bar that the hand comes at
@@ -39,6 +40,16 @@ class Drawer:
         return self._env.sim.model.body_id2name(self.body)
 
 
+def facing(out: np.ndarray, pitch: float, closes: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Attitude [3, 3] of a hand that points against `out` [3] and, as far as pitch (rad) leaves it, down.
+
+    closes [3]: the direction in which the fingers close, or its opposite, whichever is nearer to the present rotation.
+    """
+    points = -np.sin(pitch) * out - np.cos(pitch) * UP
+    closes = closes * np.sign(closes @ rotation[:, 0] or 1.0)
+    return np.stack([closes, np.cross(points, closes), points], axis=1)
+
+
 class OpenSkill(Skill):
     """Grip the bar, one finger behind it, and draw."""
 
@@ -54,17 +65,14 @@ class OpenSkill(Skill):
     def wrong_place(self) -> np.ndarray:
         return self._drawer.bar + _BEFORE * self._drawer.outwards + self.rng.uniform(-0.05, 0.05, 3)
 
-    def _attitude(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where the hand points [3], and its attitude [3, 3]: pitched, closing up and down."""
+    def _attitude(self) -> np.ndarray:
+        """Closing up and down [3, 3]."""
         out = self._drawer.outwards
-        points = -np.sin(_PITCH) * out - np.cos(_PITCH) * UP
-        closes = -np.cos(_PITCH) * out + np.sin(_PITCH) * UP
-        if closes @ self.env.eef_pose()[1][:, 0] < 0:
-            closes = -closes
-        return points, np.stack([closes, np.cross(points, closes), points], axis=1)
+        return facing(out, _PITCH, -np.cos(_PITCH) * out + np.sin(_PITCH) * UP, self.env.eef_pose()[1])
 
     def act(self) -> np.ndarray:
-        points, attitude = self._attitude()
+        attitude = self._attitude()
+        points = attitude[:, 2]
         offset = self.hand - self._drawer.bar
         distance = float(np.linalg.norm(offset))
         if self._done or self.env.holds(*self._predicate):
@@ -91,12 +99,12 @@ class OpenSkill(Skill):
 
 
 class CloseSkill(Skill):
-    """Come down in front of the bar and push it in with shut fingers."""
+    """Push the bar in with shut fingers. The hand is pitched, so that no other bar is in the palm's way."""
 
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
         super().__init__(env, rng, noise)
         self._predicate, self._drawer = predicate, Drawer(env, predicate[1])
-        self._before = rng.uniform(0.06, 0.08)
+        self._before = rng.uniform(0.07, 0.09)
         self._done = False
 
     @property
@@ -108,17 +116,17 @@ class CloseSkill(Skill):
         return self._drawer.bar + 1.5 * self._before * self._drawer.outwards + self.rng.uniform(-0.04, 0.04, 3)
 
     def act(self) -> np.ndarray:
-        out, bar = self._drawer.outwards, self._drawer.bar
-        yaw = HOME_YAW + self.style.yaw
+        out, bar, rotation = self._drawer.outwards, self._drawer.bar, self.env.eef_pose()[1]
+        attitude = facing(out, _PUSHING, np.cross(UP, out), rotation)
         offset = self.hand - bar
         ahead, beside = offset @ out, np.linalg.norm((offset - (offset @ out) * out)[:2])
         if self._done or self.env.holds(*self._predicate):
             self._done = True
             self.phase = Phase.SLOW
-            away = self.hand + (0.05 * out if ahead < self._before else 0.05 * UP)
-            return self.steer(away, yaw, shut=True, speed=self.style.slow)
-        if abs(offset[2]) < 0.02 and beside < 0.03 and 0.0 < ahead < 1.5 * self._before and self.opening < 0.02:
+            away = self.hand + 0.05 * (out if ahead < self._before else UP)
+            return self.steer_to(away, attitude, shut=True, speed=self.style.slow)
+        turned = np.trace(attitude.T @ rotation) > 2.9
+        if abs(offset[2]) < 0.025 and beside < 0.03 and 0.0 < ahead < 1.5 * self._before and turned:
             self.phase = Phase.SLOW
-            return self.steer_to(bar - 0.04 * out, pointing_down(yaw, self.lean()), shut=True, speed=self.style.slow)
-        height = bar[2] + _ABOVE
-        return self.approach(bar + self._before * out, yaw, True, hover=height, travel=height, tolerance=0.015)
+            return self.steer_to(bar - 0.04 * out, attitude, shut=True, speed=self.style.slow)
+        return self.go(bar + self._before * out, attitude, True, bar[2] + _ABOVE, 0.01)
