@@ -110,7 +110,7 @@ class GoalExpert(Expert):
 
     def act(self) -> np.ndarray:
         for _ in self._steps:
-            if self.env.success() or not self._skill.finished:
+            if not self._skill.finished or self.env.success():
                 break
             self._index = (self._index + 1) % len(self._steps)  # from the first again, where something was undone
             self._skill = self._make(self._index)

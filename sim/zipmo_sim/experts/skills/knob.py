@@ -34,7 +34,7 @@ class KnobSkill(Skill):
 
     @property
     def finished(self) -> bool:
-        return self.env.holds(*self._predicate) and bool(self.hand[2] > self._top + _AWAY)
+        return bool(self.hand[2] > self._top + _AWAY) and self.env.holds(*self._predicate)
 
     def wrong_place(self) -> np.ndarray:
         return self._grip()[0] + self.rng.uniform(-0.06, 0.06, 3) * (1, 1, 0) + [0, 0, self.rng.uniform(0.02, 0.06)]

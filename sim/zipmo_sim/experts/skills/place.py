@@ -63,7 +63,7 @@ class PlaceSkill(Skill, PickPlace):
     @property
     def finished(self) -> bool:
         away = self.hand[2] > self._held.extent()[1] + _AWAY
-        return self._there() and not any(self.touches(self._root)) and (away or self._hand_aside())
+        return (away or self._hand_aside()) and not any(self.touches(self._root)) and self._there()
 
     def _hand_aside(self) -> bool:
         return bool(np.linalg.norm((self.hand - self._held.pose()[0])[:2]) > self._held.radius() + 0.12)

@@ -60,7 +60,7 @@ class OpenSkill(Skill):
 
     @property
     def finished(self) -> bool:
-        return self.env.holds(*self._predicate) and bool(np.linalg.norm(self.hand - self._drawer.bar) > _AWAY)
+        return bool(np.linalg.norm(self.hand - self._drawer.bar) > _AWAY) and self.env.holds(*self._predicate)
 
     def wrong_place(self) -> np.ndarray:
         return self._drawer.bar + _BEFORE * self._drawer.outwards + self.rng.uniform(-0.05, 0.05, 3)
@@ -110,7 +110,7 @@ class CloseSkill(Skill):
     @property
     def finished(self) -> bool:
         offset = (self.hand - self._drawer.bar) @ self._drawer.outwards
-        return self.env.holds(*self._predicate) and bool(offset > 0.8 * self._before)
+        return bool(offset > 0.8 * self._before) and self.env.holds(*self._predicate)
 
     def wrong_place(self) -> np.ndarray:
         return self._drawer.bar + 1.5 * self._before * self._drawer.outwards + self.rng.uniform(-0.04, 0.04, 3)
