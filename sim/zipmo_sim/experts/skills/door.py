@@ -41,7 +41,7 @@ class DoorSkill(Skill):
         low, high = model.jnt_range[self._joint]
         opens = 1.0 if abs(high) > abs(low) else -1.0
         self._sign = opens if predicate[0] == "open" else -opens
-        geoms = np.flatnonzero((model.geom_bodyid == self._body) & (model.geom_contype > 0))
+        geoms = np.flatnonzero((model.geom_bodyid == self._body) & ((model.geom_contype | model.geom_conaffinity) > 0))
         volume = model.geom_aabb[geoms, 3:].prod(1)
         self._leaf, self._grips = geoms[np.argmax(volume)], geoms[volume < volume.max()]
         self._done = False

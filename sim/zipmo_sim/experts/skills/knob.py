@@ -25,7 +25,7 @@ class KnobSkill(Skill):
         model, data = env.sim.model._model, env.sim.data._data
         self._body = int(model.jnt_bodyid[self._joint])
         self._name = env.sim.model.body_id2name(self._body)
-        geoms = np.flatnonzero((model.geom_bodyid == self._body) & (model.geom_contype > 0))
+        geoms = np.flatnonzero((model.geom_bodyid == self._body) & ((model.geom_contype | model.geom_conaffinity) > 0))
         frames = data.geom_xmat[geoms].reshape(-1, 3, 3)
         tops = data.geom_xpos[geoms, 2] + (np.abs(frames[:, 2]) * model.geom_aabb[geoms, 3:]).sum(1)
         self._ridge = geoms[np.argmax(tops)]

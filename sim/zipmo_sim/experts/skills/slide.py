@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from zipmo_sim.experts.core import Phase
+from zipmo_sim.experts.core import Phase, nearest_yaw
 from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.suites.libero.env import LiberoEnv
 
 _PITCH = np.deg2rad(75)  # of the hand from pointing down, so that one finger fits behind the bar
-_PUSHING = np.deg2rad(60)  # the same for a push
+_STEEP, _LOW = np.deg2rad(35), 0.08  # the same for a bar that is so low (m) that the palm would touch the table
+_PUSHING = np.deg2rad(40)  # the same for a push
 _BEFORE = 0.09  # m in front of the bar, where the hand is made ready
 _AWAY = 0.10  # m from the bar, where it is done
 _ABOVE = 0.1  # m over the bar that the hand comes at
@@ -27,7 +28,7 @@ class Drawer:
         low, high = model.jnt_range[self.joint]
         axis = data.xmat[self.body].reshape(3, 3) @ model.jnt_axis[self.joint]
         self.outwards = axis if abs(high) > abs(low) else -axis
-        geoms = np.flatnonzero((model.geom_bodyid == self.body) & (model.geom_contype > 0))
+        geoms = np.flatnonzero((model.geom_bodyid == self.body) & ((model.geom_contype | model.geom_conaffinity) > 0))
         self._bar = geoms[np.argmax(data.geom_xpos[geoms] @ self.outwards)]
 
     @property
@@ -36,17 +37,22 @@ class Drawer:
         return self._env.sim.data._data.geom_xpos[self._bar].copy()
 
     @property
+    def height(self) -> float:
+        """Of the bar above what the furniture stands on, m."""
+        model, data = self._env.sim.model._model, self._env.sim.data._data
+        return float(self.bar[2] - data.xpos[model.body_rootid[self.body], 2])
+
+    @property
     def name(self) -> str:
         return self._env.sim.model.body_id2name(self.body)
 
 
-def facing(out: np.ndarray, pitch: float, closes: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+def facing(out: np.ndarray, pitch: float, closes: np.ndarray) -> np.ndarray:
     """Attitude [3, 3] of a hand that points against `out` [3] and, as far as pitch (rad) leaves it, down.
 
-    closes [3]: the direction in which the fingers close, or its opposite, whichever is nearer to the present rotation.
+    closes [3]: the direction in which the fingers close.
     """
     points = -np.sin(pitch) * out - np.cos(pitch) * UP
-    closes = closes * np.sign(closes @ rotation[:, 0] or 1.0)
     return np.stack([closes, np.cross(points, closes), points], axis=1)
 
 
@@ -56,6 +62,7 @@ class OpenSkill(Skill):
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
         super().__init__(env, rng, noise)
         self._predicate, self._drawer = predicate, Drawer(env, predicate[1])
+        self._pitch = _PITCH if self._drawer.height > _LOW else _STEEP
         self._done = False
 
     @property
@@ -67,8 +74,9 @@ class OpenSkill(Skill):
 
     def _attitude(self) -> np.ndarray:
         """Closing up and down [3, 3]."""
-        out = self._drawer.outwards
-        return facing(out, _PITCH, -np.cos(_PITCH) * out + np.sin(_PITCH) * UP, self.env.eef_pose()[1])
+        out, pitch = self._drawer.outwards, self._pitch
+        closes = -np.cos(pitch) * out + np.sin(pitch) * UP
+        return facing(out, pitch, closes if closes @ self.env.eef_pose()[1][:, 0] > 0 else -closes)
 
     def act(self) -> np.ndarray:
         attitude = self._attitude()
@@ -117,7 +125,8 @@ class CloseSkill(Skill):
 
     def act(self) -> np.ndarray:
         out, bar, rotation = self._drawer.outwards, self._drawer.bar, self.env.eef_pose()[1]
-        attitude = facing(out, _PUSHING, np.cross(UP, out), rotation)
+        yaw = nearest_yaw(np.arctan2(-out[0], out[1]))  # along the bar
+        attitude = facing(out, _PUSHING, np.array([np.cos(yaw), np.sin(yaw), 0.0]))
         offset = self.hand - bar
         ahead, beside = offset @ out, np.linalg.norm((offset - (offset @ out) * out)[:2])
         if self._done or self.env.holds(*self._predicate):

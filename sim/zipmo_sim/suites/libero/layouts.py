@@ -22,6 +22,7 @@ _NEAR = 0.03  # m around where LIBERO has drawn a thing
 _WIDER = 0.08  # m around all of a scene's regions, where there is room for its things
 _REACH = (0.32, 0.74)  # m from the robot's base
 _GAP = 0.01  # m between what stands side by side, at least
+_DROP = 0.003  # m above the table
 _TRIES = 200
 
 
@@ -42,8 +43,9 @@ def put_drawn_layout(robosuite: Any, task: Task, index: int) -> None:
         for name, pose in home.items():
             data.set_joint_qpos(_joint(robosuite, name), pose)
         robosuite.sim.forward()
-        placed = all(_move(robosuite, name, home, task, rng) for name in rng.permutation(sorted(movable)))
-        if placed and not all(map(robosuite._eval_predicate, robosuite.parsed_problem["goal_state"])):
+        for name in rng.permutation(sorted(movable)):
+            _move(robosuite, name, home, task, rng)
+        if not all(map(robosuite._eval_predicate, robosuite.parsed_problem["goal_state"])):
             return
     raise NoRoomError(f"{task.name}: no places for its things in layout {index}")
 
@@ -65,8 +67,8 @@ def _joint(robosuite: Any, name: str) -> str:
     return robosuite.objects_dict[name].joints[-1]
 
 
-def _move(robosuite: Any, name: str, home: dict[str, np.ndarray], task: Task, rng: np.random.Generator) -> bool:
-    """Put one thing elsewhere; whether there was a place."""
+def _move(robosuite: Any, name: str, home: dict[str, np.ndarray], task: Task, rng: np.random.Generator) -> None:
+    """Put one thing elsewhere; where it was if there is no place."""
     freely = rng.random() < _FREELY and not _SAYS_WHERE.search(task.language)
     base = robosuite.robots[0].base_pos[:2]
     places = np.array([pose[:2] for pose in home.values()])
@@ -75,13 +77,27 @@ def _move(robosuite: Any, name: str, home: dict[str, np.ndarray], task: Task, rn
         at = rng.uniform(low, high) if freely else home[name][:2] + rng.uniform(-_NEAR, _NEAR, 2)
         if freely and not _REACH[0] < np.linalg.norm(at - base) < _REACH[1]:
             continue
-        pose = home[name].copy()
-        pose[:2] = at
-        robosuite.sim.data.set_joint_qpos(_joint(robosuite, name), pose)
-        robosuite.sim.forward()
+        _put(robosuite, name, home[name], at)
         if _is_free(robosuite, name):
-            return True
-    return False
+            return
+    _put(robosuite, name, home[name], home[name][:2])
+
+
+def _put(robosuite: Any, name: str, home: np.ndarray, at: np.ndarray) -> None:
+    """Have a thing stand at x and y [2], as it is turned at home [7]. LIBERO itself lets some fall from 60 cm."""
+    model, data = robosuite.sim.model._model, robosuite.sim.data
+    pose = np.array([*at, *home[2:]])
+    data.set_joint_qpos(_joint(robosuite, name), pose)
+    robosuite.sim.forward()
+    roots = model.body_rootid[model.geom_bodyid]
+    solid = (model.geom_contype | model.geom_conaffinity) > 0
+    table = np.flatnonzero(solid & (roots == _table(robosuite)))
+    low, high = _boxes(model, data._data, table)
+    under = ((low[:, :2] < at) & (high[:, :2] > at)).all(1)
+    own = np.flatnonzero(solid & (roots == model.body_rootid[robosuite.obj_body_id[name]]))
+    pose[2] += high[under, 2].max() + _DROP - _boxes(model, data._data, own)[0][:, 2].min()
+    data.set_joint_qpos(_joint(robosuite, name), pose)
+    robosuite.sim.forward()
 
 
 def _is_free(robosuite: Any, name: str) -> bool:
@@ -95,8 +111,8 @@ def _is_free(robosuite: Any, name: str) -> bool:
     solid = ((model.geom_contype | model.geom_conaffinity) > 0) & (model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE)
     mine = _boxes(model, data, np.flatnonzero(solid & own))
     theirs = _boxes(model, data, np.flatnonzero(solid & ~own & ~robot & (roots != _table(robosuite))))
-    low, high = mine[0].min(0) - _GAP, mine[1].max(0) + _GAP
-    return not ((theirs[0] < high) & (theirs[1] > low)).all(1).any()
+    low, high = mine[0].min(0)[:2] - _GAP, mine[1].max(0)[:2] + _GAP
+    return not ((theirs[0][:, :2] < high) & (theirs[1][:, :2] > low)).all(1).any()
 
 
 def _table(robosuite: Any) -> int:
@@ -108,8 +124,12 @@ def _table(robosuite: Any) -> int:
 
 
 def _boxes(model: Any, data: Any, geoms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest x and y [G, 2] of geoms, world."""
+    """Lowest and highest x, y and z [G, 3] of geoms, world; of a plane, z is its height."""
+    import mujoco
+
     frames = data.geom_xmat[geoms].reshape(-1, 3, 3)
     centre = data.geom_xpos[geoms] + (frames @ model.geom_aabb[geoms, :3, None])[..., 0]
     half = (np.abs(frames) @ model.geom_aabb[geoms, 3:, None])[..., 0]
-    return (centre - half)[:, :2], (centre + half)[:, :2]
+    plane = model.geom_type[geoms] == mujoco.mjtGeom.mjGEOM_PLANE
+    centre[plane], half[plane, 2] = data.geom_xpos[geoms][plane], 0.0
+    return centre - half, centre + half
