@@ -65,8 +65,9 @@ def plan(env: LiberoEnv) -> list[Predicate]:
     goal = list(env.predicates)
     steps: list[Predicate] = []
     for predicate in goal:
-        if predicate[0] == "in" and _is_drawer(env, predicate[2]) and not env.holds("open", predicate[2]):
-            steps.append(("open", predicate[2]))
+        opened = ("open", predicate[-1])
+        if predicate[0] == "in" and _is_drawer(env, predicate[2]) and opened not in goal and not env.holds(*opened):
+            steps.append(opened)
         steps.append(predicate)
     filled = {predicate[2] for predicate in goal if predicate[0] == "in"}
     return sorted(steps, key=lambda step: _turn(step, filled, steps))

@@ -61,6 +61,10 @@ _INWARDS = (0.0, 0.01)  # m from the wall, for the outer finger's sake
 _ROOM = 0.025  # m between the hand and everything else; more is no better
 # What is held to cost how many m of room: a rad of turning the wrist, the side towards -y, tilting the hand.
 _TURNING, _NEAR_SIDE, _TILTING = 0.006, 0.012, 0.01
+_THERE, _LACKING = (
+    0.4,
+    0.05,
+)  # what room that lacks where it is let go of counts, up to so many m: it is done from higher up
 _TILT = np.deg2rad(25)  # of a hand that takes a rim from aside, under what juts out over it
 _FINGER = 0.056  # m from the grip site to the outer face of an open finger, which a tilted hand has lower by it
 _SHALLOW = 0.008  # m below the rim at least that a tilted hand grips
@@ -132,27 +136,30 @@ class Holding:
         site = position + axes @ (hold.point + along * hold.along)
         return Grasp(site, nearest_yaw(np.arctan2(closing[1], closing[0])), max(self.extent()[1], hold.over))
 
-    def choose(self) -> Hold:
+    def choose(self, way: np.ndarray) -> Hold:
         """The hold with most room for the hand, of those with enough the one that turns the wrist least.
 
+        way [3]: from where the thing is to where it is let go of, m; there should be room for the hand, too.
         Raises ValueError where it can't be held at all.
         """
         around = Surroundings(self._env, self.thing)
         best, most = None, -np.inf
-        for cost, site, closing, along, tilt in sorted(self._ways(), key=lambda way: way[0]):
+        for cost, site, closing, along, tilt in sorted(self._options(), key=lambda option: option[0]):
             if _ROOM - cost <= most:
                 break
             yaw = nearest_yaw(np.arctan2(closing[1], closing[0]))
-            room = around.clearance(site + _ASIDE * closing if tilt else site, yaw)
-            if min(room, _ROOM) - cost > most:
-                most, best = min(room, _ROOM) - cost, (site, closing, along, tilt)
+            room = min(around.clearance(site + _ASIDE * closing if tilt else site, yaw), _ROOM)
+            if room - cost > most:
+                room += _THERE * np.clip(around.clearance(site + way, yaw), -_LACKING, 0.0)
+            if room - cost > most:
+                most, best = room - cost, (site, closing, along, tilt)
         if best is None:
             raise ValueError(f"{self.thing} is too wide for the fingers as it lies")
         (position, axes), (site, closing, along, tilt) = self.pose(), best
         over = -np.inf if tilt else around.highest(site, _NEAR) - _PALM
         return Hold(axes.T @ (site - position), axes.T @ closing, axes.T @ along, tilt, over)
 
-    def _ways(self) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray, float]]:
+    def _options(self) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray, float]]:
         """(cost in m of room, grip site [3], closing direction [3], direction along the thing [3], tilt), world."""
         low, high = self.extent()
         for site, closing, along, cost in self._sites(*self.pose()):

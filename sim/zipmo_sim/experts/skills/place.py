@@ -75,7 +75,8 @@ class PlaceSkill(Skill, PickPlace):
         position = self._held.pose()[0]
         moved = self._chosen is None or np.linalg.norm(position - self._chosen[0]) > _REST
         if moved and not (self._chosen and self._firm):
-            self._chosen = position, self._held.choose()
+            spot = self._place.spot(self._held, self._place.turn(self._held))
+            self._chosen = position, self._held.choose(spot - position)
             around = Surroundings(self.env, self._body)
             grasp = self._held.grasp(self._chosen[1])
             self._spot = None
