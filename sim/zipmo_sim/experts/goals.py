@@ -24,6 +24,7 @@ _FALLING = 0.05  # m/s
 _BEYOND = (
     (r"in \w+ wooden_two_layer_shelf_1_(top|bottom)_region", "nothing is put into a shelf from its front"),
     (r"in \w+ microwave_1_heating_region", "nothing is put into a microwave from its front"),
+    (r"open \w+_bottom_region", "a bottom drawer's bar is too near the table and the bar above it for the hand"),
     (r"in ketchup_1 \w+_cabinet_1_\w+", "nothing is laid down, and upright it does not fit into a drawer"),
 )
 Make = Callable[..., Skill]

@@ -30,10 +30,14 @@ class Rim:
 
 @dataclass(frozen=True)
 class Bar:
-    """Held at one point [3] of the thing's frame (m), fingers closing along an axis [3] of it."""
+    """Held at a point [3] of the thing's frame (m), fingers closing along an axis [3] of it.
+
+    length: m to either side of the point, across the fingers, where it can be held too.
+    """
 
     point: tuple[float, float, float]
     closing: tuple[float, float, float]
+    length: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ KINDS: dict[str, Rim | Bar | Box] = {
     "white_yellow_mug": Rim(0.042, (-0.018, 0.0), handle=0.0),
     "red_coffee_mug": Rim(0.032, (-0.015, -0.003), handle=0.0),
     "moka_pot": Bar((0.0, 0.072, 0.05), (1.0, 0.0, 0.0)),
-    "chefmate_8_frypan": Bar((0.17, 0.0, 0.044), (0.0, 1.0, 0.0)),
+    "chefmate_8_frypan": Bar((0.18, 0.0, 0.044), (0.0, 1.0, 0.0), length=0.04),
 }
 _WIDEST = 0.072  # m across the fingers' 0.08
 _DEPTHS = {Rim: (0.021, 0.014), Box: (0.018,)}  # m from the top to the grip site; the palm is 26 mm above the site
@@ -61,10 +65,9 @@ _INWARDS = (0.0, 0.01)  # m from the wall, for the outer finger's sake
 _ROOM = 0.025  # m between the hand and everything else; more is no better
 # What is held to cost how many m of room: a rad of turning the wrist, the side towards -y, tilting the hand.
 _TURNING, _NEAR_SIDE, _TILTING = 0.006, 0.012, 0.01
-_THERE, _LACKING = (
-    0.4,
-    0.05,
-)  # what room that lacks where it is let go of counts, up to so many m: it is done from higher up
+# Room that lacks where a thing is taken counts so much; where it is let go of, as itself, up to so many m: that can be
+# done from higher up.
+_HERE, _LACKING = 3.0, 0.03
 _TILT = np.deg2rad(25)  # of a hand that takes a rim from aside, under what juts out over it
 _FINGER = 0.056  # m from the grip site to the outer face of an open finger, which a tilted hand has lower by it
 _SHALLOW = 0.008  # m below the rim at least that a tilted hand grips
@@ -149,8 +152,9 @@ class Holding:
                 break
             yaw = nearest_yaw(np.arctan2(closing[1], closing[0]))
             room = min(around.clearance(site + _ASIDE * closing if tilt else site, yaw), _ROOM)
+            room *= _HERE if room < 0 else 1.0
             if room - cost > most:
-                room += _THERE * np.clip(around.clearance(site + way, yaw), -_LACKING, 0.0)
+                room += np.clip(around.clearance(site + way, yaw), -_LACKING, 0.0)
             if room - cost > most:
                 most, best = room - cost, (site, closing, along, tilt)
         if best is None:
@@ -180,9 +184,11 @@ class Holding:
         match self.way:
             case Rim(radius, middle, handle):
                 yield from self._around(position + axes @ [*middle, 0.0], axes, radius, handle)
-            case Bar(point, closing):
+            case Bar(point, closing, length):
                 closes = axes @ np.array(closing)
-                yield position + axes @ np.array(point), closes, np.cross([0, 0, 1.0], closes), 0.0
+                along = np.cross([0, 0, 1.0], closes)
+                for shift in np.arange(-length, length + 1e-9, 0.02):
+                    yield position + axes @ np.array(point) + shift * along, closes, along, 0.1 * abs(shift)
             case Box():
                 yield from self._across(position, axes)
 

@@ -19,6 +19,8 @@ _AROUND = 0.012  # m between the fingers at most, when they hold a wall
 _SLACK = 0.012  # m between the hand and the middle of the wall that it holds, at most
 _OVER = 0.04  # m between what is carried and what it passes over
 _BESIDE = 0.02  # m around what is carried
+_LANDING = 0.03  # m above where it is let go of, from where on what it touches is what it is to stand on
+_FREE, _TIGHT = 0.012, 0.005  # m by which it may be aside where it is let go of
 _AWAY = 0.07  # m that the hand rises before something else is begun
 _CLEAR = 0.004  # m of room for the hand where it lets go
 _PALM = 0.106  # m that it reaches to either side
@@ -49,7 +51,7 @@ class PlaceSkill(Skill, PickPlace):
             self._there,
             travel=0.0,
             clearance=0.0,
-            tolerance=0.012,
+            tolerance=_TIGHT if self._place.is_tight(self._held) else _FREE,
             goal_yaw=self._yaw_there,
         )
 
@@ -144,7 +146,8 @@ class PlaceSkill(Skill, PickPlace):
         if self._spot is None:
             self._aim()
         error = self._error()
-        if np.linalg.norm(error[:2]) < self._tolerance and self._rests():
+        landed = error[2] > -_LANDING and self._rests()
+        if np.linalg.norm(error[:2]) < self._tolerance and landed:
             self.phase = Phase.HOLD
             return self.steer(self.hand, self._yaw, shut=False)
         return super()._carry()

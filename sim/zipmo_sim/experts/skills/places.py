@@ -43,11 +43,16 @@ class Place:
         site = self._env.robosuite.object_sites_dict[self.where]
         return np.abs(self._env.sim.data.get_site_xmat(self.where) @ site.size)[:2]
 
+    def is_tight(self, held: Holding) -> bool:
+        """Whether a thing fits into this place one way alone."""
+        half = self.half()
+        return bool(half.any() and np.linalg.norm(held.sides()[1]) > _ROOMY * half.min())
+
     def turn(self, held: Holding) -> float:
         """How far a thing must be turned about the vertical (rad) to fit: nothing where there is room either way."""
-        half, long = self.half(), held.sides()[1]
-        if not half.any() or np.linalg.norm(long) < _ROOMY * half.min():
+        if not self.is_tight(held):
             return 0.0
+        half, long = self.half(), held.sides()[1]
         now = np.arctan2(long[1], long[0])
         wanted = np.pi / 2 if half[1] >= half[0] else 0.0
         fold = np.pi / 2 if np.ptp(half) < _SQUARE else np.pi
@@ -63,7 +68,7 @@ class Place:
         off, edges = (turned @ axes @ held.box[0])[:2], held.sides() @ turned[:2, :2].T
         bottom = held.extent()[0] - position[2]
         reach = _SHARE * self.half()
-        if turn:  # a tight place: not the thing's origin, its middle goes there
+        if self.is_tight(held):  # not the thing's origin, its middle goes there
             middle[:2] -= off
         middle[:2] += self._share * np.clip(2 * edges[0], -reach, reach)
         xs, ys = (np.arange(-(side // _STEP), side // _STEP + 1) * _STEP for side in reach)

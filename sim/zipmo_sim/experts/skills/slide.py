@@ -9,7 +9,6 @@ from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.suites.libero.env import LiberoEnv
 
 _PITCH = np.deg2rad(75)  # of the hand from pointing down, so that one finger fits behind the bar
-_STEEP, _LOW = np.deg2rad(35), 0.08  # the same for a bar that is so low (m) that the palm would touch the table
 _PUSHING = np.deg2rad(40)  # the same for a push
 _BEFORE = 0.09  # m in front of the bar, where the hand is made ready
 _AWAY = 0.10  # m from the bar, where it is done
@@ -37,12 +36,6 @@ class Drawer:
         return self._env.sim.data._data.geom_xpos[self._bar].copy()
 
     @property
-    def height(self) -> float:
-        """Of the bar above what the furniture stands on, m."""
-        model, data = self._env.sim.model._model, self._env.sim.data._data
-        return float(self.bar[2] - data.xpos[model.body_rootid[self.body], 2])
-
-    @property
     def name(self) -> str:
         return self._env.sim.model.body_id2name(self.body)
 
@@ -62,7 +55,6 @@ class OpenSkill(Skill):
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
         super().__init__(env, rng, noise)
         self._predicate, self._drawer = predicate, Drawer(env, predicate[1])
-        self._pitch = _PITCH if self._drawer.height > _LOW else _STEEP
         self._done = False
 
     @property
@@ -74,9 +66,9 @@ class OpenSkill(Skill):
 
     def _attitude(self) -> np.ndarray:
         """Closing up and down [3, 3]."""
-        out, pitch = self._drawer.outwards, self._pitch
-        closes = -np.cos(pitch) * out + np.sin(pitch) * UP
-        return facing(out, pitch, closes if closes @ self.env.eef_pose()[1][:, 0] > 0 else -closes)
+        out = self._drawer.outwards
+        closes = -np.cos(_PITCH) * out + np.sin(_PITCH) * UP
+        return facing(out, _PITCH, closes if closes @ self.env.eef_pose()[1][:, 0] > 0 else -closes)
 
     def act(self) -> np.ndarray:
         attitude = self._attitude()
