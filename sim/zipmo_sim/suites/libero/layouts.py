@@ -22,6 +22,7 @@ _NEAR = 0.03  # m around where LIBERO has drawn a thing
 _WIDER = 0.08  # m around all of a scene's regions, where there is room for its things
 _REACH = (0.32, 0.74)  # m from the robot's base
 _GAP = 0.01  # m between what stands side by side, at least
+_HAND, _TALLER = 0.07, 0.03  # m between a thing and what is so much taller
 _DROP = 0.003  # m above the table
 _TRIES = 200
 
@@ -101,7 +102,7 @@ def _put(robosuite: Any, name: str, home: np.ndarray, at: np.ndarray) -> None:
 
 
 def _is_free(robosuite: Any, name: str) -> bool:
-    """Whether nothing stands within a small gap of a thing, seen from above."""
+    """Whether nothing is within a small gap of a thing, seen from above, and nothing tall where the hand has to be."""
     import mujoco
 
     model, data = robosuite.sim.model._model, robosuite.sim.data._data
@@ -111,8 +112,9 @@ def _is_free(robosuite: Any, name: str) -> bool:
     solid = ((model.geom_contype | model.geom_conaffinity) > 0) & (model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE)
     mine = _boxes(model, data, np.flatnonzero(solid & own))
     theirs = _boxes(model, data, np.flatnonzero(solid & ~own & ~robot & (roots != _table(robosuite))))
-    low, high = mine[0].min(0)[:2] - _GAP, mine[1].max(0)[:2] + _GAP
-    return not ((theirs[0][:, :2] < high) & (theirs[1][:, :2] > low)).all(1).any()
+    low, high = mine[0].min(0), mine[1].max(0)
+    gap = np.where(theirs[1][:, 2:] > high[2] + _TALLER, _HAND, _GAP)
+    return not ((theirs[0][:, :2] < high[:2] + gap) & (theirs[1][:, :2] > low[:2] - gap)).all(1).any()
 
 
 def _table(robosuite: Any) -> int:
