@@ -25,6 +25,7 @@ _AWAY = 0.07  # m that the hand rises before something else is begun
 _CLEAR = 0.004  # m of room for the hand where it lets go
 _PALM = 0.106  # m that it reaches to either side
 _SLANTED = 0.15  # m above where a tilted hand grips from which on it comes from aside
+_LOW = 0.02  # m that it may be let go of higher up, before another spot is looked for
 _LIFTS = np.arange(0.0, 0.25, 0.01)  # m, how much higher it lets go where there is no room
 
 
@@ -33,10 +34,9 @@ class PlaceSkill(Skill, PickPlace):
 
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
         self._predicate = predicate
-        _, thing, where = predicate
-        beside = [other for other in env.predicates if other[2:] == (where,)]
-        self._held = Holding(env, thing)
-        self._place = Place(env, where, beside.index(predicate) if predicate in beside else 0, max(len(beside), 1))
+        thing = predicate[1]
+        beside = [other for other in env.predicates if other[2:] == predicate[2:]]
+        self._held, self._place = Holding(env, thing), Place(env, predicate, beside)
         self._chosen: tuple[np.ndarray, Hold] | None = None
         self._spot: np.ndarray | None = None  # of the thing's origin, from the middle of the place
         self._yaw = 0.0
@@ -77,7 +77,7 @@ class PlaceSkill(Skill, PickPlace):
         position = self._held.pose()[0]
         moved = self._chosen is None or np.linalg.norm(position - self._chosen[0]) > _REST
         if moved and not (self._chosen and self._firm):
-            spot = self._place.spot(self._held, self._place.turn(self._held))
+            spot = self._place.spots(self._held, self._place.turn(self._held))[0]
             self._chosen = position, self._held.choose(spot - position)
             around = Surroundings(self.env, self._body)
             grasp = self._held.grasp(self._chosen[1])
@@ -158,15 +158,20 @@ class PlaceSkill(Skill, PickPlace):
         rotation = self.env.eef_pose()[1]
         turn = self._place.turn(self._held)
         self._yaw = float(np.arctan2(rotation[1, 0], rotation[0, 0])) + turn
-        around, spot = Surroundings(self.env, self._body), self._place.spot(self._held, turn)
-        hand = spot + Rotation.from_rotvec(turn * UP).apply(self.hand - position)
-        low = hand - _PALM * np.sin(self._tilt) * UP
-        lift = next((up for up in _LIFTS if around.clearance(low + up * UP, self._yaw) > _CLEAR), _LIFTS[-1])
-        spot[2] += lift
+        around = Surroundings(self.env, self._body)
+        hand = Rotation.from_rotvec(turn * UP).apply(self.hand - position)  # from the thing's origin
+        palm = hand - _PALM * np.sin(self._tilt) * UP
+
+        def has_room(spot: np.ndarray, lift: float) -> bool:
+            return around.clearance(spot + palm + lift * UP, self._yaw) > _CLEAR
+
+        spots = self._place.spots(self._held, turn)
+        spot = next((spot for spot in spots if has_room(spot, _LOW)), spots[0])
+        spot = spot + next((lift for lift in _LIFTS if has_room(spot, lift)), _LIFTS[-1]) * UP
         self._spot = spot - self._place.middle()
         hang = self.hand[2] - self._held.extent()[0]
         wide = self._held.radius() + _BESIDE
-        self._clearance = max(around.highest(spot, wide) + hang + _OVER / 2 - (hand[2] + lift), 0.03)
+        self._clearance = max(around.highest(spot, wide) + hang + _OVER / 2 - (spot + hand)[2], 0.03)
         self._travel = _highest(around, position, spot, wide) + hang + _OVER + self.style.lift
 
 

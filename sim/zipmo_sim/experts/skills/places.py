@@ -21,13 +21,14 @@ _FREE = 0.005  # m above the floor that stand in the way
 class Place:
     """The place that a predicate ("on" or "in", thing, where) asks for. where: another thing, or a region.
 
-    rank, of: which of how many things that are to go there side by side.
+    beside: the predicates of what goes to that place, this one among them: side by side.
     """
 
-    def __init__(self, env: LiberoEnv, where: str, rank: int = 0, of: int = 1):
-        self._env, self.where = env, where
-        self._region = where in env.robosuite.object_sites_dict
-        self._share = 2 * rank / (of - 1) - 1 if of > 1 else 0.0
+    def __init__(self, env: LiberoEnv, predicate: tuple[str, ...], beside: list[tuple[str, ...]]):
+        self._env, self.where = env, predicate[2]
+        self._region = self.where in env.robosuite.object_sites_dict
+        self._inside = predicate[0] == "in"
+        self._share = 2 * beside.index(predicate) / (len(beside) - 1) - 1 if len(beside) > 1 else 0.0
 
     def middle(self) -> np.ndarray:
         """Position [3] of the region's middle, or of the other thing's origin."""
@@ -46,7 +47,7 @@ class Place:
     def is_tight(self, held: Holding) -> bool:
         """Whether a thing fits into this place one way alone."""
         half = self.half()
-        return bool(half.any() and np.linalg.norm(held.sides()[1]) > _ROOMY * half.min())
+        return bool(self._inside and half.any() and np.linalg.norm(held.sides()[1]) > _ROOMY * half.min())
 
     def turn(self, held: Holding) -> float:
         """How far a thing must be turned about the vertical (rad) to fit: nothing where there is room either way."""
@@ -58,8 +59,8 @@ class Place:
         fold = np.pi / 2 if np.ptp(half) < _SQUARE else np.pi
         return float((wanted - now + fold / 2) % fold - fold / 2)
 
-    def spot(self, held: Holding, turn: float) -> np.ndarray:
-        """Where to let go of a thing: the position [3] of its origin, for one that stands upright.
+    def spots(self, held: Holding, turn: float) -> list[np.ndarray]:
+        """Where a thing may be let go of: positions [3] of its origin, for one that stands upright, the best first.
 
         The middle, or its share of the place, or what is free and nearest to that. turn: of this place, see there.
         """
@@ -74,11 +75,10 @@ class Place:
         xs, ys = (np.arange(-(side // _STEP), side // _STEP + 1) * _STEP for side in reach)
         offsets = np.array([[x, y] for x in xs for y in ys])
         floor = around.highest(middle, _FLOOR)
-        for offset in offsets[np.argsort(np.linalg.norm(offsets, axis=1))]:
-            at = np.array([*(middle[:2] + offset), middle[2]])
-            inside = np.abs(at - self.middle())[:2] <= reach + _FREE
-            if inside.all() and around.gap(at[:2] + off, edges, floor + _FREE) > 0:
-                break
-        else:
-            at = middle
-        return np.array([*at[:2], around.highest(at, _FLOOR) - bottom + _ABOVE])
+        places = middle[:2] + offsets[np.argsort(np.linalg.norm(offsets, axis=1))]
+        inside = (np.abs(places - self.middle()[:2]) <= reach + _FREE).all(1)
+        free = [at for at in places[inside] if around.gap(at + off, edges, floor + _FREE) > 0]
+        return [
+            np.array([*at, around.highest(np.array([*at, 0.0]), _FLOOR) - bottom + _ABOVE])
+            for at in free or [middle[:2]]
+        ]
