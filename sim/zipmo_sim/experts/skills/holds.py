@@ -143,7 +143,6 @@ class Holding:
         """The hold with most room for the hand, of those with enough the one that turns the wrist least.
 
         way [3]: from where the thing is to where it is let go of, m; there should be room for the hand, too.
-        Raises ValueError where it can't be held at all.
         """
         around = Surroundings(self._env, self.thing)
         best, most = None, -np.inf
@@ -157,8 +156,6 @@ class Holding:
                 room += np.clip(around.clearance(site + way, yaw), -_LACKING, 0.0)
             if room - cost > most:
                 most, best = room - cost, (site, closing, along, tilt)
-        if best is None:
-            raise ValueError(f"{self.thing} is too wide for the fingers as it lies")
         (position, axes), (site, closing, along, tilt) = self.pose(), best
         over = -np.inf if tilt else around.highest(site, _NEAR) - _PALM
         return Hold(axes.T @ (site - position), axes.T @ closing, axes.T @ along, tilt, over)
@@ -213,9 +210,9 @@ class Holding:
         centre, half = self.box
         upright = int(np.argmax(np.abs(axes[2])))
         low, high = self.extent()
-        for axis in {0, 1, 2} - {upright}:
-            if 2 * half[axis] > _WIDEST:
-                continue
+        flat = sorted({0, 1, 2} - {upright}, key=lambda axis: half[axis])
+        fitting = [axis for axis in flat if 2 * half[axis] <= _WIDEST]
+        for axis in fitting or flat[:1]:  # one that has fallen over may not be held at all: it is tried
             length = 3 - upright - axis
             reach = max(half[length] - 0.012, 0.0)
             for shift in np.arange(0.0, reach + 1e-9, 0.005):

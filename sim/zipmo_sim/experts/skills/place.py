@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from zipmo_sim.experts.core import Grasp, Phase, PickPlace, pointing_down
 from zipmo_sim.experts.skills.holds import Hold, Holding, Rim
-from zipmo_sim.experts.skills.places import Place
+from zipmo_sim.experts.skills.destination import Destination
 from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.experts.surroundings import Surroundings
 from zipmo_sim.suites.libero.env import LiberoEnv
@@ -36,7 +36,7 @@ class PlaceSkill(Skill, PickPlace):
         self._predicate = predicate
         thing = predicate[1]
         beside = [other for other in env.predicates if other[2:] == predicate[2:]]
-        self._held, self._place = Holding(env, thing), Place(env, predicate, beside)
+        self._held, self._place = Holding(env, thing), Destination(env, predicate, beside)
         self._chosen: tuple[np.ndarray, Hold] | None = None
         self._spot: np.ndarray | None = None  # of the thing's origin, from the middle of the place
         self._yaw = 0.0
@@ -124,7 +124,7 @@ class PlaceSkill(Skill, PickPlace):
     # -- putting it down ----------------------------------------------------------------------------------------------
 
     def _target(self) -> np.ndarray:
-        return self._place.middle() + self._spot
+        return self._place.middle() + (0.0 if self._spot is None else self._spot)
 
     def _yaw_there(self) -> float:
         return self._yaw

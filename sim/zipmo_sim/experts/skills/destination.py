@@ -18,7 +18,7 @@ _SQUARE = 0.005  # m by which a place's sides may differ to be called equal
 _FREE = 0.005  # m above the floor that stand in the way
 
 
-class Place:
+class Destination:
     """The place that a predicate ("on" or "in", thing, where) asks for. where: another thing, or a region.
 
     beside: the predicates of what goes to that place, this one among them: side by side.
@@ -78,6 +78,8 @@ class Place:
         places = middle[:2] + offsets[np.argsort(np.linalg.norm(offsets, axis=1))]
         inside = (np.abs(places - self.middle()[:2]) <= reach + _FREE).all(1)
         free = [at for at in places[inside] if around.gap(at + off, edges, floor + _FREE) > 0]
+        if self.is_tight(held):
+            free = []
         return [
             np.array([*at, around.highest(np.array([*at, 0.0]), _FLOOR) - bottom + _ABOVE])
             for at in free or [middle[:2]]
