@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from zipmo_sim.experts.core import Grasp, Phase, PickPlace, pointing_down
-from zipmo_sim.experts.skills.holds import Hold, Holding, Rim
 from zipmo_sim.experts.skills.destination import Destination
+from zipmo_sim.experts.skills.holds import Hold, Holding, Rim
 from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.experts.surroundings import Surroundings
 from zipmo_sim.suites.libero.env import LiberoEnv
