@@ -139,10 +139,10 @@ class Holding:
         site = position + axes @ (hold.point + along * hold.along)
         return Grasp(site, nearest_yaw(np.arctan2(closing[1], closing[0])), max(self.extent()[1], hold.over))
 
-    def choose(self, way: np.ndarray) -> Hold:
+    def choose(self, way: np.ndarray | None) -> Hold:
         """The hold with most room for the hand, of those with enough the one that turns the wrist least.
 
-        way [3]: from where the thing is to where it is let go of, m; there should be room for the hand, too.
+        way [3]: from where the thing is to where it is let go of, m, if there should be room for the hand, too.
         """
         around = Surroundings(self._env, self.thing)
         best, most = None, -np.inf
@@ -151,8 +151,8 @@ class Holding:
                 break
             yaw = nearest_yaw(np.arctan2(closing[1], closing[0]))
             room = min(around.clearance(site + _ASIDE * closing if tilt else site, yaw), _ROOM)
-            room *= _HERE if room < 0 else 1.0
-            if room - cost > most:
+            if way is not None and room - cost > most:
+                room *= _HERE if room < 0 else 1.0
                 room += np.clip(around.clearance(site + way, yaw), -_LACKING, 0.0)
             if room - cost > most:
                 most, best = room - cost, (site, closing, along, tilt)

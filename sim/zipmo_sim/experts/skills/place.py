@@ -77,8 +77,10 @@ class PlaceSkill(Skill, PickPlace):
         position = self._held.pose()[0]
         moved = self._chosen is None or np.linalg.norm(position - self._chosen[0]) > _REST
         if moved and not (self._chosen and self._firm):
-            spot = self._place.spots(self._held, self._place.turn(self._held))[0]
-            self._chosen = position, self._held.choose(spot - position)
+            way = None
+            if self._predicate[0] == "in":  # between walls
+                way = self._place.spots(self._held, self._place.turn(self._held))[0] - position
+            self._chosen = position, self._held.choose(way)
             around = Surroundings(self.env, self._body)
             grasp = self._held.grasp(self._chosen[1])
             self._spot = None
