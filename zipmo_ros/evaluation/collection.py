@@ -234,12 +234,8 @@ def _checked_states(suite: str, states: Sequence[int] | None) -> list[int]:
 def _checked_tasks(suite: str, names: Sequence[str] | None) -> list[str]:
     if base := suites.suite_entry(suite).base:
         raise ValueError(f"{suite} is LIBERO-PRO's, kept for figures: nothing is trained on it. Collect on {base}")
-    if names is None:
-        return [task.name for task in suites.tasks(suite) if not suites.beyond_expert(task)]
-    for name in names:
-        if why := suites.beyond_expert(suites.task(suite, name)):
-            raise ValueError(f"no scripted expert for {name}: {why}")
-    return list(names)
+    chosen = suites.tasks(suite) if names is None else [suites.task(suite, name) for name in names]
+    return [task.name for task in suites.within_expert(chosen, leave_out=names is None)]
 
 
 def _check_looks(there: DemoFile | None, settings: CollectionSettings) -> None:

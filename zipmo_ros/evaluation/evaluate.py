@@ -19,12 +19,22 @@ from zipmo_ros.evaluation.origin import origin, shown
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.places import Place
-from zipmo_ros.evaluation.runners import MODELLESS, Settings, images
+from zipmo_ros.evaluation.runners import BY_EXPERT, MODELLESS, Settings, images
 from zipmo_ros.models import NO_PLANNER, POLICY, bundle_path, find_planner, find_policy, planner_part
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.runtime.horizons import HORIZONS
 from zipmo_sim.perturbations.kinds import KINDS
-from zipmo_sim.suites import DEFAULT, Task, arrangement, expert_maker, sentences, subject, suite_entry, tasks
+from zipmo_sim.suites import (
+    DEFAULT,
+    Task,
+    arrangement,
+    beyond_expert,
+    expert_maker,
+    sentences,
+    subject,
+    suite_entry,
+    tasks,
+)
 
 
 def choose_tasks(suite: str, names: str | Iterable[str]) -> list[Task]:
@@ -196,12 +206,14 @@ def _said(bundle: Path, part: str, field: str) -> int | None:
 def choose_episodes(
     settings: Settings, names: str | Iterable[str], episodes: int, states: str, instruction: str, in_order: bool = False
 ) -> list[Episode]:
-    """`episodes` of each task. names: see choose_tasks; states: see splits.states_named; instruction: of TELL;
-    in_order: see draw_episodes.
+    """`episodes` of each task; of "all", where the expert acts, those that it can do.
 
+    names: see choose_tasks; states: see splits.states_named; instruction: of TELL; in_order: see draw_episodes.
     Raises ValueError for what the suite, or the settings' oracle, can't do.
     """
     chosen = choose_tasks(settings.suite, names)
+    if settings.oracle in BY_EXPERT:
+        chosen = within_expert(chosen, names == "all")
     if suite_entry(settings.suite).base and states in CHOSEN_ON:
         raise ValueError(f"states={states} are for choosing, and nothing is chosen on LIBERO-PRO's {settings.suite}")
     check_oracle(settings.oracle, settings.via, instruction)

@@ -15,6 +15,7 @@ from zipmo_sim.rendering import RenderSettings
 from zipmo_sim.suites import render_settings
 
 MODELLESS = ("expert", "replay")  # oracles that need neither a model nor images
+BY_EXPERT = (*MODELLESS, "tracks", "plans")  # oracles that need an expert
 
 
 @dataclass(frozen=True)

@@ -155,10 +155,19 @@ def expert_maker(suite: str) -> Callable[..., Any]:
     return _expert(suite).make_expert
 
 
-def beyond_expert(task: Task) -> str | None:
-    """Why the expert of its suite can't do a task; None: it can. Raises ValueError for a suite without expert."""
-    why = getattr(_expert(task.suite), "beyond", None)
-    return why(task) if why else None
+def within_expert(chosen: list[Task], leave_out: bool) -> list[Task]:
+    """Those tasks that their suite's expert can do.
+
+    Raises ValueError, saying why, for those that it can't, unless they are to be left out; for a suite without expert.
+    """
+    able = []
+    for task in chosen:
+        beyond = getattr(_expert(task.suite), "beyond", None)
+        if (why := beyond and beyond(task)) is None:
+            able.append(task)
+        elif not leave_out:
+            raise ValueError(f"no scripted expert for {task.name}: {why}")
+    return able
 
 
 def _expert(suite: str) -> ModuleType:
