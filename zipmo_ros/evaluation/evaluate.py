@@ -28,12 +28,12 @@ from zipmo_sim.suites import (
     DEFAULT,
     Task,
     arrangement,
-    beyond_expert,
     expert_maker,
     sentences,
     subject,
     suite_entry,
     tasks,
+    within_expert,
 )
 
 
