@@ -21,14 +21,15 @@ _FREE = 0.005  # m above the floor that stand in the way
 class Destination:
     """The place that a predicate ("on" or "in", thing, where) asks for. where: another thing, or a region.
 
-    beside: the predicates of what goes to that place, this one among them: side by side.
+    beside: the predicates of what goes to that place, this one among them: side by side, unless walls keep it in.
     """
 
     def __init__(self, env: LiberoEnv, predicate: tuple[str, ...], beside: list[tuple[str, ...]]):
         self._env, self.where = env, predicate[2]
         self._region = self.where in env.robosuite.object_sites_dict
         self._inside = predicate[0] == "in"
-        self._share = 2 * beside.index(predicate) / (len(beside) - 1) - 1 if len(beside) > 1 else 0.0
+        alone = self._inside or len(beside) == 1
+        self._share = 0.0 if alone else 2 * beside.index(predicate) / (len(beside) - 1) - 1
 
     def middle(self) -> np.ndarray:
         """Position [3] of the region's middle, or of the other thing's origin."""
