@@ -15,7 +15,7 @@ from zipmo_sim.experts.surroundings import Surroundings
 from zipmo_sim.suites.libero.env import LiberoEnv
 
 _REST = 0.02  # m by which a thing moves before its hold is chosen anew
-_AROUND = 0.012  # m between the fingers at most, when they hold a wall
+_AROUND = 0.016  # m between the fingers at most, when they hold a wall
 _SLACK = 0.012  # m between the hand and the middle of the wall that it holds, at most
 _OVER = 0.04  # m between what is carried and what it passes over
 _BESIDE = 0.02  # m around what is carried
