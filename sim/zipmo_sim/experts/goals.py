@@ -93,6 +93,8 @@ def _turn(step: Predicate, filled: set[str], steps: list[Predicate]) -> int:
 class GoalExpert(Expert):
     """Brings about the predicates of the task's goal, each by its skill."""
 
+    env: LiberoEnv
+
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float):
         super().__init__(env, rng, noise)
         self._steps = plan(env)

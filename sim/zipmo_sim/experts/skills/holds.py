@@ -56,6 +56,7 @@ KINDS: dict[str, Rim | Bar | Box] = {
     "moka_pot": Bar((0.0, 0.072, 0.05), (1.0, 0.0, 0.0)),
     "chefmate_8_frypan": Bar((0.18, 0.0, 0.044), (0.0, 1.0, 0.0), length=0.04),
 }
+Site = tuple[np.ndarray, np.ndarray, np.ndarray, float]
 _WIDEST = 0.072  # m across the fingers' 0.08
 _DEPTHS = {Rim: (0.021, 0.014), Box: (0.018,)}  # m from the top to the grip site; the palm is 26 mm above the site
 _UPPER = 0.4  # of its height, the part of a rim that is held
@@ -156,6 +157,7 @@ class Holding:
                 room += np.clip(around.clearance(site + way, yaw), -_LACKING, 0.0)
             if room - cost > most:
                 most, best = room - cost, (site, closing, along, tilt)
+        assert best  # every way of holding has a site
         (position, axes), (site, closing, along, tilt) = self.pose(), best
         over = -np.inf if tilt else around.highest(site, _NEAR) - _PALM
         return Hold(axes.T @ (site - position), axes.T @ closing, axes.T @ along, tilt, over)
@@ -176,7 +178,7 @@ class Holding:
         reach = np.linalg.norm((site - self._base)[:2])
         return 0.3 * max(float(reach) - _REACH, 0.0)
 
-    def _sites(self, position: np.ndarray, axes: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    def _sites(self, position: np.ndarray, axes: np.ndarray) -> Iterator[Site]:
         """(grip site [3], closing direction [3], direction along the thing [3], cost in m), in the world frame."""
         match self.way:
             case Rim(radius, middle, handle):
@@ -189,9 +191,7 @@ class Holding:
             case Box():
                 yield from self._across(position, axes)
 
-    def _around(
-        self, middle: np.ndarray, axes: np.ndarray, radius: float, handle: float | None
-    ) -> Iterator[tuple[np.ndarray, ...]]:
+    def _around(self, middle: np.ndarray, axes: np.ndarray, radius: float, handle: float | None) -> Iterator[Site]:
         low, high = self.extent()
         barred = None if handle is None else axes @ [np.cos(handle), np.sin(handle), 0.0]
         for angle in _AROUND:
@@ -206,7 +206,7 @@ class Holding:
                     cost = side + 0.1 * inward + 0.5 * (_DEPTHS[Rim][0] - depth)
                     yield site, out, np.array([-out[1], out[0], 0.0]), cost
 
-    def _across(self, position: np.ndarray, axes: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    def _across(self, position: np.ndarray, axes: np.ndarray) -> Iterator[Site]:
         centre, half = self.box
         upright = int(np.argmax(np.abs(axes[2])))
         low, high = self.extent()

@@ -85,6 +85,7 @@ class PlaceSkill(Skill, PickPlace):
             grasp = self._held.grasp(self._chosen[1])
             self._spot = None
             self._travel = max(grasp.top, _highest(around, self.hand, position, 0.11)) + _OVER + self.style.lift
+        assert self._chosen
         grasp = self._held.grasp(self._chosen[1], self.style.along)
         return replace(grasp, yaw=grasp.yaw + 0.5 * self.style.yaw)
 
@@ -106,6 +107,7 @@ class PlaceSkill(Skill, PickPlace):
 
     def _outwards(self, yaw: float) -> np.ndarray:
         """Of the two directions that a hand of this yaw closes in, the one that it is tilted to [3]."""
+        assert self._chosen
         closing = self._held.pose()[1] @ self._chosen[1].closing
         across = np.array([np.cos(yaw), np.sin(yaw), 0.0])
         return across * np.sign(across @ closing)

@@ -96,7 +96,8 @@ def _put(robosuite: Any, name: str, home: np.ndarray, at: np.ndarray) -> None:
     low, high = _boxes(model, data._data, table)
     under = ((low[:, :2] < at) & (high[:, :2] > at)).all(1)
     own = np.flatnonzero(solid & (roots == model.body_rootid[robosuite.obj_body_id[name]]))
-    pose[2] += high[under, 2].max() + _DROP - _boxes(model, data._data, own)[0][:, 2].min()
+    surface = high[under if under.any() else slice(None), 2].max()
+    pose[2] += surface + _DROP - _boxes(model, data._data, own)[0][:, 2].min()
     data.set_joint_qpos(_joint(robosuite, name), pose)
     robosuite.sim.forward()
 
