@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-INIT_STATES = 50  # of LIBERO's tasks
+INIT_STATES = 50  # of LIBERO's tasks, its own
 
 
 @dataclass(frozen=True)
@@ -10,8 +10,9 @@ class Task:
     """One task of a suite. scene: tasks of one scene share objects and layouts; only the sentence differs.
 
     index: place in its suite, from 0. language: the instruction. max_steps: control steps of 0.05 s.
-    init_states: how many initial states there are; see contract.splits for what they serve. thing: what it takes, where
-    its scene has several things to take.
+    init_states: how many initial states there are; see contract.splits for what they serve. stored: how many of them,
+    the first ones, are the benchmark's own: no demonstration may start there. thing: what it takes, where its scene
+    has several things to take.
     """
 
     suite: str
@@ -22,6 +23,7 @@ class Task:
     max_steps: int
     init_states: int = INIT_STATES
     thing: str = ""
+    stored: int = 0
 
 
 @dataclass(frozen=True)

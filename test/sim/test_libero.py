@@ -7,13 +7,14 @@ import threading
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from zipmo_ros.apps.doctor import check_libero
-from zipmo_ros.evaluation.collection import count_attempts
+from zipmo_ros.evaluation.collection import count_attempts, usual_states
 from zipmo_sim import suites
 from zipmo_sim.experts import make_expert
 from zipmo_sim.suites.libero import assets as libero_assets
@@ -57,11 +58,18 @@ def env() -> Iterator[LiberoEnv]:
 
 
 @pytest.mark.parametrize(
-    ("states", "message"), [([50], "libero_spatial has init states 0-49"), ([24, 25], "25-49 are kept for evaluation")]
+    ("states", "message"),
+    [
+        ([1000], "libero_spatial has init states 0-999"),
+        ([24, 100], "0-49 of libero_spatial are the benchmark's own, kept for evaluation, got \\[24\\]"),
+        ([99, 100], "50-99 are kept for choosing settings"),
+    ],
 )
-def test_only_libero_s_own_initial_states_can_be_collected(tmp_path, states, message):
+def test_demonstrations_start_from_layouts_of_our_own_alone(tmp_path, states, message):
     with pytest.raises(ValueError, match=message):
         count_attempts("libero_spatial", None, 1, tmp_path, 0, states)
+    assert count_attempts("libero_spatial", None, 1, tmp_path, 0, None) == (10, 10)
+    assert usual_states("libero_spatial")[0] == 100
 
 
 @pytest.mark.parametrize("suite", COUNTS)
@@ -287,6 +295,7 @@ class TestExpert:
         finally:
             env.close()
 
-    def test_suites_without_an_expert_say_so(self, env):
-        with pytest.raises(ValueError, match="libero_goal"):
-            make_expert(env, np.random.default_rng(0))
+    def test_suites_without_an_expert_say_so(self, monkeypatch):
+        monkeypatch.setitem(suites.SUITES, "libero_goal", replace(suites.SUITES["libero_goal"], expert=None))
+        with pytest.raises(ValueError, match="no scripted expert for libero_goal"):
+            suites.expert_maker("libero_goal")

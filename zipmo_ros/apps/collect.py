@@ -39,7 +39,7 @@ class CollectRequest:
     workers: int
     ray: str | None
     seed: int
-    init_states: int | str | tuple[int, ...]
+    init_states: int | str | tuple[int, ...] | None
     noise: tuple[float, ...]
     recovery: float
     leader: str | None
@@ -108,8 +108,10 @@ def _load_leader(run: LoopSettings) -> Leader:
     return Leader(name, run.replan_every, build_agent(run))
 
 
-def _init_states(value: int | str | tuple[int, ...]) -> list[int]:
-    """`0-24`, a single number, or a list."""
+def _init_states(value: int | str | tuple[int, ...] | None) -> list[int] | None:
+    """`0-24`, a single number, or a list; None stays."""
+    if value is None:
+        return None
     if not isinstance(value, str):
         return [value] if isinstance(value, int) else list(value)
     first, _, last = value.partition("-")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipmo_ros.contract.splits import EVALUATION, RESERVED
+from zipmo_ros.contract.splits import DEVELOPMENT, EVALUATION, RESERVED
 from zipmo_ros.data import schema
 from zipmo_ros.data.demos import DemoError, DemoFile, Identity, known, merge, write_failure, write_part
 from zipmo_ros.evaluation.demonstrate import Attempt, CollectionSettings, make_demo
@@ -55,7 +55,7 @@ def collect(
     out: str | Path = "data",
     workers: int = 1,
     seed: int = 0,
-    init_states: Sequence[int] = range(EVALUATION.start),
+    init_states: Sequence[int] | None = None,
     settings: CollectionSettings | None = None,
     progress: Callable[[Attempt], None] | None = None,
     load_leader: "Callable[[], Leader] | None" = None,
@@ -63,9 +63,10 @@ def collect(
 ) -> list[Summary]:
     """Make `episodes` attempts at each task and keep those that succeed, in `<out>/<suite>/<task>_demo.hdf5`.
 
-    tasks: names; None for all. workers: processes, each with an environment of its own. init_states: attempts go round
-    through them. progress: called after each attempt of this run. load_leader: makes the model that
-    acts first (leading.py); called in the processes, so it must be picklable. place: see run_jobs.
+    tasks: names; None for all that the expert can do. workers: processes, each with an environment of its own.
+    init_states: attempts go round through them; None: usual_states. progress: called after each attempt of this run.
+    load_leader: makes the model that acts first (leading.py); called in the processes, so it must be picklable.
+    place: see run_jobs.
 
     Raises:
         ValueError: unknown suite or task, initial states kept for evaluation, or settings out of range.
@@ -104,7 +105,12 @@ def collect(
 
 
 def count_attempts(
-    suite: str, tasks: Sequence[str] | None, episodes: int, out: str | Path, seed: int, init_states: Sequence[int]
+    suite: str,
+    tasks: Sequence[str] | None,
+    episodes: int,
+    out: str | Path,
+    seed: int,
+    init_states: Sequence[int] | None,
 ) -> tuple[int, int]:
     """(attempts in all, attempts left to do) of a collection, for a progress bar."""
     attempts = _attempts(suite, _checked_tasks(suite, tasks), episodes, seed, _checked_states(suite, init_states))
@@ -201,11 +207,24 @@ def _attempts(
     return tried
 
 
-def _checked_states(suite: str, states: Sequence[int]) -> list[int]:
-    states = [int(state) for state in states]
+def usual_states(suite: str) -> range:
+    """Where demonstrations start if nothing is said: the first states, or all layouts of our own that nothing needs."""
+    tasks = suites.tasks(suite)
+    if any(task.stored for task in tasks):
+        return range(DEVELOPMENT.stop, min(task.init_states for task in tasks))
+    return range(EVALUATION.start)
+
+
+def _checked_states(suite: str, states: Sequence[int] | None) -> list[int]:
+    states = [int(state) for state in (usual_states(suite) if states is None else states)]
     known = range(min(task.init_states for task in suites.tasks(suite)))
     if not states or not all(state in known for state in states):
         raise ValueError(f"{suite} has init states 0-{known[-1]}, got {states or 'none'}")
+    stored = max(task.stored for task in suites.tasks(suite))
+    if benchmark := [state for state in states if state < stored]:
+        raise ValueError(
+            f"init states 0-{stored - 1} of {suite} are the benchmark's own, kept for evaluation, got {benchmark}"
+        )
     for purpose, kept in RESERVED.items():
         if reserved := [state for state in states if state in kept]:
             raise ValueError(f"init states {kept[0]}-{kept[-1]} are kept for {purpose}, got {reserved}")
@@ -215,10 +234,8 @@ def _checked_states(suite: str, states: Sequence[int]) -> list[int]:
 def _checked_tasks(suite: str, names: Sequence[str] | None) -> list[str]:
     if base := suites.suite_entry(suite).base:
         raise ValueError(f"{suite} is LIBERO-PRO's, kept for figures: nothing is trained on it. Collect on {base}")
-    suites.expert_maker(suite)
-    if names is None:
-        return [task.name for task in suites.tasks(suite)]
-    return [suites.task(suite, name).name for name in names]
+    chosen = suites.tasks(suite) if names is None else [suites.task(suite, name) for name in names]
+    return [task.name for task in suites.within_expert(chosen, leave_out=names is None)]
 
 
 def _check_looks(there: DemoFile | None, settings: CollectionSettings) -> None:

@@ -19,13 +19,23 @@ from zipmo_ros.evaluation.origin import origin, shown
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.places import Place
-from zipmo_ros.evaluation.runners import Settings, images
+from zipmo_ros.evaluation.runners import BY_EXPERT, MODELLESS, Settings, images
 from zipmo_ros.models import NO_PLANNER, POLICY, bundle_path, find_planner, find_policy, planner_part
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.motion.engines import check_installed
 from zipmo_ros.runtime.horizons import HORIZONS
 from zipmo_sim.perturbations.kinds import KINDS
-from zipmo_sim.suites import Task, arrangement, expert_maker, sentences, subject, suite_entry, tasks
+from zipmo_sim.suites import (
+    DEFAULT,
+    Task,
+    arrangement,
+    expert_maker,
+    sentences,
+    subject,
+    suite_entry,
+    tasks,
+    within_expert,
+)
 
 
 def choose_tasks(suite: str, names: str | Iterable[str]) -> list[Task]:
@@ -157,14 +167,15 @@ def resolve(
 
     others: the remaining fields of Settings.
 
-    checkpoint: as bundle_path takes it. nfe: None for the planner's own number. planner, policy: see models; of those
-    that are no folder of the bundle nothing is known here.
+    checkpoint: as bundle_path takes it; any will do for an oracle without a model. nfe: None for the planner's own
+    number. planner, policy: see models; of those that are no folder of the bundle nothing is known here.
     Raises FileNotFoundError or ValueError for what can't be run.
     """
     tasks(suite)  # an unknown one is told as such, whichever checkpoint is to run on it
     if libero_assets and not suite_entry(suite).libero:
         raise ValueError(f"libero_assets is for the suites of LIBERO; '{suite}' needs none")
-    bundle = bundle_path(checkpoint, suite, planner)
+    modelless = others.get("oracle") in MODELLESS and not suite_entry(suite).checkpoint
+    bundle = bundle_path(checkpoint, DEFAULT if modelless else suite, planner)
     content_hash(bundle)  # an empty folder is refused now, not after the episodes
     horizon = _said(bundle, policy or POLICY, "horizon")
     if horizon is not None and replan_every > horizon:
@@ -201,19 +212,21 @@ def _said(bundle: Path, part: str, field: str) -> int | None:
 def choose_episodes(
     settings: Settings, names: str | Iterable[str], episodes: int, states: str, instruction: str, in_order: bool = False
 ) -> list[Episode]:
-    """`episodes` of each task. names: see choose_tasks; states: see splits.states_named; instruction: of TELL;
-    in_order: see draw_episodes.
+    """`episodes` of each task; of "all", where the expert acts, those that it can do.
 
+    names: see choose_tasks; states: see splits.states_named; instruction: of TELL; in_order: see draw_episodes.
     Raises ValueError for what the suite, or the settings' oracle, can't do.
     """
     chosen = choose_tasks(settings.suite, names)
+    if settings.oracle in BY_EXPERT:
+        chosen = within_expert(chosen, names == "all")
     if suite_entry(settings.suite).base and states in CHOSEN_ON:
         raise ValueError(f"states={states} are for choosing, and nothing is chosen on LIBERO-PRO's {settings.suite}")
     check_oracle(settings.oracle, settings.via, instruction)
     check_execution(settings)
     check_perturbation(settings, chosen)
     tell, approach = TELL[instruction](settings.suite), instruction == "swap"
-    drawn_of = states_named(states, min(task.init_states for task in chosen))
+    drawn_of = states_named(states, min(task.stored or task.init_states for task in chosen))
     return draw_episodes(chosen, episodes, settings.seed, tell, drawn_of, approach, in_order)
 
 

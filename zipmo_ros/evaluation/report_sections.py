@@ -47,6 +47,7 @@ from zipmo_ros.evaluation.results import (
     timing,
     unusual_conditions,
 )
+from zipmo_ros.evaluation.runners import MODELLESS
 from zipmo_sim.suites import suite_entry
 from zipmo_sim.task import SETTLING, SETTLINGS
 
@@ -234,15 +235,14 @@ def ladders(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[S
     """Parts replaced by the truth, on the same episodes."""
     own = [result for result in results if result["instruction"] == "own" and result.actor in RUNGS]
     for group in grouped(own, lambda r: (*_setting(r), _episodes(r))):
-        modelless = ("expert", "replay")
-        experts = [result for result in group if result.actor in modelless]
-        others = [result for result in group if result.actor not in modelless]
+        experts = [result for result in group if result.actor in MODELLESS]
+        others = [result for result in group if result.actor not in MODELLESS]
         for rungs in grouped(others, lambda r: (r["hashes"]["checkpoint"], r["nfe"])):
             # Of runs that differ in `via` alone, the direct one: as the other rungs.
             found = {r.actor: r for r in sorted([*experts, *rungs], key=lambda r: r["via"] == "direct")}
             if len(found) < 2:
                 continue
-            if set(found) <= {*modelless, "none"} and unusual(found["none"]):
+            if set(found) <= {*MODELLESS, "none"} and unusual(found["none"]):
                 continue  # of a sweep over settings: the expert is no rung of each
             yield _ladder({name: found[name] for name in RUNGS if name in found}, folder)
 

@@ -14,6 +14,9 @@ from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_sim.rendering import RenderSettings
 from zipmo_sim.suites import render_settings
 
+MODELLESS = ("expert", "replay")  # oracles that need neither a model nor images
+BY_EXPERT = (*MODELLESS, "tracks", "plans")  # oracles that need an expert
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -51,7 +54,12 @@ class Settings:
 
     @property
     def image_every(self) -> int:
-        """Control steps between two pairs of images. Late plans may end at any step, and the next one wants to look."""
+        """Control steps between two pairs of images, 0 for none.
+
+        Late plans may end at any step, and the next one wants to look.
+        """
+        if self.oracle in MODELLESS:
+            return 0
         return 1 if self.latency_ms else self.replan_every
 
 

@@ -127,11 +127,15 @@ class Expert:
 
     def steer(self, target: np.ndarray, yaw: float, shut: bool, speed: float | None = None) -> np.ndarray:
         """P control of the grip site towards target [3], pointing down but for lean(), closing in direction yaw."""
+        return self.steer_to(target, pointing_down(yaw, self.lean()), shut, speed)
+
+    def steer_to(self, target: np.ndarray, attitude: np.ndarray, shut: bool, speed: float | None = None) -> np.ndarray:
+        """P control of the grip site towards target [3] and the attitude [3, 3] (world frame)."""
         limit = self.style.speed if speed is None else speed
         position, rotation = self.env.eef_pose()
         robot = self.env.robot
         move = _limit(_GAIN * (target - position) / robot.translation_m, limit)
-        turn = _limit(_turn(rotation, yaw, self.lean()) / robot.rotation_rad, 0.6 * limit)
+        turn = _limit(_turn(rotation, attitude) / robot.rotation_rad, 0.6 * limit)
         return np.concatenate([move, turn, [1.0 if shut else -1.0]])
 
     def approach(
@@ -144,7 +148,7 @@ class Expert:
         position, rotation = self.env.eef_pose()
         offset = target[:2] - position[:2]
         distance = np.linalg.norm(offset)
-        twist = abs(_turn(rotation, yaw, self.lean())[2])
+        twist = abs(_turn(rotation, pointing_down(yaw, self.lean()))[2])
         low = position[2] < hover - 0.01
         slack = 3.0 if low else 1.0  # once on the way down, small errors are corrected there
         ready = shut or self.opening > _OPEN
@@ -184,12 +188,16 @@ def _limit(vector: np.ndarray, norm: float) -> np.ndarray:
     return vector * min(1.0, norm / max(np.linalg.norm(vector), 1e-9))
 
 
-def _turn(rotation: np.ndarray, yaw: float, lean: float = 0.0) -> np.ndarray:
-    """Rotation vector (world frame, rad) from the hand's rotation to pointing down with the given yaw and lean."""
+def pointing_down(yaw: float, lean: float = 0.0) -> np.ndarray:
+    """Attitude [3, 3] of a hand that closes in direction yaw and points down, or `lean` (rad) outwards of that."""
     cos, sin = np.cos(yaw), np.sin(yaw)
     down = np.array([[cos, sin, 0], [sin, -cos, 0], [0, 0, -1]])
-    goal = down @ Rotation.from_euler("x", -lean).as_matrix()
-    return Rotation.from_matrix(goal @ rotation.T).as_rotvec()
+    return down @ Rotation.from_euler("x", -lean).as_matrix()
+
+
+def _turn(rotation: np.ndarray, attitude: np.ndarray) -> np.ndarray:
+    """Rotation vector [3] (world frame, rad) from one attitude [3, 3] to another."""
+    return Rotation.from_matrix(attitude @ rotation.T).as_rotvec()
 
 
 def nearest_yaw(axis_yaw: float, fold: float = np.pi) -> float:

@@ -62,6 +62,11 @@ class Surroundings:
         reach = np.abs(axes @ edges.T).sum(2)  # [n, 5]
         return np.maximum(along.min(1) - reach, -along.max(1) - reach).max(1)
 
+    def gap(self, middle: np.ndarray, edges: np.ndarray, above: float) -> float:
+        """Least horizontal distance (m) of a rectangle from all that is higher. edges [2, 2]: half sides, as rows."""
+        tall = self._tops > above
+        return float(self._gaps(tall, middle, edges).min(initial=np.inf))
+
     def highest(self, position: np.ndarray, radius: float) -> float:
         """The highest point (m) of what reaches into a square of 2 radius around a position; -inf for nothing."""
         gaps = self._gaps(np.full(len(self._tops), True), position[:2], radius * np.eye(2))

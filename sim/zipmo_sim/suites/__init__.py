@@ -24,9 +24,10 @@ class Suite:
 
     module: offers tasks(suite) -> list[Task] and make_env(task, image_every) -> ManipulationEnv, RENDER where its
     images look otherwise than usual, and subject(task) where scenes can be perturbed; make_env then takes a
-    `perturbation`. max_steps: control steps of an episode. expert: module whose make_expert(env, rng,
-    noise) makes the scripted expert; None: there is none. near_goal: for suites whose tasks all take one thing to one
-    place, metres from its middle, horizontally, that count as there: what tells failures apart; None: other tasks.
+    `perturbation`. max_steps: control steps of an episode. expert: module whose make_expert(env, rng, noise) makes the
+    scripted expert, and whose beyond(task), where there is one, says why it can't do a task; None: there is none.
+    near_goal: for suites whose tasks all take one thing to one place, metres from its middle, horizontally, that count
+    as there: what tells failures apart; None: other tasks.
     checkpoint: the shipped bundle that was trained on it, or on its base; None: none was. libero: whether it needs
     LIBERO's assets. caveat: what success on it does not show. base: of a suite of LIBERO-PRO, the one that it changes:
     it serves figures alone, nothing is trained or chosen on it.
@@ -54,14 +55,15 @@ _TRAINED_ON = (
 _TWO_BOWLS = "Where the two bowls stand may tell the task: it does not show that the sentence is read."
 _BASKET = {"expert": "zipmo_sim.experts.basket", "near_goal": 0.08, "checkpoint": "nano-libero-object", "libero": True}
 _BOWL = {"expert": "zipmo_sim.experts.bowl", "near_goal": 0.03, "checkpoint": "nano-libero-spatial", "libero": True}
+_GOALS = "zipmo_sim.experts.goals"
 SUITES = {
     "mini": Suite("zipmo_sim.suites.mini.suite", 200, "zipmo_sim.experts.mini", checkpoint="nano-mini"),
     "libero_object_mixed": Suite("zipmo_sim.suites.libero.mixed", 300, **_BASKET, caveat=_TRAINED_ON),
     "libero_spatial": Suite(_LIBERO, 300, **_BOWL, caveat=_TWO_BOWLS),
     "libero_object": Suite(_LIBERO, 300, **_BASKET, caveat=_ONE_PLACE),
-    "libero_goal": Suite(_LIBERO, 400, libero=True),
-    "libero_10": Suite(_LIBERO, 600, libero=True),
-    "libero_90": Suite(_LIBERO, 600, libero=True),
+    "libero_goal": Suite(_LIBERO, 400, _GOALS, libero=True),
+    "libero_10": Suite(_LIBERO, 600, _GOALS, libero=True),
+    "libero_90": Suite(_LIBERO, 600, _GOALS, libero=True),
 }
 # What LIBERO-PRO changes, by the suffix of its suites: of every task of these bases.
 PRO = {
@@ -150,11 +152,30 @@ def subject(suite: str, task_name: str) -> Perturbable:
 
 def expert_maker(suite: str) -> Callable[..., Any]:
     """make_expert(env, rng, noise) of a suite. Raises ValueError where it has none, naming those that have."""
+    return _expert(suite).make_expert
+
+
+def within_expert(chosen: list[Task], leave_out: bool) -> list[Task]:
+    """Those tasks that their suite's expert can do.
+
+    Raises ValueError, saying why, for those that it can't, unless they are to be left out; for a suite without expert.
+    """
+    able = []
+    for task in chosen:
+        beyond = getattr(_expert(task.suite), "beyond", None)
+        if (why := beyond and beyond(task)) is None:
+            able.append(task)
+        elif not leave_out:
+            raise ValueError(f"no scripted expert for {task.name}: {why}")
+    return able
+
+
+def _expert(suite: str) -> ModuleType:
     module = suite_entry(suite).expert
     if module is None:
         known = ", ".join(name for name, entry in SUITES.items() if entry.expert)
         raise ValueError(f"no scripted expert for {suite}, only for {known}")
-    return importlib.import_module(module).make_expert
+    return importlib.import_module(module)
 
 
 def render_settings(suite: str, look: str | None = None, size: int | tuple[int, int] | None = None) -> RenderSettings:

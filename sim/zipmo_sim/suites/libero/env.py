@@ -22,9 +22,11 @@ from zipmo_sim.failures import Delivery, DeliveryMonitor
 from zipmo_sim.rendering import RenderSettings
 from zipmo_sim.suites import suite_entry
 from zipmo_sim.suites.libero.assets import find_assets, import_envs, task_folder, task_maps
+from zipmo_sim.suites.libero.layouts import put_drawn_layout
 from zipmo_sim.task import INIT_STATES, Task
 
 RENDER = RenderSettings()
+LAYOUTS = 1000  # initial states of a task: the stored ones, and as many more as we draw
 
 _SCENE = re.compile(r"[A-Z_]+_SCENE\d+")
 _SENTENCE = re.compile(r"\(:language\s+([^)]*?)\s*\)")
@@ -33,9 +35,10 @@ _RESET_TRIES = 100
 
 @cache
 def _tasks(suite: str) -> tuple[Task, ...]:
-    max_steps = suite_entry(suite).max_steps
+    known = suite_entry(suite)
+    states = {} if known.base else {"init_states": LAYOUTS, "stored": INIT_STATES}
     return tuple(
-        Task(suite, index, entry.name, _language(suite, entry), _scene(suite, entry.name), max_steps)
+        Task(suite, index, entry.name, _language(suite, entry), _scene(suite, entry.name), known.max_steps, **states)
         for index, entry in enumerate(task_maps()[suite].values())
     )
 
@@ -124,6 +127,19 @@ def _aim(task: Task, assets: Path) -> Aim:
     return Aim(predicates, (thing, place.removesuffix("_contain_region")), near)
 
 
+def goal(task: Task) -> tuple[tuple[str, ...], ...]:
+    """The predicates that must all hold for a task to be solved."""
+    return tuple(tuple(part) for part in _aim(task, find_assets()).predicates)
+
+
+def put_state(robosuite: Any, task: Task, index: int) -> None:
+    """Put initial state `index` in place: of LIBERO's own, or after those a layout that we draw."""
+    if index < INIT_STATES:
+        put_stored_state(robosuite, init_states(task)[index])
+    else:
+        put_drawn_layout(robosuite, task, index)
+
+
 def put_stored_state(robosuite: Any, state: np.ndarray) -> None:
     """Put a row of init_states() in place."""
     robosuite.sim.set_state_from_flattened(state)
@@ -179,6 +195,22 @@ class LiberoEnv(ManipulationEnv):
         """What the task is about: what to move, then where to."""
         return self._aim.objects
 
+    @property
+    def predicates(self) -> tuple[tuple[str, ...], ...]:
+        """What has to hold for the task to be solved, as LIBERO has it: ("in", "milk_1", "basket_1_contain_region")."""
+        return tuple(tuple(part) for part in self._aim.predicates)
+
+    def holds(self, *predicate: str) -> bool:
+        """Whether one of LIBERO's predicates holds in the current state."""
+        return bool(self.robosuite._eval_predicate(predicate))
+
+    def joint_of(self, name: str) -> int:
+        """The joint that moves a fixture, or the part of it that a region belongs to. Raises ValueError for none."""
+        found = self.robosuite.object_sites_dict.get(name) or self.robosuite.get_object(name)
+        if not found.joints:
+            raise ValueError(f"{name} has no joint")
+        return self.sim.model.joint_name2id(found.joints[0])
+
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
         self._own()
         return super().reset(seed=seed, options=options)
@@ -224,13 +256,13 @@ def make_env(
         AssetsNotFoundError, LiberoNotInstalledError: see assets.py.
         RuntimeError: another LIBERO environment of this process is open.
     """
-    states, folder = init_states(task), find_assets(assets)
+    folder = find_assets(assets)
     return LiberoEnv(
         task,
         folder,
         origin=task,
         aims={sibling.name: _aim(sibling, folder) for sibling in _tasks(task.suite) if sibling.scene == task.scene},
-        place=lambda robosuite, index: put_stored_state(robosuite, states[index]),
+        place=lambda robosuite, index: put_state(robosuite, task, index),
         image_every=image_every,
         render=render or RENDER,
     )
