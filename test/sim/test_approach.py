@@ -76,6 +76,6 @@ def test_a_suite_without_expert_is_refused():
             """Nothing."""
 
     bare = Bare()
-    bare.task = type(bare.task)("libero_goal", 0, "any", "any", "any", 9)
-    with pytest.raises(ValueError, match="no scripted expert for libero_goal"):
+    bare.task = type(bare.task)("libero_goal_swap", 0, "any", "any", "any", 9)
+    with pytest.raises(ValueError, match="no scripted expert for libero_goal_swap"):
         approach(bare, 0)
