@@ -144,10 +144,11 @@ def test_our_layouts_are_repeatable_and_leave_the_goal_to_be_done():
         assert apart[~np.eye(len(apart), dtype=bool)].min() > 0.03
 
 
-def test_things_whose_place_the_sentence_names_stay_near_it():
-    with made("libero_spatial", 0) as env:
-        for index in (100, 101, 102):
-            env.reset(options={"init_state": index})
+@pytest.mark.parametrize(("suite", "index"), [("libero_spatial", 0), ("libero_90", 39)])
+def test_things_whose_place_a_sentence_of_the_scene_names_stay_near_it(suite, index):
+    with made(suite, index) as env:
+        for layout in (100, 101, 102):
+            env.reset(options={"init_state": layout})
             drawn = env.object_poses()
             env.reset(options={"init_state": 0})
             for name, (position, _) in env.object_poses().items():
