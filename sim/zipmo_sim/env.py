@@ -287,7 +287,8 @@ class ManipulationEnv(gymnasium.Env):
     def landmarks(self) -> dict[str, np.ndarray]:
         """For each task of this scene {name: [2, 3] m, world}: where the thing to take is now, and where it is to go.
 
-        For what the scene can do without a task of its own, by its sentence. Empty for suites that don't say.
+        Of a task of several steps, at the step that is due now. For what the scene can do without a task
+        of its own, by its sentence. Empty for suites that don't say.
         """
         return {name: locate(self.robosuite) for name, locate in self._scene_landmarks.items()}
 

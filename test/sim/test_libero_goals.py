@@ -10,7 +10,8 @@ from zipmo_ros.evaluation.collection import count_attempts
 from zipmo_sim import suites
 from zipmo_sim.env import ManipulationEnv
 from zipmo_sim.experts import make_expert
-from zipmo_sim.experts.goals import plan
+from zipmo_sim.suites.libero.furniture import Drawer
+from zipmo_sim.suites.libero.steps import due, steps
 
 pytestmark = pytest.mark.libero
 
@@ -25,20 +26,29 @@ def made(suite: str, index: int) -> Iterator[ManipulationEnv]:
 
 
 class Scene:
-    """What plan() asks of an environment: a goal, and what holds already."""
+    """What is asked of a robosuite environment about a goal: what holds already, and which regions are drawers."""
 
     def __init__(self, *goal: str, holds: tuple[str, ...] = (), drawers: tuple[str, ...] = ()):
-        self.predicates = tuple(tuple(part.split()) for part in goal)
+        self.goal = [part.split() for part in goal]
         self._holds = holds
-        drawer = type("Site", (), {"joints": ["slide"]})
-        self.robosuite = type("Scene", (), {"object_sites_dict": dict.fromkeys(drawers, drawer)})
+        self.object_sites_dict = dict.fromkeys(drawers, type("Site", (), {"joints": ["slide"]}))
 
-    def holds(self, *predicate: str) -> bool:
+    def _eval_predicate(self, predicate: tuple[str, ...]) -> bool:
         return " ".join(predicate) in self._holds
 
 
 def order(scene: Scene) -> list[str]:
-    return [" ".join(step) for step in plan(scene)]
+    return [" ".join(step) for step in steps(scene, scene.goal)]
+
+
+def test_what_is_due_is_the_first_step_that_does_not_hold_and_no_drawer_is_opened_again_behind_what_went_in():
+    def step(*holds: str) -> str:
+        scene = Scene("close drawer", "in bowl drawer", holds=holds, drawers=("drawer",))
+        return " ".join(due(scene, scene.goal))
+
+    assert [step("close drawer"), step("open drawer")] == ["open drawer", "in bowl drawer"]
+    assert [step("open drawer", "in bowl drawer"), step("in bowl drawer")] == ["close drawer"] * 2
+    assert step("in bowl drawer", "close drawer") == "close drawer"  # all is done
 
 
 def test_a_shut_drawer_is_opened_before_and_shut_after_something_goes_into_it():
@@ -73,6 +83,40 @@ def test_experts_bring_about_what_a_goal_asks_for(suite, index, state):
             _, _, solved, truncated, _ = env.step(expert.disturb(clean))
             over = solved or truncated
         assert solved
+        thing, goal = env.landmarks()[env.task.name]
+        assert np.linalg.norm(thing - goal) < 0.1  # what it points at came to where it pointed
+
+
+def test_landmarks_follow_the_step_that_is_due():
+    with made("libero_goal", 3) as env:
+        env.reset(options={"init_state": 50})
+        bowl, plate = (env.object_poses()[name][0] for name in ("akita_black_bowl_1", "plate_1"))
+        before = env.landmarks()
+        told = [suites.sentence(env.task.suite, name) for name in before]
+        assert told == suites.sentences(env.task)
+        assert len(told) == 10
+        assert np.array_equal(before["put_the_bowl_on_the_plate"], [bowl, plate])
+        knob, turned = before["turn_on_the_stove"]
+        assert np.linalg.norm(knob - turned) < 0.03
+
+        shut, drawn = before[env.task.name]
+        assert np.linalg.norm(drawn - shut) == pytest.approx(0.15, abs=0.01)
+        drawer = Drawer(env.robosuite, "wooden_cabinet_1_top_region")
+        env.sim.data.set_joint_qpos(env.sim.model.joint_id2name(drawer.joint), -0.15)
+        env.sim.forward()
+        np.testing.assert_allclose(drawer.grip, drawn, atol=1e-6)
+        thing, inside = env.landmarks()[env.task.name]
+        assert np.array_equal(thing, bowl)
+        assert np.linalg.norm((inside - drawn)[:2]) < 0.15
+
+
+def test_suites_that_share_a_scene_share_its_sentences():
+    task = next(task for task in suites.tasks("libero_10") if task.scene == "KITCHEN_SCENE3")
+    twins = [other for other in suites.tasks("libero_90") if other.scene == task.scene]
+    assert suites.sentences(task) == [task.language, *(twin.language for twin in twins)]
+    assert suites.sentences(twins[0]) == [*(twin.language for twin in twins), task.language]
+    swapped = next(other for other in suites.tasks("libero_10_swap") if other.name == task.name)
+    assert suites.sentences(swapped) == [task.language]  # its things stand elsewhere
 
 
 def test_tasks_that_no_skill_can_do_are_told_apart(tmp_path):
@@ -100,10 +144,11 @@ def test_our_layouts_are_repeatable_and_leave_the_goal_to_be_done():
         assert apart[~np.eye(len(apart), dtype=bool)].min() > 0.03
 
 
-def test_things_whose_place_the_sentence_names_stay_near_it():
-    with made("libero_spatial", 0) as env:
-        for index in (100, 101, 102):
-            env.reset(options={"init_state": index})
+@pytest.mark.parametrize(("suite", "index"), [("libero_spatial", 0), ("libero_90", 39)])
+def test_things_whose_place_a_sentence_of_the_scene_names_stay_near_it(suite, index):
+    with made(suite, index) as env:
+        for layout in (100, 101, 102):
+            env.reset(options={"init_state": layout})
             drawn = env.object_poses()
             env.reset(options={"init_state": 0})
             for name, (position, _) in env.object_poses().items():

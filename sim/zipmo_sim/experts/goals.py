@@ -16,9 +16,10 @@ from zipmo_sim.experts.skills.skill import Skill
 from zipmo_sim.experts.skills.slide import CloseSkill, OpenSkill
 from zipmo_sim.suites.libero import env as libero_env
 from zipmo_sim.suites.libero.env import LiberoEnv
+from zipmo_sim.suites.libero.furniture import swings
+from zipmo_sim.suites.libero.steps import Predicate, steps
 from zipmo_sim.task import Task
 
-Predicate = tuple[str, ...]
 _FALLING = 0.05  # m/s
 # Predicates that no skill brings about, and why.
 _BEYOND = (
@@ -36,19 +37,13 @@ def skill_for(env: LiberoEnv, predicate: Predicate) -> Make:
         case "on" | "in":
             return PlaceSkill
         case "open":
-            return OpenDoorSkill if _swings(env, predicate[1]) else OpenSkill
+            return OpenDoorSkill if swings(env.robosuite, predicate[1]) else OpenSkill
         case "close":
-            return CloseDoorSkill if _swings(env, predicate[1]) else CloseSkill
+            return CloseDoorSkill if swings(env.robosuite, predicate[1]) else CloseSkill
         case "turnon" | "turnoff":
             return KnobSkill
         case kind:
             raise ValueError(f"no expert knows how to bring about '{kind}', which {env.task.name} asks for")
-
-
-def _swings(env: LiberoEnv, name: str) -> bool:
-    import mujoco
-
-    return env.sim.model._model.jnt_type[env.joint_of(name)] == mujoco.mjtJoint.mjJNT_HINGE
 
 
 def beyond(task: Task) -> str | None:
@@ -61,35 +56,6 @@ def make_expert(env: LiberoEnv, rng: np.random.Generator, noise: float) -> GoalE
     return GoalExpert(env, rng, noise)
 
 
-def plan(env: LiberoEnv) -> list[Predicate]:
-    """What to bring about, in order, so that the task's goal holds at the end, from how the scene is now."""
-    goal = list(env.predicates)
-    steps: list[Predicate] = []
-    for predicate in goal:
-        opened = ("open", predicate[-1])
-        if predicate[0] == "in" and _is_drawer(env, predicate[2]) and opened not in goal and not env.holds(*opened):
-            steps.append(opened)
-        steps.append(predicate)
-    filled = {predicate[2] for predicate in goal if predicate[0] == "in"}
-    return sorted(steps, key=lambda step: _turn(step, filled, steps))
-
-
-def _is_drawer(env: LiberoEnv, region: str) -> bool:
-    site = env.robosuite.object_sites_dict.get(region)
-    return bool(site and site.joints)
-
-
-def _turn(step: Predicate, filled: set[str], steps: list[Predicate]) -> int:
-    """Its turn: what is in the way of others first; what something goes into is closed last; supports before loads."""
-    kind, subject = step[0], step[1]
-    if kind == "close":
-        return 4 if any(place.startswith(subject) for place in filled) else 0
-    if kind in ("open", "turnon", "turnoff"):
-        return 1
-    carried = any(other[0] in ("on", "in") and other[1] == step[2] for other in steps)
-    return 2 + carried
-
-
 class GoalExpert(Expert):
     """Brings about the predicates of the task's goal, each by its skill."""
 
@@ -97,7 +63,7 @@ class GoalExpert(Expert):
 
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float):
         super().__init__(env, rng, noise)
-        self._steps = plan(env)
+        self._steps = steps(env.robosuite, env.predicates)
         self._index = 0
         self._begun = False
         self._skill = self._make(0)

@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 from zipmo_sim.experts.skills.holds import Holding
 from zipmo_sim.experts.surroundings import Surroundings
 from zipmo_sim.suites.libero.env import LiberoEnv
+from zipmo_sim.suites.libero.steps import middle
 
 _ABOVE = 0.004  # m above what it is to stand on that a thing is let go of
 _FLOOR = 0.01  # m around a spot that must be even
@@ -33,10 +34,7 @@ class Destination:
 
     def middle(self) -> np.ndarray:
         """Position [3] of the region's middle, or of the other thing's origin."""
-        data = self._env.sim.data
-        if self._region:
-            return data.get_site_xpos(self.where).copy()
-        return data.body_xpos[self._env.sim.model.body_name2id(f"{self.where}_main")].copy()
+        return middle(self._env.robosuite, self.where)
 
     def half(self) -> np.ndarray:
         """Half sides [2] of where a thing's origin may be, along x and y of the world, m; nothing to choose: zeros."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from zipmo_sim.experts.core import HOME_YAW, Phase, nearest_yaw
 from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.suites.libero.env import LiberoEnv
+from zipmo_sim.suites.libero.furniture import Door
 
 _BEFORE = 0.07  # m in front of the handle, where a push begins
 _DEEP = 0.05  # m from the door's upper edge down to the grip site that pushes
@@ -19,64 +18,33 @@ _HIGH = 0.05  # m over the door that the hand comes at
 _AWAY = 0.08  # m from the handle, where it is done
 
 
-@dataclass(frozen=True)
-class Handle:
-    """position: of its middle, at the door's upper edge [3]. out: direction that it sticks out in [3]. along: [3], from
-    the hinge to it, horizontally, a unit vector."""
-
-    position: np.ndarray
-    out: np.ndarray
-    along: np.ndarray
-
-
 class DoorSkill(Skill):
     """What opening and closing share. sign: of the turn about the vertical that brings the predicate about."""
 
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
         super().__init__(env, rng, noise)
-        self._predicate, self._joint = predicate, env.joint_of(predicate[1])
-        model = env.sim.model._model
-        self._body = int(model.jnt_bodyid[self._joint])
-        self._name = env.sim.model.body_id2name(self._body)
-        low, high = model.jnt_range[self._joint]
-        opens = 1.0 if abs(high) > abs(low) else -1.0
-        self._sign = opens if predicate[0] == "open" else -opens
-        geoms = np.flatnonzero((model.geom_bodyid == self._body) & ((model.geom_contype | model.geom_conaffinity) > 0))
-        volume = model.geom_aabb[geoms, 3:].prod(1)
-        self._leaf, self._grips = geoms[np.argmax(volume)], geoms[volume < volume.max()]
+        self._predicate, self._door = predicate, Door(env.robosuite, predicate[1])
+        self._sign = self._door.opens if predicate[0] == "open" else -self._door.opens
         self._done = False
 
     @property
     def finished(self) -> bool:
-        away = np.linalg.norm((self.hand - self._handle().position)[:2]) > _AWAY
-        return self.env.holds(*self._predicate) and bool(away or self.hand[2] > self._handle().position[2] + _HIGH)
+        away = np.linalg.norm((self.hand - self._door.handle().position)[:2]) > _AWAY
+        return self.env.holds(*self._predicate) and bool(away or self.hand[2] > self._door.handle().position[2] + _HIGH)
 
     def wrong_place(self) -> np.ndarray:
-        handle = self._handle()
+        handle = self._door.handle()
         return handle.position + 0.1 * handle.out + self.rng.uniform(-0.05, 0.05, 3)
-
-    def _handle(self) -> Handle:
-        model, data = self.env.sim.model._model, self.env.sim.data._data
-        frame = data.geom_xmat[self._leaf].reshape(3, 3)
-        top = data.geom_xpos[self._leaf, 2] + np.abs(frame[2]) @ model.geom_aabb[self._leaf, 3:]
-        sticks = data.geom_xpos[self._grips] - data.geom_xpos[self._leaf]
-        thin = frame[:, np.argmin(model.geom_aabb[self._leaf, 3:])]
-        out = thin * np.sign((sticks @ thin).sum())
-        outermost = self._grips[np.argmax(sticks @ out)]
-        position = np.array([*data.geom_xpos[outermost][:2], top])
-        along = (position - data.xanchor[self._joint]) * (1, 1, 0)
-        along -= (along @ out) * out
-        return Handle(position, out, along / np.linalg.norm(along))
 
     def _swung(self, place: np.ndarray) -> np.ndarray:
         """Where a place of the door [3] will be when it has turned on."""
-        anchor = self.env.sim.data._data.xanchor[self._joint]
+        anchor = self.env.sim.data._data.xanchor[self._door.joint]
         return Rotation.from_rotvec(self._sign * _AHEAD * UP).apply(place - anchor) + anchor
 
     def _leave(self, yaw: float, direction: np.ndarray, shut: bool) -> np.ndarray:
         """Away from the handle, then up."""
         self._done, self.phase = True, Phase.SLOW
-        near = np.linalg.norm((self.hand - self._handle().position)[:2]) < _AWAY
+        near = np.linalg.norm((self.hand - self._door.handle().position)[:2]) < _AWAY
         return self.steer(self.hand + 0.05 * (direction if near else UP), yaw, shut, self.style.slow)
 
 
@@ -84,7 +52,7 @@ class CloseDoorSkill(DoorSkill):
     """Come down in front of the handle and push with shut fingers."""
 
     def act(self) -> np.ndarray:
-        handle, yaw = self._handle(), HOME_YAW + self.style.yaw
+        handle, yaw = self._door.handle(), HOME_YAW + self.style.yaw
         if self._done or self.env.holds(*self._predicate):
             return self._leave(yaw, handle.out, shut=True)
         site = handle.position - _DEEP * UP
@@ -101,13 +69,13 @@ class OpenDoorSkill(DoorSkill):
     """Grip the handle from above, along the door, and draw it around the hinge."""
 
     def act(self) -> np.ndarray:
-        handle = self._handle()
+        handle = self._door.handle()
         yaw = nearest_yaw(np.arctan2(handle.along[1], handle.along[0]))
         if self._done or self.env.holds(*self._predicate):
             return self._leave(yaw, UP, shut=False)
         site = handle.position - _GRIP * UP + 0.008 * handle.out
         offset = np.abs(self.hand - site).max()
-        if offset < 0.03 and all(self.touches(self._name)) and self.opening < 0.03:
+        if offset < 0.03 and all(self.touches(self._door.body_name)) and self.opening < 0.03:
             self.phase = Phase.SLOW
             turned = yaw + self._sign * _AHEAD
             return self.steer(self._swung(site), turned, shut=True, speed=0.7 * self.style.speed)

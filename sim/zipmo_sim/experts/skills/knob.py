@@ -9,6 +9,7 @@ from zipmo_sim.experts.core import HOME_YAW, Phase, nearest_yaw
 from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.experts.surroundings import TIP
 from zipmo_sim.suites.libero.env import LiberoEnv
+from zipmo_sim.suites.libero.furniture import Knob
 
 _AHEAD = 0.35  # rad that the wrist is led by
 _FARTHEST = 1.9  # rad of the wrist from home, from where the ridge is gripped anew
@@ -20,36 +21,23 @@ class KnobSkill(Skill):
 
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
         super().__init__(env, rng, noise)
-        self._predicate, self._joint = predicate, env.joint_of(predicate[1])
+        self._predicate, self._knob = predicate, Knob(env.robosuite, predicate[1])
         self._sign = {"turnon": 1.0, "turnoff": -1.0}[predicate[0]]
-        model, data = env.sim.model._model, env.sim.data._data
-        self._body = int(model.jnt_bodyid[self._joint])
-        self._name = env.sim.model.body_id2name(self._body)
-        geoms = np.flatnonzero((model.geom_bodyid == self._body) & ((model.geom_contype | model.geom_conaffinity) > 0))
-        frames = data.geom_xmat[geoms].reshape(-1, 3, 3)
-        tops = data.geom_xpos[geoms, 2] + (np.abs(frames[:, 2]) * model.geom_aabb[geoms, 3:]).sum(1)
-        self._ridge = geoms[np.argmax(tops)]
-        self._top = float(tops.max())
         self._done = self._turning = False
 
     @property
     def finished(self) -> bool:
-        return bool(self.hand[2] > self._top + _AWAY) and self.env.holds(*self._predicate)
+        return bool(self.hand[2] > self._knob.top + _AWAY) and self.env.holds(*self._predicate)
 
     def wrong_place(self) -> np.ndarray:
-        return self._grip()[0] + self.rng.uniform(-0.06, 0.06, 3) * (1, 1, 0) + [0, 0, self.rng.uniform(0.02, 0.06)]
+        return self._site() + self.rng.uniform(-0.06, 0.06, 3) * (1, 1, 0) + [0, 0, self.rng.uniform(0.02, 0.06)]
 
-    def _grip(self) -> tuple[np.ndarray, float]:
-        """Where the hand grips the ridge now [3], and the direction across it, rad."""
-        model, data = self.env.sim.model._model, self.env.sim.data._data
-        frame, half = data.geom_xmat[self._ridge].reshape(3, 3), model.geom_aabb[self._ridge, 3:]
-        flat = [axis for axis in range(3) if abs(frame[2, axis]) < 0.7]
-        across = frame[:, min(flat, key=lambda axis: half[axis])]
-        site = np.array([*data.geom_xpos[self._ridge][:2], self._top - TIP])
-        return site, float(np.arctan2(across[1], across[0]))
+    def _site(self) -> np.ndarray:
+        """Where the hand grips the ridge now [3]."""
+        return self._knob.grip - TIP * UP
 
     def act(self) -> np.ndarray:
-        site, across = self._grip()
+        site = self._site()
         rotation = self.env.eef_pose()[1]
         yaw = float(np.arctan2(rotation[1, 0], rotation[0, 0]))
         if self._done or self.env.holds(*self._predicate):
@@ -67,9 +55,9 @@ class KnobSkill(Skill):
         if not self._turning:
             if near and self.opening < 0.06:  # let go, to grip it anew
                 return self.steer(self.hand + 0.05 * UP, yaw, shut=False)
-            hover = self._top + 0.04
-            return self.approach(site, nearest_yaw(across), False, hover, hover + 0.05)
-        if not all(self.touches(self._name)):
+            hover = self._knob.top + 0.04
+            return self.approach(site, nearest_yaw(self._knob.across()), False, hover, hover + 0.05)
+        if not all(self.touches(self._knob.body_name)):
             self.phase = Phase.HOLD
             return self.steer(site, yaw, shut=True, speed=0.15)
         self.phase = Phase.SLOW
@@ -77,6 +65,6 @@ class KnobSkill(Skill):
 
     def _turned(self, site: np.ndarray, yaw: float) -> np.ndarray:
         """Towards where the grip will be when the knob has followed."""
-        anchor = self.env.sim.data._data.xanchor[self._joint]
+        anchor = self.env.sim.data._data.xanchor[self._knob.joint]
         ahead = Rotation.from_rotvec([0, 0, self._sign * _AHEAD]).apply(site - anchor) + anchor
         return self.steer(ahead, yaw, shut=True)

@@ -7,6 +7,7 @@ import numpy as np
 from zipmo_sim.experts.core import Phase, nearest_yaw
 from zipmo_sim.experts.skills.skill import UP, Skill
 from zipmo_sim.suites.libero.env import LiberoEnv
+from zipmo_sim.suites.libero.furniture import Drawer
 
 _PITCH = np.deg2rad(75)  # of the hand from pointing down, so that one finger fits behind the bar
 _PUSHING = np.deg2rad(40)  # the same for a push
@@ -15,29 +16,6 @@ _AWAY = 0.10  # m from the bar, where it is done
 _ABOVE = 0.1  # m over the bar that the hand comes at
 _LOOSE = 0.04  # m between the fingers, when they have let go of the bar
 _PULL = 0.05  # m ahead of the hand that it is drawn to
-
-
-class Drawer:
-    """The geometry of a drawer: where its bar is now, and which way it opens."""
-
-    def __init__(self, env: LiberoEnv, name: str):
-        self._env, self.joint = env, env.joint_of(name)
-        model, data = env.sim.model._model, env.sim.data._data
-        self.body = int(model.jnt_bodyid[self.joint])
-        low, high = model.jnt_range[self.joint]
-        axis = data.xmat[self.body].reshape(3, 3) @ model.jnt_axis[self.joint]
-        self.outwards = axis if abs(high) > abs(low) else -axis
-        geoms = np.flatnonzero((model.geom_bodyid == self.body) & ((model.geom_contype | model.geom_conaffinity) > 0))
-        self._bar = geoms[np.argmax(data.geom_xpos[geoms] @ self.outwards)]
-
-    @property
-    def bar(self) -> np.ndarray:
-        """The middle of the bar [3]."""
-        return self._env.sim.data._data.geom_xpos[self._bar].copy()
-
-    @property
-    def name(self) -> str:
-        return self._env.sim.model.body_id2name(self.body)
 
 
 def facing(out: np.ndarray, pitch: float, closes: np.ndarray) -> np.ndarray:
@@ -54,15 +32,15 @@ class OpenSkill(Skill):
 
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
         super().__init__(env, rng, noise)
-        self._predicate, self._drawer = predicate, Drawer(env, predicate[1])
+        self._predicate, self._drawer = predicate, Drawer(env.robosuite, predicate[1])
         self._done = False
 
     @property
     def finished(self) -> bool:
-        return bool(np.linalg.norm(self.hand - self._drawer.bar) > _AWAY) and self.env.holds(*self._predicate)
+        return bool(np.linalg.norm(self.hand - self._drawer.grip) > _AWAY) and self.env.holds(*self._predicate)
 
     def wrong_place(self) -> np.ndarray:
-        return self._drawer.bar + _BEFORE * self._drawer.outwards + self.rng.uniform(-0.05, 0.05, 3)
+        return self._drawer.grip + _BEFORE * self._drawer.outwards + self.rng.uniform(-0.05, 0.05, 3)
 
     def _attitude(self) -> np.ndarray:
         """Closing up and down [3, 3]."""
@@ -73,7 +51,7 @@ class OpenSkill(Skill):
     def act(self) -> np.ndarray:
         attitude = self._attitude()
         points = attitude[:, 2]
-        offset = self.hand - self._drawer.bar
+        offset = self.hand - self._drawer.grip
         distance = float(np.linalg.norm(offset))
         if self._done or self.env.holds(*self._predicate):
             self._done = True
@@ -82,20 +60,20 @@ class OpenSkill(Skill):
                 return self.steer_to(self.hand, attitude, shut=False)
             back = self.hand - 0.05 * points if distance < _AWAY else self.hand + 0.05 * UP
             return self.steer_to(back, attitude, shut=False, speed=self.style.slow)
-        gripped = all(self.touches(self._drawer.name)) and distance < 0.03
+        gripped = all(self.touches(self._drawer.body_name)) and distance < 0.03
         if gripped and self.opening < 0.03:
             self.phase = Phase.SLOW
             return self.steer_to(self.hand + _PULL * self._drawer.outwards, attitude, shut=True, speed=self.style.slow)
         if distance < 0.012 or (gripped and distance < 0.02):
             self.phase = Phase.HOLD
-            return self.steer_to(self._drawer.bar, attitude, shut=True, speed=0.15)
+            return self.steer_to(self._drawer.grip, attitude, shut=True, speed=0.15)
         beside = offset - (offset @ points) * points
         turned = np.trace(attitude.T @ self.env.eef_pose()[1]) > 2.9
         if np.linalg.norm(beside) < 0.015 and turned and distance < _BEFORE + 0.03:
             self.phase = Phase.SLOW
-            return self.steer_to(self._drawer.bar, attitude, shut=False, speed=self.style.slow)
-        before = self._drawer.bar - _BEFORE * points
-        return self.go(before, attitude, False, self._drawer.bar[2] + _ABOVE, 0.01)
+            return self.steer_to(self._drawer.grip, attitude, shut=False, speed=self.style.slow)
+        before = self._drawer.grip - _BEFORE * points
+        return self.go(before, attitude, False, self._drawer.grip[2] + _ABOVE, 0.01)
 
 
 class CloseSkill(Skill):
@@ -103,20 +81,20 @@ class CloseSkill(Skill):
 
     def __init__(self, env: LiberoEnv, rng: np.random.Generator, noise: float, predicate: tuple[str, ...]):
         super().__init__(env, rng, noise)
-        self._predicate, self._drawer = predicate, Drawer(env, predicate[1])
+        self._predicate, self._drawer = predicate, Drawer(env.robosuite, predicate[1])
         self._before = rng.uniform(0.07, 0.09)
         self._done = False
 
     @property
     def finished(self) -> bool:
-        offset = (self.hand - self._drawer.bar) @ self._drawer.outwards
+        offset = (self.hand - self._drawer.grip) @ self._drawer.outwards
         return bool(offset > 0.8 * self._before) and self.env.holds(*self._predicate)
 
     def wrong_place(self) -> np.ndarray:
-        return self._drawer.bar + 1.5 * self._before * self._drawer.outwards + self.rng.uniform(-0.04, 0.04, 3)
+        return self._drawer.grip + 1.5 * self._before * self._drawer.outwards + self.rng.uniform(-0.04, 0.04, 3)
 
     def act(self) -> np.ndarray:
-        out, bar, rotation = self._drawer.outwards, self._drawer.bar, self.env.eef_pose()[1]
+        out, bar, rotation = self._drawer.outwards, self._drawer.grip, self.env.eef_pose()[1]
         yaw = nearest_yaw(np.arctan2(-out[0], out[1]))  # along the bar
         attitude = facing(out, _PUSHING, np.array([np.cos(yaw), np.sin(yaw), 0.0]))
         offset = self.hand - bar

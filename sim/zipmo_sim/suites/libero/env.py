@@ -20,9 +20,10 @@ import numpy as np
 from zipmo_sim.env import ManipulationEnv, robosuite_options
 from zipmo_sim.failures import Delivery, DeliveryMonitor
 from zipmo_sim.rendering import RenderSettings
-from zipmo_sim.suites import suite_entry
+from zipmo_sim.suites import SUITES, suite_entry
 from zipmo_sim.suites.libero.assets import find_assets, import_envs, task_folder, task_maps
 from zipmo_sim.suites.libero.layouts import put_drawn_layout
+from zipmo_sim.suites.libero.steps import landmarks
 from zipmo_sim.task import INIT_STATES, Task
 
 RENDER = RenderSettings()
@@ -80,6 +81,16 @@ def tasks(suite: str) -> list[Task]:
     return list(_tasks(suite))
 
 
+def commands(task: Task) -> dict[str, Task]:
+    """What the scene of a task can do that is a task of another suite: LIBERO-10 and -90 share scenes. By sentence."""
+    if suite_entry(task.suite).base:
+        return {}
+    own = {other.language for other in _tasks(task.suite) if other.scene == task.scene}
+    suites = (suite for suite, entry in SUITES.items() if entry.module == __name__ and not entry.base)
+    others = (other for suite in suites for other in _tasks(suite) if other.scene == task.scene)
+    return {other.language: other for other in others if other.language not in own}
+
+
 @cache
 def init_states(task: Task) -> np.ndarray:
     """Stored initial states float64 [50, 1 + nq + nv] (time, positions, velocities), read-only."""
@@ -108,7 +119,9 @@ class Aim:
         return all(robosuite._eval_predicate(part) for part in self.predicates)
 
     def landmarks(self, robosuite: Any) -> np.ndarray:
-        """Where the thing to move is now, and the place where it belongs [2, 3], m."""
+        """Where the thing to move is now, and the place where it belongs [2, 3], m; of other tasks, of what is due."""
+        if self.near is None:
+            return landmarks(robosuite, self.predicates)
         model, data = robosuite.sim.model, robosuite.sim.data
         return np.stack([data.body_xpos[model.body_name2id(f"{name}_main")] for name in self.objects])
 
@@ -150,8 +163,8 @@ def put_stored_state(robosuite: Any, state: np.ndarray) -> None:
 class LiberoEnv(ManipulationEnv):
     """A LIBERO scene and one of its tasks; made by make_env, here or in mixed.py.
 
-    origin: LIBERO's own task whose file describes the scene. aims: of all tasks of the scene, by name.
-    place: as in ManipulationEnv.
+    origin: LIBERO's own task whose file describes the scene. aims: of all tasks of the scene, by name. place: as in
+    ManipulationEnv. commands: aims of what else the scene can do, by its sentence.
 
     One may live in a process at a time, and only the thread that made it may use it: an OpenGL context
     belongs to one thread, and breaking the rule can give wrong images without any error.
@@ -166,6 +179,7 @@ class LiberoEnv(ManipulationEnv):
         origin: Task,
         aims: Mapping[str, Aim],
         place: Callable[[Any, int], None],
+        commands: Mapping[str, Aim] | None = None,
         **options: Any,
     ):
         if (other := LiberoEnv._living()) is not None:
@@ -176,15 +190,14 @@ class LiberoEnv(ManipulationEnv):
         self._thread = threading.get_ident()
         self._closed = False
         self._aim = aims[task.name]
-        deliveries = {name: aim for name, aim in aims.items() if aim.near is not None}
-        goals = {name: aim.delivery for name, aim in deliveries.items()}
+        goals = {name: aim.delivery for name, aim in aims.items() if aim.near is not None}
         super().__init__(
             task,
             build=lambda: _build(origin, assets),
             place=place,
             success=self._aim.solved,
             scene_success={name: aim.solved for name, aim in aims.items()},
-            scene_landmarks={name: aim.landmarks for name, aim in deliveries.items()},
+            scene_landmarks={name: aim.landmarks for name, aim in {**aims, **(commands or {})}.items()},
             failures=partial(DeliveryMonitor, goals=goals) if goals else None,
             **options,
         )
@@ -203,13 +216,6 @@ class LiberoEnv(ManipulationEnv):
     def holds(self, *predicate: str) -> bool:
         """Whether one of LIBERO's predicates holds in the current state."""
         return bool(self.robosuite._eval_predicate(predicate))
-
-    def joint_of(self, name: str) -> int:
-        """The joint that moves a fixture, or the part of it that a region belongs to. Raises ValueError for none."""
-        found = self.robosuite.object_sites_dict.get(name) or self.robosuite.get_object(name)
-        if not found.joints:
-            raise ValueError(f"{name} has no joint")
-        return self.sim.model.joint_name2id(found.joints[0])
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
         self._own()
@@ -263,6 +269,7 @@ def make_env(
         origin=task,
         aims={sibling.name: _aim(sibling, folder) for sibling in _tasks(task.suite) if sibling.scene == task.scene},
         place=lambda robosuite, index: put_state(robosuite, task, index),
+        commands={said: _aim(other, folder) for said, other in commands(task).items()},
         image_every=image_every,
         render=render or RENDER,
     )

@@ -1,8 +1,9 @@
 """Layouts of LIBERO's scenes that we draw ourselves, so that demonstrations leave its stored initial states alone.
 
 LIBERO draws a scene by its own regions first. Then each thing that stands on the table or floor is put elsewhere: half
-of them near where their region has them, half wherever there is room among those regions. Where the sentence says where
-a thing stands ("the left bowl", "next to the plate"), all stay near. Furniture, and what stands on or in it, stays.
+of them near where their region has them, half wherever there is room among those regions. Where a sentence of the scene
+says where a thing stands ("the left bowl", "next to the plate"), all stay near, so that it is true in every layout.
+Furniture, and what stands on or in it, stays.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from zipmo_sim.suites import sentences
 from zipmo_sim.task import Task
 
 _SAYS_WHERE = re.compile(
@@ -39,13 +41,14 @@ def put_drawn_layout(robosuite: Any, task: Task, index: int) -> None:
     data = robosuite.sim.data
     rng = np.random.default_rng([*task.name.encode(), index])
     movable = _on_surface(robosuite)
+    freely = not any(map(_SAYS_WHERE.search, sentences(task)))
     home = {name: data.get_joint_qpos(_joint(robosuite, name)).copy() for name in movable}
     for _ in range(_TRIES):
         for name, pose in home.items():
             data.set_joint_qpos(_joint(robosuite, name), pose)
         robosuite.sim.forward()
         for name in rng.permutation(sorted(movable)):
-            _move(robosuite, name, home, task, rng)
+            _move(robosuite, name, home, freely, rng)
         if not all(map(robosuite._eval_predicate, robosuite.parsed_problem["goal_state"])):
             return
     raise NoRoomError(f"{task.name}: no places for its things in layout {index}")
@@ -68,9 +71,9 @@ def _joint(robosuite: Any, name: str) -> str:
     return robosuite.objects_dict[name].joints[-1]
 
 
-def _move(robosuite: Any, name: str, home: dict[str, np.ndarray], task: Task, rng: np.random.Generator) -> None:
-    """Put one thing elsewhere; where it was if there is no place."""
-    freely = rng.random() < _FREELY and not _SAYS_WHERE.search(task.language)
+def _move(robosuite: Any, name: str, home: dict[str, np.ndarray], freely: bool, rng: np.random.Generator) -> None:
+    """Put one thing elsewhere; where it was if there is no place. freely: it may be far from where it is at home."""
+    freely = rng.random() < _FREELY and freely
     base = robosuite.robots[0].base_pos[:2]
     places = np.array([pose[:2] for pose in home.values()])
     low, high = places.min(0) - _WIDER, places.max(0) + _WIDER
