@@ -140,8 +140,10 @@ class ViewRenderer:
         groups = self._model.geom_group.copy()
         if self._culls:
             self._model.geom_group[~self._in_frame(camera)] = _NEVER_DRAWN
-        self._renderer.update_scene(self._data, camera=camera, scene_option=self._option)
-        self._model.geom_group[:] = groups
+        try:
+            self._renderer.update_scene(self._data, camera=camera, scene_option=self._option)
+        finally:
+            self._model.geom_group[:] = groups
         return np.ascontiguousarray(self._renderer.render())
 
     def _in_frame(self, camera: str) -> np.ndarray:

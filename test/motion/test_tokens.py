@@ -8,7 +8,7 @@ import torch
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig, TokenConfig, from_dict, to_dict
 from zipmo_ros.motion.conv_encoder import ConvEncoder
-from zipmo_ros.motion.sentence import SentenceInput
+from zipmo_ros.motion.sentence import SentenceInput, TokenReader
 from zipmo_ros.motion.text import embed_for, embed_rows, embed_sentences
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 
@@ -79,6 +79,31 @@ def test_every_part_reads_the_tokens(rows, encoder, planner):
     other = rows.clone()
     other[:, 0] = 0
     assert torch.equal(encoder.look(pictures, other)[1].logits, pointing.logits)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("reads", ["tokens", "vectors"])
+def test_several_sentences_of_an_image_are_as_if_each_had_its_own(rows, encoder, reads):
+    torch.manual_seed(0)
+    texts = torch.cat([rows, rows.flip(0)])
+    if reads == "vectors":
+        encoder, texts = awaken(ConvEncoder(dataclasses.replace(CONV_VIEWS, landmarks=2))), texts[:, 0]
+    tokens, pointing = encoder.look(images(2), texts)
+    each, pointed = encoder.look(images(2).repeat_interleave(2, 0), texts)
+    torch.testing.assert_close(tokens, each, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(pointing.logits, pointed.logits, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(pointing.places, pointed.places, atol=1e-5, rtol=1e-4)
+    for wrong in (texts[:3], texts[:1]):
+        with pytest.raises(ValueError, match=f"{len(wrong)} texts can't be told of 2 images"):
+            encoder.look(images(2), wrong)
+
+
+def test_tokens_are_dropped_in_training_alone(rows):
+    torch.manual_seed(0)
+    reader = TokenReader(384, TokenConfig(dropout=0.5))
+    trained = reader(rows)
+    assert trained.mask.sum() < reader.eval()(rows).mask.sum()
+    assert torch.equal(reader(rows).tokens, reader(rows).tokens)
 
 
 @torch.no_grad()

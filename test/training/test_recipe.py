@@ -2,11 +2,15 @@
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from zipmo_ros.apps.collect import CollectRequest
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.contract.share import share_path
+from zipmo_ros.motion.zipmo.config import planner_nano
 from zipmo_ros.training.recipe import OUT, RECIPES, TrainingRecipe
+from zipmo_ros.training.request import TrainingRequest
+from zipmo_ros.training.stage import model_config
 
 NAMES = sorted(path.stem for path in share_path(RECIPES).glob("*.yaml"))
 TINY = {
@@ -41,6 +45,16 @@ def test_every_command_of_a_recipe_is_one_and_comes_after_what_it_needs(name):
         else:
             config = load("train", [f"stage={words[0]}", *(word.replace(OUT, "runs") for word in words[1:])])
             assert config.train.max_minutes is None
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "planner" in TrainingRecipe.load(name).first.train])
+def test_the_planner_of_a_recipe_can_be_built(name):
+    (words,) = [job.words for job in TrainingRecipe.load(name).jobs() if [*job.words[:2]] == ["train", "planner"]]
+    asked = load("train", [f"stage={words[1]}", *(word.replace(OUT, "runs") for word in words[2:])])
+    request = TrainingRequest.of(OmegaConf.to_container(asked, resolve=True))
+    config = model_config({"nano": planner_nano}, request, "planner")
+    assert (config.image.landmarks == 0) == name.endswith("no-pointing")
+    assert bool(config.image.understanding) == bool(config.image.landmarks)
 
 
 RIVALS = ("nano-mini-arfm", "nano-mini-atm")  # with another planner

@@ -91,7 +91,9 @@ class ConvEncoder(nn.Module):
             if text is None:
                 raise ValueError("this image encoder is modulated by a sentence: pass its embedding as text [B, D]")
             reading = self.sentence.read(text)
-            several = len(reading.vector) // batch
+            several, rest = divmod(len(reading.vector), batch)
+            if rest or not several:
+                raise ValueError(f"{len(reading.vector)} texts can't be told of {batch} images, as many of each")
             if reading.tokens is None:
                 images, batch, several = images.repeat_interleave(several, 0), len(reading.vector), 1
                 text = reading.vector.repeat(views, 1)

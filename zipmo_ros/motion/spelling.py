@@ -7,7 +7,7 @@ are said in (`words` of config/wordings/shared.yaml) is meant, of those one of t
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import yaml
@@ -44,6 +44,7 @@ def _dictionary():
     return symspell
 
 
+@lru_cache(4096)
 def _mended(word: str) -> str:
     from symspellpy import Verbosity
 
