@@ -1,6 +1,7 @@
 """Training with wordings by rules: models that read tokens, and say what they do not understand."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
 from zipmo_ros.motion.zipmo.config import vae_nano
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.sentences import Sentences
-from zipmo_ros.training.understanding import understanding_loss
+from zipmo_ros.training.understanding import DOUBT, understanding_loss
 from zipmo_ros.training.wordings import PLACES, DrawnWordings, load_words
 
 SAYS = {"red": "turn the lever to the left", "blue": "turn the lever to the right"}
@@ -149,7 +150,9 @@ def test_places_are_said_by_where_things_stand_when_a_demonstration_begins():
     assert all(len(texts) == 2 for texts in ways.values())
 
 
-def test_the_loss_of_understanding():
-    logits = torch.tensor([4.0, -4.0])
-    assert understanding_loss(logits, torch.tensor([True, False])) < 0.05
-    assert understanding_loss(logits, torch.tensor([False, True])) > 3.9
+def test_the_loss_of_understanding_is_least_where_some_doubt_is_left():
+    sure = math.log((1 - DOUBT) / DOUBT)
+    for understood, sign in ((True, 1), (False, -1)):
+        losses = [float(understanding_loss(torch.tensor([sign * logit]), torch.tensor([understood])))
+                  for logit in (-4.0, 0.0, sure, 2 * sure)]  # fmt: skip
+        assert losses[0] > losses[1] > losses[3] > losses[2]

@@ -18,12 +18,15 @@ from zipmo_ros.training.wordings import DrawnWordings
 
 FAMILY = "development"
 COUNT = 16  # wordings of each sentence in each way that things may stand
+DOUBT = 0.1  # of every label (label smoothing, Szegedy et al. 2016)
 FALSE_REFUSALS = 0.03  # largest share of what can be done that may count as not understood
 
 
 def understanding_loss(logits: Tensor, understood: Tensor) -> Tensor:
-    """Cross entropy of logits [B] and whether the sentence can be done [B]."""
-    return F.binary_cross_entropy_with_logits(logits, understood.float())
+    """Cross entropy of logits [B] and whether the sentence can be done [B], which is never quite certain: whoever is
+    sure of all that he was told does not doubt what he never was.
+    """
+    return F.binary_cross_entropy_with_logits(logits, understood.float().clamp(DOUBT, 1 - DOUBT))
 
 
 def draw_impossible(

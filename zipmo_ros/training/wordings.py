@@ -17,6 +17,8 @@ from zipmo_ros.data.wordings import Family, order
 from zipmo_ros.training.rephrasing import Rephrasing
 
 PLACES = ("", "left", "middle", "right")  # of what stands on the table, "" where that can't be said
+# How often each kind of what can't be done is drawn: most often those that one word tells from what can be.
+SHARES = {"prohibition": 3, "absent_thing": 3, "absent_goal": 2, "gibberish": 1, "unrelated": 1, "other_scene": 1}
 APART = 0.1  # of the first view's half width: things nearer to each other have no places
 Standing = tuple[int, int]  # numbers of PLACES: of what a sentence takes, and of what that is to go on
 
@@ -41,7 +43,8 @@ class DrawnWordings:
     def impossible(self, scene: Sequence[str]) -> list[str]:
         """What a scene can't do, in words."""
         rng = random.Random("; ".join(scene))
-        return [self.family.cannot(scene, rng).text for _ in range(10 * self.count)]
+        kinds = rng.choices(list(SHARES), list(SHARES.values()), k=20 * self.count)
+        return [self.family.cannot(scene, rng, kind).text for kind in kinds]
 
     def standing(self, windows: DemonstrationWindows) -> Tensor:
         """How things stand when a window's demonstration begins, for each of its scene's sentences: int64 [W, K, 2]."""

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.conv_encoder import ConvEncoder
@@ -41,7 +43,8 @@ def start_reading_as(sentence: SentenceInput, encoder: ConvEncoder) -> None:
 def understanding(
     windows: DemonstrationWindows, encoder: ConvEncoder, words: Sentences, count: int, request: TrainingRequest
 ) -> Understood | None:
-    """What measures whether an encoder understands, on at most `count` validation windows; None if it can't say.
+    """What measures whether an encoder understands, `count` times where validation demonstrations begin, for it is then
+    that a sentence is judged; None if it can't say.
 
     Raises ValueError where it would not be told (by `words`) what can't be done.
     """
@@ -50,5 +53,6 @@ def understanding(
     if not words.impossible:
         raise ValueError("what is to be refused comes out of rules: rephrasings=config/wordings/train.yaml")
     _, validation = windows.split(request.validation_states)
-    chosen = validation[:: max(1, -(-len(validation) // count))]
+    begun = validation[windows.demo[validation].diff(prepend=windows.demo.new_full((1,), -1)) != 0]
+    chosen = begun[torch.arange(count) * len(begun) // count]
     return Understood(windows, chosen, encoder, request.seed, request.cache)
