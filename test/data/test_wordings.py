@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from zipmo_ros.contract.share import share_path
+from zipmo_ros.data.grammar import IMPOSSIBLE, KINDS, MANNERS, TYPO
 from zipmo_ros.data.typos import BESIDE, MOST, RULES, mistyped
-from zipmo_ros.data.wordings import FAMILIES, IMPOSSIBLE, KINDS, MANNERS, TYPO, Family, order
+from zipmo_ros.data.wordings import FAMILIES, Family, order
 from zipmo_sim import suites
 
 SHARED = yaml.safe_load(share_path("config/wordings/shared.yaml").read_text())
