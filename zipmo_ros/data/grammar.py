@@ -58,8 +58,8 @@ class Meaning(NamedTuple):
 
 
 class Grammar:
-    """rules, shared: of a family and of what all share, as config/wordings has them. reserved: may say what was printed,
-    and what others evaluate by.
+    """rules, shared: of a family and of what all share, as config/wordings has them. reserved: may say what was
+    printed, and what others evaluate by.
     """
 
     def __init__(self, rules: Mapping[str, Any], shared: Mapping[str, Any], reserved: bool = False) -> None:
@@ -72,7 +72,7 @@ class Grammar:
 
     @cached_property
     def sentences(self) -> list[str]:
-        """All that can be taken apart: what the scenes can do, or where none is listed, whatever can be put together."""
+        """All that can be taken apart: what the scenes can do, or where none is listed, all that can be put together."""
         if self._scenes:
             told = dict.fromkeys(sentence for scene in self._scenes for sentence in scene["tasks"])
             return [sentence for sentence in told if self.command(sentence)]

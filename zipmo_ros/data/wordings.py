@@ -47,10 +47,6 @@ class Family:
             grammars.append(Grammar(own, facts, reserved))
         return cls(grammars)
 
-    def sentences(self) -> list[str]:
-        """All sentences that can be taken apart, whichever scene can do them."""
-        return [sentence for grammar in self._grammars for sentence in grammar.sentences]
-
     def standing(self, sentence: str) -> list[str]:
         """What of a sentence stands on the table, as its landmarks do: what is taken, then what that goes on."""
         return self._of([sentence]).standing(sentence)
