@@ -10,7 +10,7 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from zipmo_ros.data.typos import mistyped
@@ -72,7 +72,7 @@ class Grammar:
 
     @cached_property
     def sentences(self) -> list[str]:
-        """All that can be taken apart: what the scenes can do, or where none is listed, all that can be put together."""
+        """All that can be taken apart: what scenes can do, or where none is listed, all that can be put together."""
         if self._scenes:
             told = dict.fromkeys(sentence for scene in self._scenes for sentence in scene["tasks"])
             return [sentence for sentence in told if self.command(sentence)]
@@ -276,5 +276,6 @@ def plain(text: str) -> str:
     return " ".join(re.findall(r"[\w'-]+", text.lower()))
 
 
+@lru_cache(100_000)
 def mentions(text: str, noun: str) -> bool:
     return re.search(rf"\b{re.escape(noun)}s?\b", text) is not None

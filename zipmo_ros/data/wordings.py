@@ -24,10 +24,10 @@ INHERITED = ("ask", "words", "gibberish")  # of mini's rules, by those of other 
 
 
 class Family:
-    """Sentences are put in other words by the first of its grammars that knows them."""
+    """mini, worlds: grammars, those of other worlds by their files. The first that knows a sentence is asked."""
 
-    def __init__(self, grammars: Sequence[Grammar]) -> None:
-        self._grammars = grammars
+    def __init__(self, mini: Grammar, worlds: Mapping[Path, Grammar]) -> None:
+        self._mini, self._worlds = mini, worlds
 
     @classmethod
     def load(cls, name: str) -> Family:
@@ -40,12 +40,16 @@ class Family:
         if not isinstance(rules, dict) or not isinstance(rules.get("ask"), dict):
             raise ValueError(f"{path} holds no rules of wordings; see {FOLDER}/train.yaml")
         reserved = path.stem == FAMILIES[-1]
-        grammars = [Grammar(rules, common, reserved)]
-        for world in sorted(path.parent.glob(f"*/{path.name}")):
-            theirs, facts = _read(world), _read(shared.parent / world.parent.name / shared.name)
+        worlds = {}
+        for file in sorted(path.parent.glob(f"*/{path.name}")):
+            theirs, facts = _read(file), _read(shared.parent / file.parent.name / shared.name)
             own = {key: rules[key] for key in INHERITED} | theirs | {"words": rules["words"] | theirs["words"]}
-            grammars.append(Grammar(own, facts, reserved))
-        return cls(grammars)
+            worlds[file] = Grammar(own, facts, reserved)
+        return cls(Grammar(rules, common, reserved), worlds)
+
+    def files(self, sentences: Sequence[str]) -> list[Path]:
+        """Of those other worlds that sentences are of."""
+        return [file for file, grammar in self._worlds.items() if any(map(grammar.command, sentences))]
 
     def standing(self, sentence: str) -> list[str]:
         """What of a sentence stands on the table, as its landmarks do: what is taken, then what that goes on."""
@@ -73,8 +77,9 @@ class Family:
         return self._of(scene).cannot(scene, rng, kind)
 
     def _of(self, sentences: Sequence[str]) -> Grammar:
-        """The grammar that knows one of the sentences; none does: the first, which says so."""
-        return next((grammar for grammar in self._grammars if any(map(grammar.command, sentences))), self._grammars[0])
+        """The grammar that knows one of the sentences; none does: mini's, which says so."""
+        several = (self._mini, *self._worlds.values())
+        return next((grammar for grammar in several if any(map(grammar.command, sentences))), self._mini)
 
 
 def order(positions: Mapping[str, float], apart: float) -> dict[str, str]:
