@@ -127,6 +127,14 @@ def test_things_of_other_tasks_are_named_beside():
     assert not any("in the bowl" in text or "inside the bowl" in text for text in said)  # a bowl can't be put in itself
 
 
+def test_a_scene_that_is_not_listed_is_one_that_has_what_is_told():
+    family, rng = Family.load("train"), random.Random(0)
+    said = [family.cannot(["put the wine bottle on the plate"], rng, "other_scene").text for _ in range(50)]
+    assert not any("stove on" in text or "turn on" in text for text in said)  # there may be a stove
+    with pytest.raises(ValueError, match="no rules for what can't be done where one can 'put the book in the basket'"):
+        family.cannot(["put the book in the basket"], rng)
+
+
 def test_what_others_evaluate_by_is_said_by_the_test_family_alone():
     libero = [
         (suite.base, task) for name, suite in suites.SUITES.items() if suite.libero for task in suites.tasks(name)

@@ -144,7 +144,7 @@ class Grammar:
         Raises ValueError for a scene of which no sentence has a rule.
         """
         commands = [command for command in map(self.command, scene) if command]
-        if not commands:
+        if not commands or (self._scenes and not self._listed(scene)):
             raise ValueError(f"there are no rules for what can't be done where one can '{', '.join(scene)}'")
         known = {kind for command in commands for kind in self._rules[command.verb]}
         kinds = [kind for kind in IMPOSSIBLE if kind not in ABSENT or kind in known]
@@ -203,7 +203,10 @@ class Grammar:
         """What is listed of the scene that can do all this and no more; where none is, of all that it may be."""
         told = set(scene)
         exact = [listed for listed in self._scenes if told == set(listed["tasks"])]
-        return exact or [listed for listed in self._scenes if told & set(listed["tasks"])]
+        if found := exact or [listed for listed in self._scenes if told & set(listed["tasks"])]:
+            return found
+        about = [value for command in map(self.command, scene) if command for value in command.slots.values()]
+        return [listed for listed in self._scenes if not any(self._lacks([listed], value) for value in about)]
 
     def _lacks(self, listed: list[Mapping[str, Any]], name: str) -> bool:
         """Whether in none of several scenes there is what a name, or a slot's value, may mean."""
@@ -227,7 +230,7 @@ class Grammar:
         options = {**self._rules["words"], **rules.get("words", {})}
         names, own = self._table(command.verb, "names"), command.slots.values()
         others = [other for other in map(self.command, scene) if other and other.verb == command.verb]
-        also = [listed.get("also", {}) for listed in self._listed(scene or ())]
+        also = [listed.get("also", {}) for listed in self._listed(scene)]
         for slot, value in command.slots.items():
             options[slot] = names[value]
             found = {other.slots[slot] for other in others}
