@@ -9,7 +9,8 @@ import yaml
 
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.contract.splits import BY_NAME
-from zipmo_ros.data.wordings import IMPOSSIBLE, KINDS, Family
+from zipmo_ros.data.grammar import IMPOSSIBLE, KINDS
+from zipmo_ros.data.wordings import Family
 from zipmo_ros.evaluation.episodes import draw_episodes, paraphrase, swap, worded
 from zipmo_ros.evaluation.evaluate import check_oracle
 from zipmo_ros.evaluation.outcomes import Outcome, clustered_interval, summarise, table, wilson_interval

@@ -7,7 +7,8 @@ import pytest
 
 from zipmo_ros.apps import sentences
 from zipmo_ros.contract.goal import Sentence
-from zipmo_ros.data.wordings import IMPOSSIBLE, KINDS, Family
+from zipmo_ros.data.grammar import IMPOSSIBLE, KINDS
+from zipmo_ros.data.wordings import Family
 from zipmo_ros.evaluation.results import Result
 from zipmo_ros.evaluation.sentence_table import cells, measure, summary
 from zipmo_ros.evaluation.sentences_report import wordings

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from zipmo_ros.contract.splits import EVALUATION
 from zipmo_ros.contract.stamps import episode_number
-from zipmo_ros.data.wordings import IMPOSSIBLE, Family, order
+from zipmo_ros.data.grammar import IMPOSSIBLE
+from zipmo_ros.data.wordings import Family, order
 from zipmo_sim.simulator import ANY
 from zipmo_sim.suites import Task
 

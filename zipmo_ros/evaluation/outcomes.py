@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from zipmo_ros.data.wordings import IMPOSSIBLE, KINDS
+from zipmo_ros.data.grammar import IMPOSSIBLE, KINDS
 from zipmo_ros.evaluation.episodes import Episode
 
 # v1: evaluation's states, success latched at any step, the suite's own step limit, lockstep; what differs is appended

@@ -191,7 +191,7 @@ def plot_steps(runs: list[tuple[int, list[dict], float | None]], path: Path, tit
 def plot_refusals(report: dict, path: Path) -> None:
     """Refused of what can't be done, by kind, against refused of what can; `report` as zipmo sentences writes it."""
     from zipmo_ros.contract.plan import UNDERSTOOD
-    from zipmo_ros.data.wordings import IMPOSSIBLE
+    from zipmo_ros.data.grammar import IMPOSSIBLE
 
     curve = report["curve"]
     false = [100 * point["false_refusals"] for point in curve]

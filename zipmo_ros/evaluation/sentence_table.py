@@ -14,7 +14,8 @@ from zipmo_ros.contract.goal import Goal, Sentence
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import UNDERSTOOD
 from zipmo_ros.contract.stamps import episode_number, observation_stamp
-from zipmo_ros.data.wordings import IMPOSSIBLE, KINDS, Family, order
+from zipmo_ros.data.grammar import IMPOSSIBLE, KINDS
+from zipmo_ros.data.wordings import Family, order
 from zipmo_ros.evaluation.episodes import APART
 from zipmo_ros.evaluation.outcomes import wilson_interval
 from zipmo_ros.training.stages.grounding import LANDMARKS, NEAR

@@ -1,7 +1,8 @@
 """Typing errors mended before a sentence is read: words that are none become the nearest that are one.
 
-SymSpell (symspellpy, MIT) with its own English dictionary; of several words that are as near, one of those that tasks
-are said in (`words` of config/wordings/shared.yaml) is meant, of those one of the same letters, else the commonest.
+SymSpell (symspellpy, MIT) with its own English dictionary, and the words that tasks are said in (`words` of shared.yaml
+in config/wordings and the folders there). Of several words that are as near, one of mini's tasks is meant, of those one
+of the same letters, else the commonest.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 from importlib.resources import files
+from pathlib import Path
 
 import yaml
 
@@ -17,7 +19,7 @@ from zipmo_ros.contract.share import share_path
 DICTIONARY = "frequency_dictionary_en_82_765.txt"
 LETTERS = 4  # words of so many letters at most may be one edit off, longer ones two
 RARE = 300_000  # times that such a short word was counted in some 10^12; a rarer one is more often an error
-_WORD = re.compile(r"[A-Za-z]{3,}(?!')")
+_WORD = re.compile(r"[A-Za-z]{3,}(?![A-Za-z'])")
 
 
 def mended(text: str) -> str:
@@ -27,7 +29,11 @@ def mended(text: str) -> str:
 
 @cache
 def _said() -> frozenset[str]:
-    return frozenset(yaml.safe_load(share_path("config/wordings/shared.yaml").read_text())["words"].split())
+    return _words(share_path("config/wordings/shared.yaml"))
+
+
+def _words(shared: Path) -> frozenset[str]:
+    return frozenset(yaml.safe_load(shared.read_text())["words"].split())
 
 
 @cache
@@ -39,7 +45,8 @@ def _dictionary():
         for word, count in map(str.split, lines):
             if len(word) > LETTERS or int(count) > RARE:
                 symspell.create_dictionary_entry(word, int(count))
-    for word in _said():
+    worlds = share_path("config/wordings").rglob("shared.yaml")
+    for word in {word for shared in worlds for word in _words(shared)}:
         symspell.create_dictionary_entry(word, 1)
     return symspell
 

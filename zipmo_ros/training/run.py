@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from zipmo_ros.training import distributed
 from zipmo_ros.training.loop import FitResult, fit
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.stage import Stage
+from zipmo_ros.training.wordings import DrawnWordings, load_words
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def train(
     return fit(
         stage.model, stage.loss, stage.batches, request.train, run_dir,
         validate=stage.validate, save=save, progress=progress, teach=stage.teach,
-        resume=request.resume, identity=identity(request, windows.data_hash, sources),
+        resume=request.resume, identity=identity(request, windows.data_hash, sources, windows.sentences),
     )  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def provenance(request: TrainingRequest, windows: DemonstrationWindows, sources:
         "stage": request.stage["name"],
         "seed": request.seed,
         "commit": source_commit(),
-        "rephrasings": _rephrasings_hash(request),
+        "rephrasings": _rephrasings_hash(request, windows.sentences),
         "data_hash": windows.data_hash,
         "demonstrations": len(windows.demos),
         "rendering": windows.provenance,
@@ -111,16 +112,21 @@ def source_commit() -> str | None:
         return None
 
 
-def identity(request: TrainingRequest, data_hash: str, sources: dict[str, str]) -> str:
-    """What a resumed run must share with the interrupted one besides the training settings."""
+def identity(request: TrainingRequest, data_hash: str, sources: dict[str, str], sentences: Sequence[str] = ()) -> str:
+    """What a resumed run must share with the interrupted one besides the training settings. sentences: of the data."""
     options = {key: value for key, value in request.stage.items() if not key.startswith("validation")}
     model = {part: fields for part, fields in request.model.items() if fields}  # other parts may come to be
     described: list[object] = [options, model, request.validation_states, sources]
     if request.rephrasings:
-        described += [_rephrasings_hash(request), request.wordings]
+        described += [_rephrasings_hash(request, sentences), request.wordings]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     return f"{data_hash[:12]}-{digest[:12]}"
 
 
-def _rephrasings_hash(request: TrainingRequest) -> str | None:
-    return sha256(Path(request.rephrasings)) if request.rephrasings else None
+def _rephrasings_hash(request: TrainingRequest, sentences: Sequence[str]) -> str | None:
+    """Of the file, and of what is beside it for worlds of which there are sentences."""
+    words = load_words(request.rephrasings, request.wordings)
+    if words is None:
+        return None
+    files = words.family.files(sentences) if isinstance(words, DrawnWordings) else []
+    return "+".join(sha256(file) for file in (Path(str(request.rephrasings)), *files))

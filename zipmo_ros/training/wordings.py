@@ -43,8 +43,9 @@ class DrawnWordings:
     def impossible(self, scene: Sequence[str]) -> list[str]:
         """What a scene can't do, in words."""
         rng = random.Random("; ".join(scene))
-        kinds = rng.choices(list(SHARES), list(SHARES.values()), k=20 * self.count)
-        return [self.family.cannot(scene, rng, kind).text for kind in kinds]
+        kinds = self.family.impossible(scene)
+        drawn = rng.choices(kinds, [SHARES[kind] for kind in kinds], k=20 * self.count)
+        return [self.family.cannot(scene, rng, kind).text for kind in drawn]
 
     def standing(self, windows: DemonstrationWindows) -> Tensor:
         """How things stand when a window's demonstration begins, for each of its scene's sentences: int64 [W, K, 2]."""
