@@ -35,6 +35,21 @@ def parser() -> argparse.ArgumentParser:
         "--tolerance", type=float, default=2e-4, help="largest error that passes (default: %(default)s)"
     )
 
+    upgrade = commands.add_parser(
+        "upgrade",
+        help="checkpoints of an older format as the present one",
+        description="Of a checkpoint or of all in a bundle; prints the content hash (not of `meta`).",
+    )
+    upgrade.add_argument("directory", type=Path)
+    upgrade.add_argument("--out", type=Path, help="write them there (default: in place)")
+    upgrade.add_argument("--dtype", choices=("float32", "float16"), help="of the stored weights (default: as they are)")
+
+    _add_released(commands)
+    return top
+
+
+def _add_released(commands: argparse._SubParsersAction) -> None:
+    """What is done with released files."""
     load = commands.add_parser(
         "load",
         help="a released checkpoint, strictly",
@@ -65,15 +80,6 @@ def parser() -> argparse.ArgumentParser:
     random.add_argument("--out", type=Path, required=True, help="the .safetensors file, of up to 4 GB")
     random.add_argument("--seed", type=int, default=0, help="of the weights (default: %(default)s)")
 
-    upgrade = commands.add_parser(
-        "upgrade",
-        help="checkpoints of an older format as the present one",
-        description="Of a checkpoint or of all in a bundle; prints the content hash (not of `meta`).",
-    )
-    upgrade.add_argument("directory", type=Path)
-    upgrade.add_argument("--out", type=Path, help="write them there (default: in place)")
-    upgrade.add_argument("--dtype", choices=("float32", "float16"), help="of the stored weights (default: as they are)")
-
     fetch = commands.add_parser(
         "fetch",
         help=f"download a released checkpoint; its licence is {LICENCE}",
@@ -85,7 +91,6 @@ def parser() -> argparse.ArgumentParser:
     fetch.add_argument("--revision", required=True, type=_commit, help="commit of the repository, all 40 digits")
     fetch.add_argument("--out", type=Path, default=Path("data/released"), help="folder (default: %(default)s)")
     fetch.add_argument("--accept-licence", action="store_true", help=f"I have read {LICENCE} and accept it")
-    return top
 
 
 def _commit(text: str) -> str:
