@@ -93,6 +93,7 @@ def dressed(
             scattered = draw if part is _cluttered else scattered
     taken = _taken(env, subject, states) if scattered else []
     before = draft.install()
+    env.sim.model._model.site_rgba[:] = before.model._model.site_rgba  # robosuite hides the hand's when it is reset
     env.set_fixture_poses(fixtures)
     try:
         if scattered:
