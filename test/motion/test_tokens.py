@@ -100,7 +100,7 @@ def test_several_sentences_of_an_image_are_as_if_each_had_its_own(rows, encoder,
 
 def test_tokens_are_dropped_in_training_alone(rows):
     torch.manual_seed(0)
-    reader = TokenReader(384, TokenConfig(dropout=0.5))
+    reader = TokenReader(384, TokenConfig(dropout=0.5, word_dropout=0.5))
     trained = reader(rows)
     assert trained.mask.sum() < reader.eval()(rows).mask.sum()
     assert torch.equal(reader(rows).tokens, reader(rows).tokens)

@@ -23,7 +23,7 @@ from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
 from zipmo_ros.motion.zipmo.config import vae_nano
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.sentences import Sentences
-from zipmo_ros.training.understanding import DOUBT, understanding_loss
+from zipmo_ros.training.understanding import DOUBT, parting, understanding_loss
 from zipmo_ros.training.wordings import PLACES, DrawnWordings, load_words
 
 SAYS = {"red": "turn the lever to the left", "blue": "turn the lever to the right"}
@@ -156,3 +156,10 @@ def test_the_loss_of_understanding_is_least_where_some_doubt_is_left():
         losses = [float(understanding_loss(torch.tensor([sign * logit]), torch.tensor([understood])))
                   for logit in (-4.0, 0.0, sure, 2 * sure)]  # fmt: skip
         assert losses[0] > losses[1] > losses[3] > losses[2]
+
+
+def test_what_is_understood_parts_what_can_be_done_from_what_cannot():
+    possible, impossible = torch.tensor([3.0, 2.0, 1.0, -1.9]), torch.tensor([-2.0, -2.1, 0.0, -3.0])
+    assert parting(possible, impossible) == pytest.approx(-1.95)  # three of four, none falsely; at 0.5 all, one falsely
+    assert parting(possible, torch.tensor([-2.0, -2.1, -1.0, 0.0])) == pytest.approx(0.5)  # all, for one falsely
+    assert parting(torch.tensor([1.0]), torch.tensor([-1.0])) == 0.0

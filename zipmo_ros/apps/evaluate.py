@@ -22,7 +22,7 @@ from zipmo_ros.apps.configuration import (
     load,
     plain,
 )
-from zipmo_ros.contract.protocols import ENGINES
+from zipmo_ros.contract.protocols import DTYPES, ENGINES
 from zipmo_ros.contract.splits import ALL, BY_NAME
 from zipmo_ros.data.wordings import FAMILIES, ONCE
 from zipmo_ros.evaluation.agents import AGENTS, EXECUTIONS
@@ -45,6 +45,8 @@ from zipmo_sim.perturbations.kinds import KINDS
 from zipmo_sim.rendering import LOOKS
 from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
 from zipmo_sim.task import SETTLINGS
+
+SHORT = {"bf16": "bfloat16"}  # what else `dtype` is called
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class EvaluationRequest(LoopRequest):
     oracle: Literal[tuple(AGENTS)]
     warm_start: FlowTime | None
     engine: Literal[ENGINES]
+    device: str
+    dtype: Literal[(*DTYPES, *SHORT)]
+    text_encoder: Path | None
     mode: Literal["lockstep", "realtime"]
     execution: Literal[tuple(EXECUTIONS)]
     latency_ms: Milliseconds
@@ -110,10 +115,13 @@ class EvaluationRequest(LoopRequest):
         if self.ray and self.via == "ros":
             raise ValueError(f"ray={self.ray} needs via=direct: graphs of nodes were not tried on a cluster")
         names = ("command_interface", "robot", "image_phase", "camera_skew", "plan_age", "oracle", "warm_start",
-                 "engine", "max_steps", "mode", "execution", "latency_ms", "latency_jitter", "refuse_unknown",
-                 "perturb", "strength", "look", "settle")  # fmt: skip
+                 "engine", "device", "text_encoder", "max_steps", "mode", "execution", "latency_ms", "latency_jitter",
+                 "refuse_unknown", "perturb", "strength", "look", "settle")  # fmt: skip
         settings = self.settings(
-            self.via, gallery=frames_beside(self.out.absolute()), **{name: getattr(self, name) for name in names}
+            self.via,
+            gallery=frames_beside(self.out.absolute()),
+            dtype=SHORT.get(self.dtype, self.dtype),
+            **{name: getattr(self, name) for name in names},
         )
         seeded = [replace(settings, seed=seed) for seed in range(self.seed, self.seed + self.seeds)]
         how = (self.tasks, self.episodes, self.states, self.instruction, self.draw == "in_order")

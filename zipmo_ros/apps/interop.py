@@ -13,6 +13,8 @@ from pathlib import Path
 REPOSITORY = "CompVis/ZipMo"
 LICENCE = "CC BY-NC-SA 4.0"
 SUITES = ("10", "goal", "object", "spatial")
+# Spelled out, as _layouts: --help must not wait for torch. A test holds them against motion.zipmo.
+PARTS = ("vae", "planner", "policy")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,19 +35,6 @@ def parser() -> argparse.ArgumentParser:
         "--tolerance", type=float, default=2e-4, help="largest error that passes (default: %(default)s)"
     )
 
-    load = commands.add_parser(
-        "load",
-        help="a released checkpoint, strictly",
-        description="Names what does not fit, and with --out writes the file's models as checkpoints of ours.",
-    )
-    load.add_argument(
-        "file", type=Path, metavar="FILE_OR_DIR", help="the .safetensors file, or a folder that holds just one"
-    )
-    load.add_argument("--as", dest="layout", choices=_layouts(), help="what the file is (default: by its keys)")
-    load.add_argument(
-        "--out", type=Path, help="write DIR/vae, DIR/planner and DIR/policy, as far as the file holds them"
-    )
-
     upgrade = commands.add_parser(
         "upgrade",
         help="checkpoints of an older format as the present one",
@@ -54,6 +43,42 @@ def parser() -> argparse.ArgumentParser:
     upgrade.add_argument("directory", type=Path)
     upgrade.add_argument("--out", type=Path, help="write them there (default: in place)")
     upgrade.add_argument("--dtype", choices=("float32", "float16"), help="of the stored weights (default: as they are)")
+
+    _add_released(commands)
+    return top
+
+
+def _add_released(commands: argparse._SubParsersAction) -> None:
+    """What is done with released files."""
+    load = commands.add_parser(
+        "load",
+        help="a released checkpoint, strictly",
+        description="Names what does not fit, and tells what the file holds.",
+    )
+    load.add_argument(
+        "file", type=Path, metavar="FILE_OR_DIR", help="the .safetensors file, or a folder that holds just one"
+    )
+    load.add_argument("--as", dest="layout", choices=_layouts(), help="what the file is (default: by its keys)")
+
+    convert = commands.add_parser(
+        "convert",
+        help="released files as a bundle of ours, which checkpoint= takes",
+        description="A file of policy_heads/ holds all of a bundle: planner, autoencoder and policy. A part that "
+        "several files hold must be the same in all. The bundle is written whole, or not at all.",
+    )
+    convert.add_argument("files", type=Path, nargs="+", metavar="FILE", help="released .safetensors files")
+    convert.add_argument("--out", type=Path, required=True, help="the bundle: a folder that is not there yet")
+    convert.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="folders to write (default: a whole bundle)"
+    )
+
+    random = commands.add_parser(
+        "random",
+        help="a file with a released layout and random weights, to try out what the released one goes through",
+    )
+    random.add_argument("layout", choices=_layouts())
+    random.add_argument("--out", type=Path, required=True, help="the .safetensors file, of up to 4 GB")
+    random.add_argument("--seed", type=int, default=0, help="of the weights (default: %(default)s)")
 
     fetch = commands.add_parser(
         "fetch",
@@ -66,7 +91,6 @@ def parser() -> argparse.ArgumentParser:
     fetch.add_argument("--revision", required=True, type=_commit, help="commit of the repository, all 40 digits")
     fetch.add_argument("--out", type=Path, default=Path("data/released"), help="folder (default: %(default)s)")
     fetch.add_argument("--accept-licence", action="store_true", help=f"I have read {LICENCE} and accept it")
-    return top
 
 
 def _commit(text: str) -> str:
@@ -76,7 +100,6 @@ def _commit(text: str) -> str:
 
 
 def _layouts() -> tuple[str, ...]:
-    # Spelled out: --help must not wait for torch. A test holds it against motion.zipmo.interop.LAYOUTS.
     return ("vae", "planner_sparse", "planner_dense", "libero_atm", "libero_tramoe", "policy_head_atm",
             "policy_head_tramoe")  # fmt: skip
 
@@ -85,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     """0 if all is well, 1 if a case or a file does not fit, 2 on wrong use."""
     arguments = parser().parse_args(argv)
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
-        "verify": verify, "load": load, "upgrade": upgrade, "fetch": fetch,
+        "verify": verify, "load": load, "convert": convert, "random": random, "upgrade": upgrade, "fetch": fetch,
     }  # fmt: skip
     try:
         return commands[arguments.command](arguments)
@@ -112,21 +135,40 @@ def verify(arguments: argparse.Namespace) -> int:
     return 0 if report.passed(arguments.tolerance) else 1
 
 
+def _policy():
+    """A head of the released size."""
+    from zipmo_policy import head
+
+    return head.PolicyHead(head.base())
+
+
 def load(arguments: argparse.Namespace) -> int:
-    from zipmo_policy import head as policy
-    from zipmo_ros.motion import checkpoint
     from zipmo_ros.motion.zipmo.interop import load_released
 
-    name, parts = load_released(arguments.file, arguments.layout, lambda: policy.PolicyHead(policy.base()))
+    name, parts = load_released(arguments.file, arguments.layout, _policy)
     print(f"{arguments.file} is a complete {name}:")
     if name == "planner_sparse" and arguments.layout is None:
         print("  (or a planner_dense under another name: its keys are the same; say which with --as)")
     for part, model in parts.items():
         print(f"  {part:<8} {sum(p.numel() for p in model.parameters()):>13,} parameters")
-        if arguments.out:
-            checkpoint.save(arguments.out / part, model, {"source": str(arguments.file), "licence": LICENCE})
-    if arguments.out:
-        print(f"written to {arguments.out}; the weights stay under {LICENCE}")
+    return 0
+
+
+def convert(arguments: argparse.Namespace) -> int:
+    from zipmo_ros.motion.checkpoint import content_hash
+    from zipmo_ros.motion.zipmo.released import convert
+
+    for part, source in convert(arguments.files, arguments.out, _policy, LICENCE, arguments.parts).items():
+        print(f"{arguments.out / part}  of {source.path} ({source.layout})")
+    print(f"content {content_hash(arguments.out)}; the weights stay under {LICENCE}")
+    return 0
+
+
+def random(arguments: argparse.Namespace) -> int:
+    from zipmo_ros.motion.zipmo.released import write_random
+
+    write_random(arguments.out, arguments.layout, _policy, arguments.seed)
+    print(f"{arguments.out}  (drawn, not learned)")
     return 0
 
 
@@ -163,5 +205,6 @@ def fetch(arguments: argparse.Namespace) -> int:
 
     logging.getLogger("huggingface_hub").setLevel(logging.WARNING)
     path = hf_hub_download(REPOSITORY, name, revision=arguments.revision, local_dir=arguments.out)
-    print(f"{path}\nzipmo interop load {path} --as {arguments.layout}")
+    whole = f"convert {path} --out BUNDLE" if "policy" in arguments.layout else f"load {path} --as {arguments.layout}"
+    print(f"{path}\nzipmo interop {whole}")
     return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args, get_type_hints, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,32 +19,37 @@ from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.plan import MotionPlan, PlanSpec, track_spec
 
 ENGINES = ("eager", "compile", "onnx")
+DTYPES = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
 class Execution:
     """How an instance computes. device: of torch. threads: on the CPU; with 1, results repeat on every machine.
 
-    steps: of a sampler (network evaluations a plan); None: as the checkpoint says. dtype: of the arithmetic.
+    steps: of a sampler (network evaluations a plan); None: as the checkpoint says. dtype: of a planner's
+    arithmetic, of DTYPES; policies compute in float32.
     warm_start: flow time from which on a plan is denoised that begins as the last one went on; None: all from noise.
     engine: of ENGINES, what carries out a planner's network: PyTorch as it is (eager), its compiler, or ONNX Runtime.
     Those compile at the first plan, and plan alike, not to the bit.
+    text_encoder: for a planner whose sentence encoder is not installed with the package: a folder of that, or a file of
+    its vectors (motion.text).
     """
 
     device: str = "cpu"
     threads: int = 1
     steps: int | None = None
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: str = "float32"
     warm_start: float | None = None
     engine: str = "eager"
+    text_encoder: str | Path | None = None
 
     def __post_init__(self) -> None:
         if self.warm_start is not None and not 0 < self.warm_start <= 1:
             raise ValueError(f"warm_start is a flow time above 0 and at most 1, got {self.warm_start}")
         if self.threads < 1 or (self.steps is not None and self.steps < 1):
             raise ValueError(f"threads and steps are at least 1, got {self.threads} and {self.steps}")
-        if self.dtype not in get_args(get_type_hints(Execution)["dtype"]):
-            raise ValueError(f"dtype is float32 or bfloat16, got '{self.dtype}'")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype is {' or '.join(DTYPES)}, got '{self.dtype}'")
         if self.engine not in ENGINES:
             raise ValueError(f"engine is one of {', '.join(ENGINES)}, got '{self.engine}'")
         if self.engine == "onnx" and (self.device, self.dtype) != ("cpu", "float32"):

@@ -26,7 +26,7 @@ def build_agent(settings: Settings) -> MakeAgent:
 
 
 def _policy(settings: Settings) -> Policy:
-    return load_policy(settings.policy, settings.checkpoint, load_robot(), Execution())
+    return load_policy(settings.policy, settings.checkpoint, load_robot(), Execution(settings.device))
 
 
 class Strategy(NamedTuple):
@@ -57,7 +57,8 @@ def _whole(settings: Settings) -> MakeAgent:
     policy = _policy(settings)
     planner = None
     if policy.spec.plan:
-        execution = Execution(steps=settings.nfe, warm_start=settings.warm_start, engine=settings.engine)
+        execution = Execution(settings.device, steps=settings.nfe, dtype=settings.dtype, warm_start=settings.warm_start,
+                              engine=settings.engine, text_encoder=settings.text_encoder)  # fmt: skip
         planner = load_planner(settings.planner, settings.checkpoint, load_robot(), execution)
         if problem := policy.spec.misfit(planner.spec.plan):
             raise ValueError(problem)

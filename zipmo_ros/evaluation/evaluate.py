@@ -15,14 +15,15 @@ from zipmo_ros.contract.splits import CHOSEN_ON, states_named
 from zipmo_ros.data.wordings import FAMILIES, Family
 from zipmo_ros.evaluation.episodes import Episode, Tell, draw_episodes, nothing, own, paraphrase, swap, worded
 from zipmo_ros.evaluation.journal import Journal
-from zipmo_ros.evaluation.origin import origin, shown
+from zipmo_ros.evaluation.origin import check_device, origin, shown
 from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.places import Place
-from zipmo_ros.evaluation.runners import BY_EXPERT, MODELLESS, Settings, images
+from zipmo_ros.evaluation.runners import BY_EXPERT, MODELLESS, PLANNING, Settings, images
 from zipmo_ros.models import NO_PLANNER, POLICY, bundle_path, find_planner, find_policy, planner_part
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.motion.engines import check_installed
+from zipmo_ros.motion.text import check_source, source_hash
 from zipmo_ros.runtime.horizons import HORIZONS
 from zipmo_sim.perturbations.kinds import KINDS
 from zipmo_sim.suites import (
@@ -64,6 +65,8 @@ def identity(settings: Settings) -> dict:
         "nfe": settings.nfe,
         "warm_start": settings.warm_start,
         "engine": settings.engine,
+        "device": settings.device,
+        "dtype": settings.dtype,
         "command_interface": settings.command_interface,
         "robot": settings.robot,
         "image_phase": settings.image_phase,
@@ -82,6 +85,7 @@ def identity(settings: Settings) -> dict:
             "checkpoint": content_hash(settings.checkpoint),
             "assets": asset_hash(settings.suite, settings.libero_assets),
             "render": render_hash(settings.suite, images(settings)),
+            **({"text_encoder": source_hash(settings.text_encoder)} if settings.text_encoder else {}),
         },
         **origin(),
     }
@@ -160,6 +164,8 @@ def resolve(
     policy: str | None = None,
     warm_start: float | None = None,
     engine: str = "eager",
+    device: str = "cpu",
+    text_encoder: Path | None = None,
     libero_assets: Path | None = None,
     **others,
 ) -> Settings:
@@ -184,12 +190,14 @@ def resolve(
     find_policy(policy, bundle)
     if planner != NO_PLANNER:
         find_planner(planner, bundle)
+    check_device(device)
     _check_sampler(bundle / planner_part(planner), nfe, warm_start, engine)
     if nfe is None:
         nfe = _said(bundle, planner_part(planner), "steps")
-    assets = libero_assets and libero_assets.expanduser().absolute()
+    assets, encoder = (path and path.expanduser().absolute() for path in (libero_assets, text_encoder))
     return Settings(suite=suite, checkpoint=bundle.absolute(), replan_every=replan_every, nfe=nfe, planner=planner,
-                    policy=policy, warm_start=warm_start, engine=engine, libero_assets=assets, **others)  # fmt: skip
+                    policy=policy, warm_start=warm_start, engine=engine, device=device, text_encoder=encoder,
+                    libero_assets=assets, **others)  # fmt: skip
 
 
 def _check_sampler(planner: Path, nfe: int | None, warm_start: float | None, engine: str) -> None:
@@ -202,6 +210,14 @@ def _check_sampler(planner: Path, nfe: int | None, warm_start: float | None, eng
         raise ValueError(f"warm_start={warm_start:g} is ZipMo's, not of kind '{kind}' ({planner}): say warm_start=null")
     if engine != "eager" and kind in ("arfm", "atm"):
         raise ValueError(f"engine={engine} is ZipMo's, not of kind '{kind}' ({planner}): say engine=eager")
+
+
+def _check_text(settings: Settings, sentences: Iterable[str]) -> None:
+    """Raises ValueError or FileNotFoundError where the bundle's planner can't read the sentences: see check_source."""
+    planner = settings.checkpoint / planner_part(settings.planner)
+    text = read_description(planner)["config"].get("text") if planner.is_dir() else None
+    if text:
+        check_source(text["encoder"], settings.text_encoder, sentences)
 
 
 def _said(bundle: Path, part: str, field: str) -> int | None:
@@ -227,7 +243,10 @@ def choose_episodes(
     check_perturbation(settings, chosen)
     tell, approach = TELL[instruction](settings.suite), instruction == "swap"
     drawn_of = states_named(states, min(task.stored or task.init_states for task in chosen))
-    return draw_episodes(chosen, episodes, settings.seed, tell, drawn_of, approach, in_order)
+    drawn = draw_episodes(chosen, episodes, settings.seed, tell, drawn_of, approach, in_order)
+    if settings.oracle in PLANNING:
+        _check_text(settings, {episode.instruction for episode in drawn})
+    return drawn
 
 
 def evaluate(

@@ -25,7 +25,7 @@ def run_identity(settings: Settings, episodes: Sequence[Episode], hashes: Mappin
 
     hashes: of the checkpoint, of assets, ...; they stand for the paths, which may change.
     """
-    paths = ("checkpoint", "libero_assets", "gallery")
+    paths = ("checkpoint", "libero_assets", "text_encoder", "gallery")
     chosen = {name: str(value) for name, value in asdict(settings).items() if name not in paths}
     digest = hashlib.sha256(json.dumps([asdict(episode) for episode in episodes]).encode()).hexdigest()
     drawn = f"{len(episodes)} of {len({episode.task for episode in episodes})} tasks, {digest[:16]}"

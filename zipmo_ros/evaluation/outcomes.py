@@ -135,8 +135,8 @@ def _figures(outcomes: list[Outcome]) -> dict:
 USUAL: dict[str, Any] = {
     "max_steps": None, "states": "evaluation", "mode": "lockstep", "execution": "ensemble", "latency_ms": 0.0,
     "latency_jitter": 0.0, "refuse_unknown": False, "perturb": None, "strength": 1.0, "look": None, "settle": None,
-    "draw": "seeded", "warm_start": None, "engine": "eager", "command_interface": None, "robot": None, "image_phase": 0,
-    "camera_skew": None, "plan_age": None,
+    "draw": "seeded", "warm_start": None, "engine": "eager", "dtype": "float32", "command_interface": None,
+    "robot": None, "image_phase": 0, "camera_skew": None, "plan_age": None,
 }  # fmt: skip
 
 
@@ -198,6 +198,7 @@ def departures(conditions: Mapping[str, Any], fixed: Collection[str]) -> dict[st
         "perturb": f"{conditions['perturb']}-{conditions['strength']:g}",
         "warm_start": f"warm-from-{conditions['warm_start']}",
         "engine": f"{conditions['engine']}-engine",
+        "dtype": conditions["dtype"],
         "command_interface": conditions["command_interface"],
         "robot": conditions["robot"],
         "image_phase": f"images-{conditions['image_phase']}-apart",

@@ -17,10 +17,10 @@ _log = logging.getLogger(__name__)
 
 def graph_arguments(settings: Settings) -> dict[str, str]:
     """What the settings are called by the graph (nodes/graph.py); what is not said is empty."""
-    names = ("checkpoint", "suite", "seed", "planner", "policy", "nfe", "warm_start", "engine", "ensemble",
-             "replan_every", "max_steps", "libero_assets", "command_interface", "robot", "image_phase", "camera_skew",
-             "plan_age", "mode", "execution", "latency_ms", "latency_jitter", "refuse_unknown", "perturb",
-             "strength", "look", "settle")  # fmt: skip
+    names = ("checkpoint", "suite", "seed", "planner", "policy", "nfe", "warm_start", "engine", "device", "dtype",
+             "text_encoder", "ensemble", "replan_every", "max_steps", "libero_assets", "command_interface", "robot",
+             "image_phase", "camera_skew", "plan_age", "mode", "execution", "latency_ms", "latency_jitter",
+             "refuse_unknown", "perturb", "strength", "look", "settle")  # fmt: skip
 
     def told(value: Any) -> str:
         return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -16,8 +16,8 @@ from zipmo_ros.models import NO_PLANNER, bundle_hash, bundle_path, load_planner,
 from zipmo_ros.runtime.horizons import make_horizon
 
 UNSAID = {"planner": "", "policy": "", "robot": "", "seed": 0, "nfe": 0, "warm_start": 0.0, "engine": "eager",
-          "device": "cpu", "threads": 1, "execution": "ensemble", "ensemble": "intended", "image_transport": "raw",
-          "camera_skew": 0.0}  # fmt: skip
+          "dtype": "float32", "text_encoder": "", "device": "cpu", "threads": 1, "execution": "ensemble",
+          "ensemble": "intended", "image_transport": "raw", "camera_skew": 0.0}  # fmt: skip
 
 
 def recorded_settings(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,8 +95,9 @@ def _prepare(bag: Bag, settings: Mapping[str, Any]) -> Replay:
     bundle, robot = _bundle(settings), load_robot(*filter(None, [settings["robot"]]))
     planner = policy = None
     if settings["planner"] != NO_PLANNER:
-        execution = Execution(settings["device"], settings["threads"], settings["nfe"] or None,
-                              warm_start=settings["warm_start"] or None, engine=settings["engine"])  # fmt: skip
+        execution = Execution(settings["device"], settings["threads"], settings["nfe"] or None, settings["dtype"],
+                              settings["warm_start"] or None, settings["engine"],
+                              settings["text_encoder"] or None)  # fmt: skip
         planner = load_planner(settings["planner"], bundle, robot, execution)
     if settings["policy"] != NO_PLANNER:
         execution = Execution(settings["device"], settings["threads"])

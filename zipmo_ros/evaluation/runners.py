@@ -16,6 +16,7 @@ from zipmo_sim.suites import render_settings
 
 MODELLESS = ("expert", "replay")  # oracles that need neither a model nor images
 BY_EXPERT = (*MODELLESS, "tracks", "plans")  # oracles that need an expert
+PLANNING = ("none", "plans")  # oracles that leave the planner in
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Settings:
     ensemble: str
     warm_start: float | None = None  # flow time from which on a plan goes on from the last one; None: all from noise
     engine: str = "eager"  # of contract.protocols.ENGINES: what carries out the planner's network
+    device: str = "cpu"  # of torch, on which planner and policy compute
+    dtype: str = "float32"  # of contract.protocols.DTYPES: the planner's arithmetic
+    text_encoder: Path | None = None  # see motion.text; None: the planner's is installed
     libero_assets: Path | None = None
     planner: str | None = None  # see models.load_planner; None: the bundle's
     policy: str | None = None  # see models.load_policy; None: the bundle's

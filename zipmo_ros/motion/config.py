@@ -32,15 +32,17 @@ LATER = {"later": True}  # of a field that came after checkpoints without it wer
 class TokenConfig:
     """How a sentence's tokens are read: a small transformer over them, learned with the model. Not in the reference.
 
-    dropout: probability, in training, of losing a token, and of losing a number of one.
+    dropout, word_dropout: probabilities, in training, of losing a number of a token, and of losing a whole one.
     """
 
     width: int = 128
     depth: int = 2
     dropout: float = field(default=0.0, metadata=LATER)
+    word_dropout: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self):
-        require(0 <= self.dropout < 1, f"dropout is a probability below 1, got {self.dropout}")
+        for name in ("dropout", "word_dropout"):
+            require(0 <= getattr(self, name) < 1, f"{name} is a probability below 1, got {getattr(self, name)}")
         check_width("token width", self.width)
         require(self.depth >= 1, f"tokens are read by at least one layer, got {self.depth}")
 

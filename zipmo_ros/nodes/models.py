@@ -11,8 +11,8 @@ from zipmo_ros.nodes.settings import PlannerParameters, PolicyParameters
 def make_planner(settings: PlannerParameters) -> tuple[Planner, str]:
     """The planner, and the hash of the bundle's content."""
     bundle = bundle_path(settings.checkpoint, planner=settings.planner)
-    execution = Execution(settings.device, settings.threads, settings.nfe or None,
-                          warm_start=settings.warm_start or None, engine=settings.engine)  # fmt: skip
+    execution = Execution(settings.device, settings.threads, settings.nfe or None, settings.dtype,
+                          settings.warm_start or None, settings.engine, settings.text_encoder or None)  # fmt: skip
     return load_planner(settings.planner, bundle, load_robot(settings.robot), execution), bundle_hash(bundle)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
-from zipmo_ros.contract.protocols import ENGINES
+from zipmo_ros.contract.protocols import DTYPES, ENGINES
 from zipmo_ros.contract.stamps import LAST_EPISODE, STATES_A_TASK
 from zipmo_ros.contract.topics import TRANSPORTS
 from zipmo_ros.nodes.parameters import setting
@@ -40,6 +40,8 @@ class PlannerParameters(ModelParameters):
     nfe: int = setting(minimum=0, maximum=1000, read_only=True)
     warm_start: float = setting(minimum=0.0, maximum=1.0, read_only=True)
     engine: str = setting(choices=ENGINES, read_only=True)
+    dtype: str = setting(choices=DTYPES, read_only=True)
+    text_encoder: str = setting(read_only=True)
     refuse_unknown: bool = setting()
     overlay_points: int = setting(minimum=1, maximum=64)
     plan_budget: float = setting(minimum=0.0, maximum=60.0)

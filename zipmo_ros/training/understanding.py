@@ -19,7 +19,6 @@ from zipmo_ros.training.wordings import DrawnWordings
 FAMILY = "development"
 COUNT = 16  # wordings of each sentence in each way that things may stand
 DOUBT = 0.1  # of every label (label smoothing, Szegedy et al. 2016)
-FALSE_REFUSALS = 0.03  # largest share of what can be done that may count as not understood
 
 
 def understanding_loss(logits: Tensor, understood: Tensor) -> Tensor:
@@ -74,11 +73,22 @@ class Understood:
         return logits[~self._cannot], logits[self._cannot]
 
     def figures(self, encoder: ConvEncoder) -> dict[str, float]:
-        """Share of what can't be done that is refused, where FALSE_REFUSALS of what can are, too."""
+        """Shares of what can't be done and of what can that are refused, if it is calibrated now."""
         possible, impossible = self.logits(encoder)
-        return {"refused": float((impossible < possible.quantile(FALSE_REFUSALS)).float().mean())}
+        least = parting(possible, impossible)
+        shares = {"refused": impossible < least, "refused_falsely": possible < least}
+        return {name: float(share.float().mean()) for name, share in shares.items()}
 
     def calibrate(self, encoder: ConvEncoder) -> None:
         """Set from which logit on the encoder has understood."""
-        least = float(self.logits(encoder)[0].quantile(FALSE_REFUSALS))
-        encoder.config = dataclasses.replace(encoder.config, understood_at=least)
+        encoder.config = dataclasses.replace(encoder.config, understood_at=parting(*self.logits(encoder)))
+
+
+def parting(possible: Tensor, impossible: Tensor) -> float:
+    """The logit below which there are most of what can't be done and fewest of what can: the shares' greatest
+    difference (Youden 1950), in the middle of the gap where it is.
+    """
+    logits = torch.cat([possible, impossible]).sort().values
+    between = (logits[1:] + logits[:-1]) / 2
+    gain = (impossible[:, None] < between).float().mean(0) - (possible[:, None] < between).float().mean(0)
+    return float(between[gain.argmax()])

@@ -20,7 +20,7 @@ from zipmo_ros.motion.engines import Call, carried_out
 from zipmo_ros.motion.flow import interpolate, plan_noise
 from zipmo_ros.motion.looking import Looking
 from zipmo_ros.motion.pointer import Pointing, understood
-from zipmo_ros.motion.text import embed_for
+from zipmo_ros.motion.text import embed_for, open_source
 from zipmo_ros.motion.zipmo.going_on import GoingOn, MadePlan
 from zipmo_ros.motion.zipmo.plan_pass import PlanPass, padded, pointing_of
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
@@ -43,6 +43,8 @@ class ZipmoPlanner(Looking):
             raise ValueError(f"autoencoder and planner disagree on the latent's (grid, channels): {ours} and {theirs}")
         if len(views) != config.views:
             raise ValueError(f"this planner looks at {config.views} views, the robot has {', '.join(views)}")
+        if config.text:
+            open_source(config.text.encoder, execution.text_encoder)
         self.vae, self.network = vae.eval(), network.eval()
         self._understood_at = config.image.understood_at
         self.steps = execution.steps or config.steps
@@ -131,7 +133,7 @@ class ZipmoPlanner(Looking):
             raise ValueError(f"this planner is conditioned by {'pokes' if text is None else 'a sentence'}, got {goal}")
         if isinstance(goal, Pokes):
             return torch.tensor(goal.rows, dtype=torch.float32, device=self._device)[None]
-        rows = embed_for(text, [goal.text])
+        rows = embed_for(text, [goal.text], self._execution.text_encoder)
         return (rows if self._execution.engine == "eager" else padded(rows)).to(self._device)
 
     @property

@@ -24,6 +24,7 @@ RENAMED = {
     "planner": (("image_encoder.", "img_embedder.model."),),
     "policy": (("trunk.", ""),),
 }
+MakePolicy = Callable[[], nn.Module]
 _VAE = {"vae": ""}
 _PLANNER = {"planner": "", "vae": "vae."}
 _POLICY = {"policy": "", "planner": "track_predictor.", "vae": "track_predictor.vae."}
@@ -37,16 +38,19 @@ class Layout:
     prefixes: Mapping[str, str]
     planner: Callable | None = None
 
-    def parts(self, policy: Callable[[], nn.Module] | None = None) -> dict[str, nn.Module]:
-        """New models at the released sizes; `policy` makes the head where the file holds one."""
-        parts: dict[str, nn.Module] = {"vae": TrackVAE(vae_base())}
-        if self.planner is not None:
-            parts["planner"] = MotionPlanner(self.planner())
-        if "policy" in self.prefixes:
-            if policy is None:
-                raise ValueError("this file holds a policy head: pass what builds one")
-            parts["policy"] = policy()
-        return parts
+    def part(self, name: str, policy: MakePolicy | None = None) -> nn.Module:
+        """One of its models, new, at the released size; `policy` makes the head."""
+        if name == "vae":
+            return TrackVAE(vae_base())
+        if name == "planner" and self.planner is not None:
+            return MotionPlanner(self.planner())
+        if policy is None:
+            raise ValueError("this file holds a policy head: pass what builds one")
+        return policy()
+
+    def parts(self, policy: MakePolicy | None = None) -> dict[str, nn.Module]:
+        """All of them."""
+        return {name: self.part(name, policy) for name in self.prefixes}
 
 
 def _tramoe():
@@ -141,8 +145,15 @@ def detect_layout(keys: set[str]) -> str:
     raise CheckpointError(f"this is none of the released files ({', '.join(LAYOUTS)}): none of their keys is there")
 
 
+def layout_of(weights: Mapping[str, Tensor], path: Path) -> str:
+    """As detect_layout, and by the file's name where the keys don't tell."""
+    name = detect_layout(set(weights))
+    dense = name == "planner_sparse" and path.name == Path(LAYOUTS["planner_dense"].file).name
+    return "planner_dense" if dense else name
+
+
 def load_released(
-    file_or_directory: str | Path, layout: str | None = None, policy: Callable[[], nn.Module] | None = None
+    file_or_directory: str | Path, layout: str | None = None, policy: MakePolicy | None = None
 ) -> tuple[str, dict[str, nn.Module]]:
     """A released file as our models, in eval mode: (kind, {"vae": ..., "planner": ..., "policy": ...}).
 
@@ -151,9 +162,7 @@ def load_released(
     if layout is not None and layout not in LAYOUTS:
         raise ValueError(f"unknown layout '{layout}'; there are {', '.join(LAYOUTS)}")
     weights, path = read_weights(file_or_directory)
-    name = layout or detect_layout(set(weights))
-    if layout is None and name == "planner_sparse" and path.name == Path(LAYOUTS["planner_dense"].file).name:
-        name = "planner_dense"
+    name = layout or layout_of(weights, path)
     parts = LAYOUTS[name].parts(policy)
     from_reference(parts, LAYOUTS[name].prefixes, weights, str(path))
     return name, {part: model.eval() for part, model in parts.items()}

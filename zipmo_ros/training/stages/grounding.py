@@ -70,7 +70,7 @@ class GroundingStage(Stage):
             raise ValueError("these demonstrations do not say where their sentences point: collect them anew")
         self.headline = tuple(f"{view}_{name}_near" for view in windows.views for name in LANDMARKS)
         self.options, self.sentences, self.understood = options, sentences, understood
-        self.headline += ("refused",) if understood else ()
+        self.headline += ("refused", "refused_falsely") if understood else ()
         self.model = model.to(self.device)
         self.batches = self.make_batches(options.batch_size, self.collate)
 
