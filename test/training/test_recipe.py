@@ -193,5 +193,5 @@ def test_what_is_not_trained_before_is_named(tmp_path):
     recipe = TrainingRecipe.load(write(tmp_path, train={"policy": {"vae": "vae", "train.max_steps": 1}}))
     with pytest.raises(ValueError, match="policy builds on vae=vae, which is not trained before it"):
         recipe.jobs()
-    with pytest.raises(FileNotFoundError, match="no recipe 'macro'; there are nano-mini"):
+    with pytest.raises(FileNotFoundError, match="no recipe 'macro'; there are nano-libero, nano-mini"):
         TrainingRecipe.load("macro")
