@@ -1,4 +1,4 @@
-"""libero_object_mixed: the same six things in every layout of a scene, and only the sentence says which to take."""
+"""libero_object_mixed and libero_spatial_mixed: only the sentence says which of a scene's things to take."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -61,6 +61,12 @@ class TestEnvironment:
         env.reset(options={"init_state": index})
         return {name: position for name, (position, _) in env.object_poses().items() if name != "basket_1"}
 
+    def test_after_the_shuffles_come_layouts_of_our_own(self, env):
+        stored, drawn, again = (self.layout(env, index) for index in (30, 100, 100))
+        assert all(np.array_equal(drawn[name], again[name]) for name in drawn)
+        assert max(np.linalg.norm(drawn[name][:2] - stored[name][:2]) for name in drawn) > 0.1
+        assert env.task.stored == 50  # no demonstration may start there
+
     def test_things_stand_apart_and_a_layout_repeats(self, env):
         first, other, again = (self.layout(env, index) for index in (30, 31, 30))
         assert set(first) == {f"{thing(task.name)}_1" for task in suites.tasks(SUITE) if task.scene == env.task.scene}
@@ -91,3 +97,52 @@ class TestEnvironment:
             _, _, terminated, truncated, info = env.step(expert.disturb(expert.act()))
         assert info["done_tasks"] == ("pick_butter_in_scene_7",)
         assert info["failures"]["pick_milk_in_scene_7"] == "wrong_goal"
+
+
+BOWLS = "libero_spatial_mixed"
+
+
+def test_the_sentences_of_a_scene_are_those_that_libero_has_elsewhere():
+    for suite, mixed in (("libero_object", SUITE), ("libero_spatial", BOWLS)):
+        told = {task.language for task in suites.tasks(suite)}
+        for number, task in enumerate(suites.tasks(suite)):
+            ours = [other.language for other in suites.tasks(mixed) if other.scene == f"scene_{number}"]
+            assert suites.sentences(task) == ours
+            assert ours[0] == task.language
+            assert set(ours) <= told
+
+
+def test_the_second_bowl_is_a_task_of_its_own():
+    """On the cookie box, while the suite's own task is about the one on the ramekin."""
+    env = suites.make_env(BOWLS, "pick_akita_black_bowl_2_in_scene_5", image_every=0)
+    try:
+        env.reset(options={"init_state": 101})
+        assert env.task.language == "pick up the black bowl on the cookie box and place it on the plate"
+        (first, goal), (second, same) = env.landmarks().values()
+        poses = env.object_poses()
+        assert np.array_equal(first, poses["akita_black_bowl_1"][0])
+        assert np.array_equal(second, poses["akita_black_bowl_2"][0])
+        assert np.array_equal(goal, same)
+        expert = make_expert(env, np.random.default_rng(0), noise=0.0)
+        done = truncated = False
+        while not (done or truncated):
+            _, _, done, truncated, info = env.step(expert.act())
+        assert info["done_tasks"] == ("pick_akita_black_bowl_2_in_scene_5",)
+    finally:
+        env.close()
+
+
+def test_a_benchmark_task_points_at_the_others_too():
+    task = suites.tasks("libero_object")[7]
+    env = suites.make_env("libero_object", task.name, image_every=0)
+    try:
+        env.reset(options={"init_state": 100})
+        marks = env.landmarks()
+        assert [suites.sentence("libero_object", name) for name in marks] == suites.sentences(task)
+        poses = env.object_poses()
+        for told, (start, goal) in marks.items():
+            called = suites.sentence("libero_object", told).removeprefix("pick up the ").partition(" and")[0]
+            assert np.array_equal(start, poses[f"{called.replace(' ', '_')}_1"][0])
+            assert np.array_equal(goal, poses["basket_1"][0])
+    finally:
+        env.close()

@@ -249,6 +249,16 @@ def test_textures_are_fields_that_can_be_told_apart(family):
 # -- looks of demonstrations -----------------------------------------------------------------------------------------
 
 
+def test_a_look_of_no_parts_is_the_suites_own(monkeypatch):
+    monkeypatch.setattr(look, "PARTS", {})
+    with made(image_every=0) as env:
+        begun(env)
+        plain, state = env.render_views(), env.get_state()
+        with look.dressed(env, suites.subject("mini", TASK), np.random.default_rng(0), state[None]):
+            env.set_state(state)
+            assert all(np.array_equal(plain[view], image) for view, image in env.render_views().items())
+
+
 def test_tracks_and_landmarks_are_right_under_another_camera_and_things_turned():
     """Where they say that the red block is, the image is red, at once and after it was lifted."""
     from zipmo_sim.tracks import ExactTracker

@@ -62,7 +62,11 @@ RIVALS = ("nano-mini-arfm", "nano-mini-atm")  # with another planner
 
 @pytest.mark.parametrize(
     ("name", "stages"),
-    [(name, "policy" if name.endswith("plans") else "planner") for name in NAMES if name not in ("nano-mini", *RIVALS)],
+    [
+        (name, "policy" if name.endswith("plans") else "planner")
+        for name in NAMES
+        if name.startswith("nano-mini-") and name not in RIVALS
+    ],
 )
 def test_an_ablation_changes_one_training_and_no_other(name, stages):
     base, other = ({job.name: job.digest for job in TrainingRecipe.load(n).jobs()} for n in ("nano-mini", name))
@@ -111,6 +115,25 @@ def test_a_stage_is_left_out_or_like_another(tmp_path):
     assert list(recipe.first.train) == ["grounding", "arfm"]
     with pytest.raises(ValueError, match="arfm is like vae, which is not trained before it"):
         TrainingRecipe.load(write(tmp_path, train={**train, "arfm": {"like": "vae"}}))
+
+
+def test_a_collection_may_be_of_another_suite(tmp_path):
+    collect = {"some": {"episodes": 2}, "others": {"suite": "libero_goal", "episodes": 1}}
+    jobs = {job.name: job for job in TrainingRecipe.load(write(tmp_path, collect=collect)).jobs()}
+    assert jobs["collect some"].words[1] == "suite=mini"
+    assert jobs["collect others"].words[1] == "suite=libero_goal"
+    assert f'data=["{OUT}/data/some", "{OUT}/data/others"]' in jobs["first vae"].words
+
+
+def test_nano_libero_is_validated_on_a_layout_of_every_suite_that_nothing_else_starts_from():
+    recipe = TrainingRecipe.load("nano-libero")
+    states = {}
+    for keys in recipe.first.collect.values():
+        first, last = map(int, keys["init_states"].split("-"))
+        states.setdefault(keys.get("suite", recipe.suite), []).append(range(first, last + 1))
+    assert set(states) == {"libero_object_mixed", "libero_spatial_mixed", "libero_goal", "libero_10"}
+    assert all(held == range(100, 101) and held[0] not in others for held, others in states.values())
+    assert all(keys["validation_states"] == [100] for keys in recipe.first.train.values())
 
 
 def test_seeds_are_of_the_recipe_unless_said_otherwise(tmp_path):
@@ -170,5 +193,5 @@ def test_what_is_not_trained_before_is_named(tmp_path):
     recipe = TrainingRecipe.load(write(tmp_path, train={"policy": {"vae": "vae", "train.max_steps": 1}}))
     with pytest.raises(ValueError, match="policy builds on vae=vae, which is not trained before it"):
         recipe.jobs()
-    with pytest.raises(FileNotFoundError, match="no recipe 'macro'; there are nano-mini"):
+    with pytest.raises(FileNotFoundError, match="no recipe 'macro'; there are nano-libero, nano-mini"):
         TrainingRecipe.load("macro")

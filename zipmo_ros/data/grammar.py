@@ -235,13 +235,10 @@ class Grammar:
         options = {**self._rules["words"], **rules.get("words", {})}
         names, own = self._table(command.verb, "names"), command.slots.values()
         others = [other for other in map(self.command, scene) if other and other.verb == command.verb]
-        also = [listed.get("also", {}) for listed in self._listed(scene)]
         for slot, value in command.slots.items():
             options[slot] = names[value]
-            found = {other.slots[slot] for other in others}
-            if also:
-                found |= set.intersection(*(set(more.get(slot, ())) for more in also))
-            another = [value for value in sorted(found) if not any(value in of or of in value for of in own)]
+            found = sorted({other.slots[slot] for other in others})
+            another = [value for value in found if not any(value in of or of in value for of in own)]
             if another:
                 options[f"not_{slot}"] = [name for value in another for name in names[value]]
         return options

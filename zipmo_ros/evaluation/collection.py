@@ -76,7 +76,7 @@ def collect(
     settings = settings or CollectionSettings()
     names = _checked_tasks(suite, tasks)
     if settings.looks:
-        suites.subject(suite, names[0])  # a suite without is told as such
+        suites.scenery(suite, names[0])  # a suite without is told as such
     attempts = _attempts(suite, names, episodes, seed, _checked_states(suite, init_states))
     _check(settings, workers)
     errors = dict.fromkeys(names, 0)

@@ -15,7 +15,7 @@ from zipmo_ros.data.demos import Demo, Identity, look_seed
 from zipmo_sim.env import ManipulationEnv, cameras
 from zipmo_sim.experts import make_expert
 from zipmo_sim.perturbations.look import dressed, turn_things
-from zipmo_sim.suites import subject
+from zipmo_sim.suites import scenery
 
 if TYPE_CHECKING:
     from zipmo_ros.evaluation.leading import Leader  # imports torch, which collecting alone does not need
@@ -74,7 +74,7 @@ def make_demo(
     clock = _Clock()
     env.reset(seed=seed, options={"init_state": init_state})
     if settings.looks:
-        turn_things(env, subject(env.task.suite, env.task.name), rng)
+        turn_things(env, scenery(env.task.suite, env.task.name), rng)
     led = leader.lead(env, rng) if leader and rng.random() < settings.led else 0
     steps = roll_out(env, make_expert(env, rng, noise, recovery and not led), settings.after_success)
     clock.lap("rollout")
@@ -104,7 +104,7 @@ def _look(env: ManipulationEnv, looks: str | None, states: np.ndarray, rng: np.r
     """The environment in one of the looks, as a context."""
     if looks is None:
         return contextlib.nullcontext(env)
-    return dressed(env, subject(env.task.suite, env.task.name), rng, states[::_LOOKED_AT])
+    return dressed(env, scenery(env.task.suite, env.task.name), rng, states[::_LOOKED_AT])
 
 
 def _see(

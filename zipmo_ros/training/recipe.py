@@ -59,8 +59,8 @@ class RecipePhase:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """seed: of every collection and training that has none of its own. led: a second phase, whose demonstrations start
-    where the first one's model gets to, and whose trainings go on from the first one's; None: there is none.
+    """suite, seed: of collections, or trainings, that have none of their own. led: a second phase, whose demonstrations
+    start where the first one's model gets to, and whose trainings go on from the first one's; None: there is none.
     """
 
     suite: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,13 +29,24 @@ _LOW = 0.15  # m above the surface
 
 def _glazed(draft: Draft, draw: Draw) -> None:
     """Each thing in a colour of its own."""
-    for body in (draw.subject.thing, *sorted(_movable(draft) - {draw.subject.thing})):
+    first = (draw.subject.thing,) if draw.subject.thing else ()
+    glazed = _movable(draft) if draw.subject.glazed is None else set(draw.subject.glazed)
+    for body in (*first, *sorted(glazed - set(first))):
         thing.tinted(draft, draw, body)
 
 
 def _covered(draft: Draft, draw: Draw) -> None:
     """The surface in two colours, by a texture."""
     surface.cover(draft, draw, surface.draw_paint(draw), surface.draw_paint(draw))
+
+
+def _behind(draft: Draft, draw: Draw) -> None:
+    """Floor and walls, each in two colours, by a texture; all walls alike."""
+    walls = tuple(geom for geom in draw.subject.behind if geom.startswith("wall"))
+    for geoms in (walls, tuple(geom for geom in draw.subject.behind if geom not in walls)):
+        if present := tuple(geom for geom in geoms if draft.spec.geom(geom)):
+            there = replace(draw, subject=replace(draw.subject, surface=present))
+            surface.cover(draft, there, surface.draw_paint(draw), surface.draw_paint(draw))
 
 
 def _cluttered(draft: Draft, draw: Draw) -> None:
@@ -45,12 +57,17 @@ def _cluttered(draft: Draft, draw: Draw) -> None:
 PARTS: Mapping[Callable[[Draft, Draw], None], float] = {
     camera.turned: 1.2, camera.displaced: 1.5, camera.zoomed: 1.4,
     light.dimmed: 1.2, light.tinted: 1.0, light.moved: 1.0,
-    surface.painted: 1.0, _covered: 1.0, _glazed: 1.0, _cluttered: 1.0,
+    surface.painted: 1.0, _covered: 1.0, _glazed: 1.0, _cluttered: 1.0, _behind: 1.0,
 }  # fmt: skip
 
 
 def turn_things(env: ManipulationEnv, subject: Perturbable, rng: np.random.Generator) -> None:
-    """Turn everything that stands at rest, each by an angle of its own, and call that the episode's beginning."""
+    """Turn everything that stands at rest, each by an angle of its own, and call that the episode's beginning.
+
+    Where the subject says that nothing turns, nothing happens.
+    """
+    if not subject.turns:
+        return
     for body in bodies.things(env, subject):
         if body == subject.thing or body not in subject.fixtures:
             bodies.turn(env, body, rng.uniform(-YAW, YAW))
@@ -68,12 +85,15 @@ def dressed(
     draft, fixtures = Draft(env), env.fixture_poses()
     scattered = None
     for part, widest in PARTS.items():
+        if part is _behind and not subject.behind:
+            continue
         draw = Draw(rng, rng.uniform(0, widest), "training", subject)
         if rng.random() < OFTEN:
             part(draft, draw)
             scattered = draw if part is _cluttered else scattered
     taken = _taken(env, subject, states) if scattered else []
     before = draft.install()
+    env.sim.model._model.site_rgba[:] = before.model._model.site_rgba  # robosuite hides the hand's when it is reset
     env.set_fixture_poses(fixtures)
     try:
         if scattered:

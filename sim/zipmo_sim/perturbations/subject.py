@@ -7,10 +7,12 @@ from dataclasses import dataclass
 class Perturbable:
     """Names of the MuJoCo model, and where things stand; a suite says it of each of its tasks.
 
-    thing: body that is taken or turned. goal: body where it is to go; None: there is none. fixtures: bodies without a
-    joint that stand on the surface, the thing or its goal among them. surface: geoms that are seen of what everything
-    stands on. height: of that, m. area: (least, greatest) x and y (m, world) of where things may stand: within reach
-    and in sight. room: m around the thing that the hand, and what it moves, need.
+    thing: body that is taken or turned; "" where only looks are drawn (look.py), to which none is special. goal: body
+    where it is to go; None: there is none. fixtures: bodies without a joint that stand on the surface, the thing or its
+    goal among them. surface: geoms, or bodies, that are seen of what everything stands on. height: of that, m. area:
+    (least, greatest) x and y (m, world) of where things may stand: within reach and in sight. room: m around the thing
+    that the hand, and what it moves, need. behind: geoms of floor and walls, where these are in sight. glazed: bodies
+    that training may see in other colours; None: all with a free joint. turns: whether training turns things.
     """
 
     thing: str
@@ -20,3 +22,6 @@ class Perturbable:
     height: float
     area: tuple[tuple[float, float], tuple[float, float]]
     room: float
+    behind: tuple[str, ...] = ()
+    glazed: tuple[str, ...] | None = None
+    turns: bool = True

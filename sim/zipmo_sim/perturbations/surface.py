@@ -11,7 +11,7 @@ from zipmo_sim.perturbations.draft import Draft
 from zipmo_sim.perturbations.draw import Draw, Family, Sectors, colour
 from zipmo_sim.perturbations.textures import RULES, SIZE
 
-NAME = "perturbed_surface"  # of the texture and its material
+NAME = "perturbed"  # of the texture and its material, before what it is on
 CONTRAST = 0.5  # of a texture: how much darker than its own colour one half is, and lighter the other
 # Tables that are blue, or of no colour and dark, are reported; training has no such ones.
 HUES: Mapping[Family, Sectors] = {
@@ -52,16 +52,19 @@ def cover(draft: Draft, draw: Draw, dark: np.ndarray, light: np.ndarray) -> None
 
     rules = RULES[draw.family]
     field = rules[draw.rng.integers(len(rules))](draw.rng)[..., None]
-    middle, own = (dark + light) / 2, draft.own_colour(_geoms(draft, draw)[0])
+    geoms, name = _geoms(draft, draw), f"{NAME}_{draw.subject.surface[0]}"
+    middle, own = (dark + light) / 2, draft.own_colour(geoms[0])
     picture = _mixed(own, middle, draw.strength) + draw.strength * (field - 0.5) * (light - dark)
     data = np.round(255 * picture.clip(0, 1)).astype(np.uint8)
     draft.spec.add_texture(
-        name=NAME, type=mujoco.mjtTexture.mjTEXTURE_2D, width=SIZE, height=SIZE, nchannel=3, data=data.ravel().tolist()
+        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=SIZE, height=SIZE, nchannel=3, data=data.ravel().tolist()
     )
-    material = draft.spec.add_material(name=NAME)
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = NAME
-    for geom in _geoms(draft, draw):
-        geom.material, geom.rgba = NAME, np.ones(4)
+    material = draft.spec.add_material(name=name)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+    if geoms[0].type == mujoco.mjtGeom.mjGEOM_PLANE:
+        material.texrepeat = 2 * geoms[0].size[:2]  # once a metre: a table's is as large, a floor is larger
+    for geom in geoms:
+        geom.material, geom.rgba = name, np.ones(4)
 
 
 def draw_paint(draw: Draw) -> np.ndarray:
@@ -72,7 +75,8 @@ def draw_paint(draw: Draw) -> np.ndarray:
 
 
 def _geoms(draft: Draft, draw: Draw) -> list[Any]:
-    return [draft.spec.geom(name) for name in draw.subject.surface]
+    named = [(draft.spec.geom(name), name) for name in draw.subject.surface]
+    return [seen for geom, name in named for seen in ([geom] if geom else draft.looks_of(name))]
 
 
 def _mixed(own: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:

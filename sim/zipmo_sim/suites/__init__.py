@@ -24,8 +24,9 @@ class Suite:
 
     module: offers tasks(suite) -> list[Task] and make_env(task, image_every) -> ManipulationEnv, RENDER where its
     images look otherwise than usual, and subject(task) where scenes can be perturbed; make_env then takes a
-    `perturbation`. max_steps: control steps of an episode. expert: module whose make_expert(env, rng, noise) makes the
-    scripted expert, and whose beyond(task), where there is one, says why it can't do a task; None: there is none.
+    `perturbation`. Where demonstrations alone can have other looks it offers scenery(task). max_steps: control steps of
+    an episode. expert: module whose make_expert(env, rng, noise) makes the scripted expert, and whose beyond(task),
+    where there is one, says why it can't do a task; None: there is none.
     near_goal: for suites whose tasks all take one thing to one place, metres from its middle, horizontally, that count
     as there: what tells failures apart; None: other tasks.
     checkpoint: the shipped bundle that was trained on it, or on its base; None: none was. libero: whether it needs
@@ -44,6 +45,7 @@ class Suite:
 
 
 _LIBERO = "zipmo_sim.suites.libero.env"
+_MIXED = "zipmo_sim.suites.libero.mixed"
 _ONE_PLACE = (
     "Each task has a scene of its own, and in six of the ten the target stands in one and the same place in all 50 "
     "states, in the others within 2 cm: it shows neither that the sentence is read nor that new places are coped with."
@@ -52,13 +54,15 @@ _TRAINED_ON = (
     "Only the sentence says which of the six things is meant, and no two states of a scene have the same arrangement; "
     "each of the tasks was trained on, though, in other states."
 )
+_WHICH_BOWL = "Only the sentence says which of the two bowls is meant; how scenes are laid out is libero_spatial's own."
 _TWO_BOWLS = "Where the two bowls stand may tell the task: it does not show that the sentence is read."
 _BASKET = {"expert": "zipmo_sim.experts.basket", "near_goal": 0.08, "checkpoint": "nano-libero-object", "libero": True}
 _BOWL = {"expert": "zipmo_sim.experts.bowl", "near_goal": 0.03, "checkpoint": "nano-libero-spatial", "libero": True}
 _GOALS = "zipmo_sim.experts.goals"
 SUITES = {
     "mini": Suite("zipmo_sim.suites.mini.suite", 200, "zipmo_sim.experts.mini", checkpoint="nano-mini"),
-    "libero_object_mixed": Suite("zipmo_sim.suites.libero.mixed", 300, **_BASKET, caveat=_TRAINED_ON),
+    "libero_object_mixed": Suite(_MIXED, 300, **_BASKET, caveat=_TRAINED_ON),
+    "libero_spatial_mixed": Suite(_MIXED, 300, **_BOWL | {"checkpoint": None}, caveat=_WHICH_BOWL),
     "libero_spatial": Suite(_LIBERO, 300, **_BOWL, caveat=_TWO_BOWLS),
     "libero_object": Suite(_LIBERO, 300, **_BASKET, caveat=_ONE_PLACE),
     "libero_goal": Suite(_LIBERO, 400, _GOALS, libero=True),
@@ -70,7 +74,7 @@ PRO = {
     "lan": "Another sentence for the same goal; its 50 states are drawn anew, as the base's are.",
     "object": "Other looks, and some other sizes, of the things that the task is about.",
     "swap": "Things stand where others stood.",
-    "task": "Another goal and its sentence, in the base's scene.",
+    "task": "Another goal and its sentence, in the base's scene; of object and spatial, a task of the mixed suites.",
 }
 for _base in ("libero_spatial", "libero_object", "libero_goal", "libero_10"):
     SUITES |= {f"{_base}_{change}": replace(SUITES[_base], base=_base, caveat=what) for change, what in PRO.items()}
@@ -148,6 +152,12 @@ def subject(suite: str, task_name: str) -> Perturbable:
         able = ", ".join(name for name in SUITES if hasattr(_module(name), "subject"))
         raise ValueError(f"there are no perturbations of {suite} yet, only of {able}")
     return find(task(suite, task_name))
+
+
+def scenery(suite: str, task_name: str) -> Perturbable:
+    """What looks for training need to know of a task's scene. Raises ValueError for a suite that has none."""
+    find = getattr(_module(suite), "scenery", None)
+    return find(task(suite, task_name)) if find else subject(suite, task_name)
 
 
 def expert_maker(suite: str) -> Callable[..., Any]:

@@ -113,6 +113,11 @@ def task_folder(kind: str) -> Path:
     return Path(_library().__file__).parent / kind
 
 
+def bddl_file(suite: str, name: str) -> Path:
+    """The file that describes a task. Raises: LiberoNotInstalledError."""
+    return task_folder("bddl_files") / suite / f"{name}.bddl"
+
+
 def asset_hash(assets: str | Path | None = None) -> str:
     """Hex SHA-256 over the names and bytes of all asset files, to be stored with data sets and results.
 

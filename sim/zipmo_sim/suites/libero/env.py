@@ -19,11 +19,14 @@ import numpy as np
 
 from zipmo_sim.env import ManipulationEnv, robosuite_options
 from zipmo_sim.failures import Delivery, DeliveryMonitor
+from zipmo_sim.perturbations.subject import Perturbable
 from zipmo_sim.rendering import RenderSettings
 from zipmo_sim.suites import SUITES, suite_entry
-from zipmo_sim.suites.libero.assets import find_assets, import_envs, task_folder, task_maps
+from zipmo_sim.suites.libero.assets import bddl_file, find_assets, import_envs, task_folder, task_maps
+from zipmo_sim.suites.libero.deliveries import deliveries
 from zipmo_sim.suites.libero.layouts import put_drawn_layout
-from zipmo_sim.suites.libero.steps import landmarks
+from zipmo_sim.suites.libero.scenery import scenery as scenery_of
+from zipmo_sim.suites.libero.steps import Predicate, landmarks
 from zipmo_sim.task import INIT_STATES, Task
 
 RENDER = RenderSettings()
@@ -81,14 +84,22 @@ def tasks(suite: str) -> list[Task]:
     return list(_tasks(suite))
 
 
-def commands(task: Task) -> dict[str, Task]:
-    """What the scene of a task can do that is a task of another suite: LIBERO-10 and -90 share scenes. By sentence."""
+def commands(task: Task) -> dict[str, Task | Predicate]:
+    """What else the scene of a task can do, by sentence: tasks of another suite (LIBERO-10 and -90 share scenes), and
+    deliveries that are no task there, each the predicate that has to hold.
+    """
     if suite_entry(task.suite).base:
         return {}
     own = {other.language for other in _tasks(task.suite) if other.scene == task.scene}
     suites = (suite for suite, entry in SUITES.items() if entry.module == __name__ and not entry.base)
-    others = (other for suite in suites for other in _tasks(suite) if other.scene == task.scene)
-    return {other.language: other for other in others if other.language not in own}
+    others = {other.language: other for suite in suites for other in _tasks(suite) if other.scene == task.scene}
+    found = {**others, **deliveries(task.suite, task.name)}
+    return {said: what for said, what in found.items() if said not in own}
+
+
+def scenery(task: Task) -> Perturbable:
+    """See zipmo_sim.suites.scenery."""
+    return scenery_of(task.suite, task.name)
 
 
 @cache
@@ -131,13 +142,18 @@ class Aim:
         return Delivery(thing, f"{place}_main", self.near)
 
 
+def delivering(predicate: Predicate, near: float | None) -> Aim:
+    """The aim of taking one thing to one place, which is all that a predicate asks for."""
+    _, thing, place = predicate
+    return Aim((list(predicate),), (thing, place.removesuffix("_contain_region")), near)
+
+
 def _aim(task: Task, assets: Path) -> Aim:
     problem, near = _problem(task, assets), suite_entry(task.suite).near_goal
-    predicates = tuple(problem["goal_state"])
     if near is None:
-        return Aim(predicates, tuple(problem["obj_of_interest"]))
-    ((_, thing, place),) = predicates  # what LIBERO-PRO calls of interest may be a part of it
-    return Aim(predicates, (thing, place.removesuffix("_contain_region")), near)
+        return Aim(tuple(problem["goal_state"]), tuple(problem["obj_of_interest"]))
+    (predicate,) = problem["goal_state"]  # what LIBERO-PRO calls of interest may be a part of it
+    return delivering(tuple(predicate), near)
 
 
 def goal(task: Task) -> tuple[tuple[str, ...], ...]:
@@ -269,14 +285,13 @@ def make_env(
         origin=task,
         aims={sibling.name: _aim(sibling, folder) for sibling in _tasks(task.suite) if sibling.scene == task.scene},
         place=lambda robosuite, index: put_state(robosuite, task, index),
-        commands={said: _aim(other, folder) for said, other in commands(task).items()},
+        commands={
+            said: _aim(what, folder) if isinstance(what, Task) else delivering(what, suite_entry(task.suite).near_goal)
+            for said, what in commands(task).items()
+        },
         image_every=image_every,
         render=render or RENDER,
     )
-
-
-def bddl_file(suite: str, name: str) -> Path:
-    return task_folder("bddl_files") / suite / f"{name}.bddl"
 
 
 @cache

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from zipmo_sim.suites.libero.assets import find_assets, import_envs
-from zipmo_sim.suites.libero.env import bddl_file, init_states
+from zipmo_sim.suites.libero.assets import bddl_file, find_assets, import_envs
+from zipmo_sim.suites.libero.env import init_states
 from zipmo_sim.task import Task
 
 
