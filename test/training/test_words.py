@@ -137,7 +137,7 @@ def test_places_are_said_by_where_things_stand_when_a_demonstration_begins():
         for which, name in enumerate(pair):
             marks[:, k, 0, which, 1] = across[name]
     marks[1] = 0.3  # later everything is elsewhere
-    windows = type("Windows", (), {})()
+    windows = type("Windows", (), {"begins": DemonstrationWindows.begins})()
     windows.demo, windows.told = torch.tensor([0, 0, 1]), torch.tensor([[0, 1], [0, 1], [0, -1]])
     windows.landmarks, windows.sentences = marks, sentences
     words = DrawnWordings(Family.load("train"), 2)

@@ -120,6 +120,10 @@ class DemonstrationWindows:
             validation = training
         return training, validation
 
+    def begins(self) -> Tensor:
+        """Whether each window is the first of its demonstration, bool [W]."""
+        return self.demo.diff(prepend=self.demo.new_full((1,), -1)) != 0
+
     def own_landmarks(self, indices: Tensor) -> Tensor:
         """Landmarks of the windows' own sentences, float32 [B, V, 2, 2]; NaN where there are none."""
         if not self.told.shape[1]:

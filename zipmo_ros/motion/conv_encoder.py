@@ -84,7 +84,7 @@ class ConvEncoder(nn.Module):
 
     def look_closely(self, images: Tensor, text: Tensor | None = None) -> tuple[list[Tensor], Tensor, Pointing | None]:
         """As `look`, and before that the maps of all `channels` but the last, [B, V, H * W, C], the finest first."""
-        batch, views = len(images), images.shape[1]
+        batch, views = len(images), images.shape[1]  # len: a plain number where this is traced (motion/engines.py), too
         if views != self.config.views:
             raise ValueError(f"this image encoder was built for {self.config.views} views, got {views}")
         if self.config.text is not None:

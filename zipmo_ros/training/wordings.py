@@ -49,17 +49,17 @@ class DrawnWordings:
 
     def standing(self, windows: DemonstrationWindows) -> Tensor:
         """How things stand when a window's demonstration begins, for each of its scene's sentences: int64 [W, K, 2]."""
-        starts, inverse = torch.unique_consecutive(windows.demo, return_inverse=True)
-        firsts = torch.searchsorted(inverse, torch.arange(len(starts)))
-        found = torch.zeros(len(starts), windows.told.shape[1], 2, dtype=torch.int64)
-        for number, (told, marks) in enumerate(zip(windows.told[firsts], windows.landmarks[firsts], strict=True)):
+        begins = windows.begins()
+        starts = zip(windows.told[begins], windows.landmarks[begins], strict=True)
+        found = torch.zeros(int(begins.sum()), windows.told.shape[1], 2, dtype=torch.int64)
+        for number, (told, marks) in enumerate(starts):
             names = [self.family.standing(windows.sentences[row]) if row >= 0 else [] for row in told]
             across = {name: float(marks[k, 0, which, 1]) for k, n in enumerate(names) for which, name in enumerate(n)}
             places = order(across, APART)
             for k, several in enumerate(names):
                 if all(name in places for name in several):
                     found[number, k, : len(several)] = torch.tensor([PLACES.index(places[name]) for name in several])
-        return found[inverse]
+        return found[begins.cumsum(0) - 1]
 
 
 def load_words(path: str | Path | None, count: int) -> Rephrasing | DrawnWordings | None:

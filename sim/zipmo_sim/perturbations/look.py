@@ -41,7 +41,7 @@ def _covered(draft: Draft, draw: Draw) -> None:
 
 
 def _behind(draft: Draft, draw: Draw) -> None:
-    """Floor and walls, each in two colours, by a texture; all walls alike."""
+    """Floor and walls, where these are in sight, each in two colours, by a texture; all walls alike."""
     walls = tuple(geom for geom in draw.subject.behind if geom.startswith("wall"))
     for geoms in (walls, tuple(geom for geom in draw.subject.behind if geom not in walls)):
         if present := tuple(geom for geom in geoms if draft.spec.geom(geom)):
@@ -85,8 +85,6 @@ def dressed(
     draft, fixtures = Draft(env), env.fixture_poses()
     scattered = None
     for part, widest in PARTS.items():
-        if part is _behind and not subject.behind:
-            continue
         draw = Draw(rng, rng.uniform(0, widest), "training", subject)
         if rng.random() < OFTEN:
             part(draft, draw)

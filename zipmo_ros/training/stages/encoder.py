@@ -53,6 +53,6 @@ def understanding(
     if not words.impossible:
         raise ValueError("what is to be refused comes out of rules: rephrasings=config/wordings/train.yaml")
     _, validation = windows.split(request.validation_states)
-    begun = validation[windows.demo[validation].diff(prepend=windows.demo.new_full((1,), -1)) != 0]
+    begun = validation[windows.begins()[validation]]
     chosen = begun[torch.arange(count) * len(begun) // count]
     return Understood(windows, chosen, encoder, request.seed, request.cache)
