@@ -2,13 +2,19 @@
 
 import fcntl
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
+import torch
 import yaml
 from synthetic_demonstrations import write_suite
 
 from zipmo_ros.apps import train, train_all
 from zipmo_ros.motion import checkpoint
+from zipmo_ros.training.recipe import Job, TrainingRecipe
 
 QUICK = {"train.max_steps": 2, "train.warmup_steps": 1, "stage.batch_size": 4, "stage.validation_windows": 4}
 RECIPE = {
@@ -88,6 +94,48 @@ def test_what_other_commands_made_is_not_taken(make, tmp_path):
     assert make("two", f"reuse={tmp_path / 'one'}", "seed=5", train=alone) == (0, ["collect reach", "first vae"])
     other = {"vae": {**RECIPE["train"]["vae"], "train.max_steps": 1}}
     assert make("three", f"reuse={tmp_path / 'one'}", train=other) == (0, ["first vae"])
+
+
+@pytest.mark.parametrize(
+    ("shards", "workers", "processes"), [(1, 4, None), (2, 1, None), (2, 2, "2"), (2, 3, "2"), (4, 3, "2"), (4, 8, "4")]
+)
+def test_workers_share_the_batches_of_a_training(shards, workers, processes):
+    job = Job("first planner", ("train", "planner", f"train.shards={shards}", "out={out}/p"), ())
+    assert train_all._launcher(job, workers)[-1:] == ([processes] if processes else [])
+
+
+@pytest.mark.slow
+def test_a_training_of_two_processes_is_made_ended_and_taken_up(tmp_path):
+    """The whole command, sent SIGTERM in the middle, as a session that ends does."""
+    shared = {**QUICK, "train.max_steps": 400, "train.shards": 2, "train.log_every": 5, "stage.statistics_windows": 8}
+    recipe, out = tmp_path / "shared.yaml", tmp_path / "shared"
+    recipe.write_text(yaml.safe_dump({**RECIPE, "train": {"vae": shared}}))
+    collected = TrainingRecipe.load(recipe).jobs()[0]
+    write_suite(out / "data/reach", demos=4)
+    (out / "done").mkdir(parents=True)
+    train_all._record(out, collected).write_text(json.dumps({"digest": collected.digest}))
+    command = [
+        sys.executable,
+        "-m",
+        "zipmo_ros.apps.cli",
+        "train",
+        "all",
+        f"recipe={recipe}",
+        f"out={out}",
+        "workers=2",
+    ]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process, log = subprocess.Popen(command, env=environment), out / "first/vae/run/metrics.jsonl"
+    end = time.monotonic() + 120
+    while not (log.exists() and log.read_text()) and time.monotonic() < end and process.poll() is None:
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait(60) == train_all.INTERRUPTED
+    assert 0 < torch.load(out / "first/vae/run/resume.pt")["step"] < 400
+    assert subprocess.run(command, env=environment, check=False).returncode == 0
+    card = json.loads((out / "bundle/recipe.json").read_text())
+    assert card["parts"]["vae"]["step"] == 400
+    assert "interrupted, resumable" in (out / "log/first-vae.log").read_text()
 
 
 def test_wrong_requests_end_with_status_2(make, tmp_path, capsys):

@@ -7,11 +7,15 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
+from synthetic_demonstrations import write_suite
 from test_loop import loss_fn, same, toy_model
 from training_settings import train_config
 
 from zipmo_ros.data.batches import WindowBatches
 from zipmo_ros.training.loop import MetricsLog, fit
+from zipmo_ros.training.shards import Shards
+
+READING = ["model=words", "rephrasings=config/wordings/train.yaml", "wordings=2", "stage.sentences=2"]
 
 
 def batches(size=4):
@@ -59,17 +63,49 @@ def test_a_run_of_several_shards_resumes_bit_equal(tmp_path):
         fit(toy_model(), loss_fn, batches(), train_config(max_steps=8, schedule="constant"), tmp_path / "parts")
 
 
+def test_dropout_of_a_shard_is_its_own(tmp_path):
+    """What it drops does not depend on what the shards before it draw."""
+
+    def dropped(shards):
+        seen = []
+
+        def drop(model, batch, generator):
+            seen.append(model[1](torch.ones(64)).detach())
+            return model[0](batch[0]).square().mean(), {}
+
+        model = torch.nn.Sequential(torch.nn.Linear(5, 1), torch.nn.Dropout(0.5))
+        fit(model, drop, batches(), train_config(max_steps=2, shards=shards), tmp_path, resume=False)
+        return seen
+
+    two = dropped(2)
+    assert len(two) == 4
+    assert not torch.equal(two[0], two[1])
+    third = Shards(batches(), 2, train_config(max_steps=2).seed, torch.device("cpu"))
+    before = torch.get_rng_state()
+    first, second = [], []
+    for _ in range(2):
+        for kept, _batch in zip((first, second), third, strict=True):
+            kept.append(torch.nn.functional.dropout(torch.ones(64), 0.5))
+            torch.rand(len(kept))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first[0], two[0])
+    assert torch.equal(second[0], two[1])
+
+
 @pytest.mark.slow
-def test_two_processes_give_the_losses_and_weights_of_one_with_the_double_batch(demonstrations, tmp_path):
-    keys = [f"data={demonstrations}", "train.max_steps=3", "train.log_every=1", "train.warmup_steps=1",
-            "stage.batch_size=3", "stage.validation_windows=4", "stage.statistics_windows=8", "cache=null"]  # fmt: skip
-    train = ["-m", "zipmo_ros.apps.cli", "train", "vae", *keys]
+@pytest.mark.parametrize(("stage", "own"), [("vae", ["stage.statistics_windows=8"]), ("grounding", READING)])
+def test_two_processes_give_the_losses_and_weights_of_one_with_the_double_batch(tmp_path, stage, own):
+    """Of the encoder with the dropout that it has."""
+    told = write_suite(tmp_path / "data", says={"red": "turn the lever to the left", "blue": "turn the lever right"})
+    keys = [f"data={told}", "train.max_steps=3", "train.log_every=1", "train.warmup_steps=1",
+            "stage.batch_size=3", "stage.validation_windows=4", "cache=null", *own]  # fmt: skip
+    train = ["-m", "zipmo_ros.apps.cli", "train", stage, *keys]
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     for words in ([*torchrun, *train, f"out={tmp_path}/two"], [*train, "train.shards=2", f"out={tmp_path}/one"]):
         run = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment, check=False)
         assert run.returncode == 0, run.stderr[-3000:]
-        assert run.stdout.count("vae done") == 1
+        assert run.stdout.count(f"{stage} done") == 1
     logs = [MetricsLog(tmp_path / name / "run/metrics.jsonl").read() for name in ("two", "one")]
     for lines in logs:
         for line in lines:

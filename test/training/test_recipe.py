@@ -57,6 +57,19 @@ def test_the_planner_of_a_recipe_can_be_built(name):
     assert bool(config.image.understanding) == bool(config.image.landmarks)
 
 
+def test_what_shares_its_batches_takes_several_workers():
+    jobs = {job.name: job for job in TrainingRecipe.load("nano-mini").jobs()}
+    assert (jobs["first planner"].shards, jobs["first planner"].spreads) == (2, True)
+    assert (jobs["first vae"].shards, jobs["first vae"].spreads) == (1, False)
+    assert jobs["collect every"].spreads
+
+
+@pytest.mark.parametrize("wrong", [0, "two", 1.5])
+def test_shards_are_counted(tmp_path, wrong):
+    with pytest.raises(ValueError, match=r"vae has train\.shards"):
+        TrainingRecipe.load(write(tmp_path, train={"vae": {"train.max_steps": 2, "train.shards": wrong}}))
+
+
 RIVALS = ("nano-mini-arfm", "nano-mini-atm")  # with another planner
 
 
@@ -80,8 +93,10 @@ def test_the_rival_is_trained_on_the_same_as_the_model():
     assert data["bc"] == data["planner"]
     words = {stage: [word.replace(OUT, "runs") for word in job.words[2:]] for stage, job in trained.items()}
     asked = {stage: load("train", [f"stage={stage}", *words[stage]]) for stage in ("bc", "planner")}
-    for key in ("pointing_weight", "augment", "batch_size"):
+    for key in ("pointing_weight", "augment"):
         assert asked["bc"].stage[key] == asked["planner"].stage[key], key
+    sizes = [config.stage.batch_size * (config.train.shards or 1) for config in asked.values()]
+    assert sizes[0] == sizes[1]
     assert asked["bc"].model.bc.image == asked["planner"].model.planner.image
     assert asked["bc"].rephrasings == asked["planner"].rephrasings
 

@@ -82,10 +82,11 @@ class _Making:
     def start(self, job: Job) -> subprocess.Popen:
         from zipmo_ros.nodes.processes import follow_parent
 
-        line = [sys.executable, "-m", "zipmo_ros.apps.cli", *_command(job, self.out)]
-        spread = [f"workers={self.workers}"] if job.spreads else []
+        command = _command(job, self.out)
         self.began[job.name] = time.monotonic()
-        self.bar.write(f"{job.name}: zipmo {' '.join(line[3:])}")
+        self.bar.write(f"{job.name}: zipmo {' '.join(command)}")
+        line = [sys.executable, *_launcher(job, self.workers), "-m", "zipmo_ros.apps.cli", *command]
+        spread = [f"workers={self.workers}"] if job.words[0] == "collect" else []
         with _log(self.out, job).open("ab") as log:
             # The lock goes with it, so that nobody else writes here while it lives.
             return subprocess.Popen([*line, *spread], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -134,6 +135,14 @@ def _done(out: Path, job: Job) -> bool:
 
 def _command(job: Job, out: Path) -> list[str]:
     return [word.replace(OUT, str(out)) for word in job.words]
+
+
+def _launcher(job: Job, workers: int) -> list[str]:
+    """What of Python starts it: torchrun, if several workers can share its batches evenly."""
+    processes = max(number for number in range(1, workers + 1) if job.shards % number == 0)
+    if processes == 1:
+        return []
+    return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
 
 
 def _record(out: Path, job: Job) -> Path:

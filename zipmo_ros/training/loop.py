@@ -242,10 +242,10 @@ class _Run:
     def backward(self) -> dict[str, Tensor]:
         """Gradients of the mean loss of this process's batches; that and other scalars, averaged."""
         meter = Meter()
-        for batches, generator in zip(self.shards.batches, self.shards.generators, strict=True):
+        for batch, generator in self.shards:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-                loss, scalars = self.objective(next(batches), generator)
-            (loss / len(self.shards.batches)).backward()
+                loss, scalars = self.objective(batch, generator)
+            (loss / len(self.shards)).backward()
             meter.add({name: torch.as_tensor(v).detach().float() for name, v in {"loss": loss, **scalars}.items()})
         return meter.means()
 

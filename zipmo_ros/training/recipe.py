@@ -19,6 +19,7 @@ PARTS = {"vae": "vae", "planner": "planner", "arfm": "planner", "atm": "planner"
          "track_policy": "policy", "atm_policy": "atm_policy", "bc": "bc"}  # fmt: skip
 LEADER = ("vae", "planner", "policy")  # what acts first where a collection is led
 OUT = "{out}"  # in a job's words: the folder of the whole
+_SHARDS = "train.shards="
 _BASES = ("vae", "encoder", "planner", "init")  # keys of a training that name another one
 
 
@@ -31,9 +32,15 @@ class Job:
     needs: tuple[Job, ...] = field(repr=False)
 
     @property
+    def shards(self) -> int:
+        """Batches of a training step, which as many processes can share (docs/cluster.md)."""
+        given = [word.removeprefix(_SHARDS) for word in self.words if word.startswith(_SHARDS)]
+        return int(given[-1]) if given else 1
+
+    @property
     def spreads(self) -> bool:
-        """Whether it takes all workers itself, and so runs alone."""
-        return self.words[0] == "collect"
+        """Whether it takes several workers itself, and so runs alone."""
+        return self.words[0] == "collect" or self.shards > 1
 
     @property
     def out(self) -> str:
@@ -187,6 +194,8 @@ def _check_budget(stage: str, keys: Mapping[str, Any]) -> None:
         raise ValueError(f"{stage} needs train.max_steps, a whole number, got {steps!r}")
     if keys.get("train.max_minutes") is not None:
         raise ValueError(f"{stage} has train.max_minutes: a run that ends by the clock can't be repeated")
+    if type(shards := keys.get("train.shards", 1)) is not int or shards < 1:
+        raise ValueError(f"{stage} has train.shards {shards!r}, which is no whole number from 1 on")
 
 
 def _merged(base: dict, changes: dict) -> dict:
