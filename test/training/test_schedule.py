@@ -63,6 +63,14 @@ def test_side_by_side_where_they_do_not_need_each_other():
     assert machine.over == ["data", "more", "encoder", "vae", "planner", "clone"]
 
 
+def test_nothing_overtakes_what_waits_to_spread():
+    shared = Job("planner", ("train", "planner", "train.shards=2", "out=p"), (DATA, ENCODER))
+    machine = Machine({"vae": 5})
+    assert machine.run([DATA, VAE, ENCODER, shared, CLONE]) is None
+    assert machine.over == ["data", "encoder", "vae", "planner", "clone"]
+    assert all(running == {"planner"} for running in machine.beside if "planner" in running)
+
+
 def test_one_after_another_with_one_worker():
     machine = Machine({})
     machine.run(workers=1)

@@ -42,9 +42,10 @@ def run_all(
         while waiting or running:
             left = {*waiting, *running}
             for job in [job for job in waiting if left.isdisjoint(job.needs)]:
-                if len(running) < (1 if job.spreads else workers) and not any(other.spreads for other in running):
-                    waiting.remove(job)
-                    running[job] = start(job)
+                if len(running) >= (1 if job.spreads else workers) or any(other.spreads for other in running):
+                    break  # nothing overtakes it: what spreads would wait for all the others
+                waiting.remove(job)
+                running[job] = start(job)
             watch(list(running))
             time.sleep(PERIOD)
             for job, process in [*running.items()]:
