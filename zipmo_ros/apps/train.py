@@ -88,12 +88,16 @@ def run(name: str, config: Any) -> int:
     with distributed.joined(request.device), tqdm(total=request.train.max_steps, **shown) as bar:
         bar.disable = bool(distributed.rank())
 
+        figures = ""  # of the last validation
+
         def progress(step: int, metrics: dict[str, float]) -> None:
+            nonlocal figures
             bar.update(step - bar.n)
             if "loss" in metrics:
                 bar.set_postfix_str(f"loss {metrics['loss']:.4g}")
             else:
-                tqdm.write(f"{name} step {step}: " + describe(metrics, stage.headline))
+                figures = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+                tqdm.write(f"{name} step {step}: {figures}")
 
         def plot(run_dir: Path) -> None:
             plot_metrics(MetricsLog(run_dir / "metrics.jsonl").read(), run_dir / "loss.png")
@@ -103,12 +107,5 @@ def run(name: str, config: Any) -> int:
     if not first:
         return 143 if result.interrupted else 0
     state = "interrupted, resumable" if result.interrupted else "done"
-    figures = describe(result.metrics, stage.headline)
     print(f"{name} {state}: {request.out}, step {result.step}, {result.minutes:.1f} min; {figures}")
     return 143 if result.interrupted else 0
-
-
-def describe(metrics: dict[str, float], headline: tuple[str, ...]) -> str:
-    return ", ".join(
-        f"{name} {metrics[f'validation/{name}']:.4g}" for name in headline if f"validation/{name}" in metrics
-    )

@@ -34,7 +34,8 @@ def train(
 ) -> FitResult:
     """Writes the checkpoint to `request.out`, and resume.pt, metrics.jsonl and config.yaml to <out>/run.
 
-    progress(step, metrics) is called with what is logged, saved(<out>/run) after each checkpoint. Raises ValueError or
+    progress(step, metrics) is called with what is logged (of validation, with the stage's headline), saved(<out>/run)
+    after each checkpoint. Raises ValueError or
     FileNotFoundError for a request that can't be met, FloatingPointError when the loss is not finite.
     """
     if request.train.threads:
@@ -62,9 +63,13 @@ def train(
         if saved:
             saved(run_dir)
 
+    def tell(step: int, metrics: dict[str, float]) -> None:
+        if progress:
+            progress(step, stage.worth_a_line(metrics))
+
     return fit(
         stage.model, stage.loss, stage.batches, request.train, run_dir,
-        validate=stage.validate, save=save, progress=progress, teach=stage.teach,
+        validate=stage.validate, save=save, progress=tell, teach=stage.teach,
         resume=request.resume, identity=identity(request, windows.data_hash, sources, windows.sentences),
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ class Stage(ABC):
     needs_images: ClassVar[bool] = True
     needs_tracks: ClassVar[bool] = True
     builds_on: ClassVar[tuple[str, ...]] = ("init",)
-    headline: ClassVar[tuple[str, ...]] = ()
+    headline: tuple[str, ...] = ()
     model: nn.Module
     batches: WindowBatches
     average: nn.Module | None = None
@@ -70,6 +70,11 @@ class Stage(ABC):
     @abstractmethod
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Figures on held-out initial states; repeatable."""
+
+    def worth_a_line(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Of what training logs and validation finds, what the screen has room for."""
+        found = {name: f"validation/{name}" for name in self.headline if f"validation/{name}" in metrics}
+        return {name: metrics[key] for name, key in found.items()} or metrics
 
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
         """Write the checkpoint, with whatever else inference needs in the model's statistics."""
