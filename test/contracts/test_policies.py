@@ -20,7 +20,9 @@ from policy_conformance import (
 
 from zipmo_policy.atm import AtmPolicy
 from zipmo_policy.atm import nano as atm_nano
-from zipmo_policy.policy import TrackConditioned, TrackInverseDynamics
+from zipmo_policy.behaviour_cloning import BehaviourCloning
+from zipmo_policy.behaviour_cloning import nano as cloning_nano
+from zipmo_policy.policy import ClonedBehaviour, TrackConditioned, TrackInverseDynamics
 from zipmo_policy.track_head import TrackPolicy
 from zipmo_policy.track_head import nano as tracks_nano
 from zipmo_ros.contract.protocols import Execution
@@ -33,7 +35,7 @@ OURS = {
     "inverse dynamics": lambda: load_policy("policy", bundle_path("nano-mini"), ROBOT, Execution()),
     "of tracks": lambda: TrackInverseDynamics(awaken(TrackPolicy(tracks_nano())), ROBOT),
     "of ATM": lambda: TrackConditioned(awaken(AtmPolicy(SMALL_ATM)), ROBOT),
-    "cloned behaviour": lambda: load_policy("bc", bundle_path("nano-mini"), ROBOT, Execution()),
+    "cloned behaviour": lambda: ClonedBehaviour(awaken(BehaviourCloning(cloning_nano())), ROBOT),
     "stub": graph_stubs.StubPolicy,
     "looking stub": graph_stubs.LookingPolicy,
     "pushing stub": graph_stubs.PushingPolicy,
@@ -52,11 +54,17 @@ def test_ours(case, check):
     check(case)
 
 
-@pytest.mark.parametrize("name", ["policy", "bc"])
-def test_a_robot_with_other_views_is_refused(name):
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda robot: load_policy("policy", bundle_path("nano-mini"), robot, Execution()),
+        lambda robot: ClonedBehaviour(BehaviourCloning(cloning_nano()), robot),
+    ],
+)
+def test_a_robot_with_other_views_is_refused(make):
     one_eyed = dataclasses.replace(ROBOT, cameras=ROBOT.cameras[:1])
     with pytest.raises(ValueError, match="made for 2 views, the robot has agentview"):
-        load_policy(name, bundle_path("nano-mini"), one_eyed, Execution())
+        make(one_eyed)
 
 
 class Wild(graph_stubs.PushingPolicy):

@@ -78,7 +78,7 @@ RIVALS = ("nano-mini-arfm", "nano-mini-atm")  # with another planner
     [
         (name, "policy" if name.endswith("plans") else "planner")
         for name in NAMES
-        if name.startswith("nano-mini-") and name not in RIVALS
+        if name.startswith("nano-mini-") and name not in (*RIVALS, "nano-mini-bc")
     ],
 )
 def test_an_ablation_changes_one_training_and_no_other(name, stages):
@@ -88,7 +88,11 @@ def test_an_ablation_changes_one_training_and_no_other(name, stages):
 
 
 def test_the_rival_is_trained_on_the_same_as_the_model():
-    trained = {job.words[1]: job for job in TrainingRecipe.load("nano-mini").jobs() if job.words[0] == "train"}
+    base, jobs = ({job.name: job for job in TrainingRecipe.load(n).jobs()} for n in ("nano-mini", "nano-mini-bc"))
+    taken = [job for job in base if job.startswith("collect") or job == "first grounding"]
+    assert set(jobs) == {*taken, "first bc"}
+    assert all(jobs[job].digest == base[job].digest for job in taken)
+    trained = {"planner": base["first planner"], "bc": jobs["first bc"]}
     data = {stage: [word for word in job.words if word.startswith("data=")] for stage, job in trained.items()}
     assert data["bc"] == data["planner"]
     words = {stage: [word.replace(OUT, "runs") for word in job.words[2:]] for stage, job in trained.items()}
