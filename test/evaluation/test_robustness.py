@@ -29,7 +29,7 @@ def ran(monkeypatch):
                 )  # fmt: skip
 
     monkeypatch.setattr(sweeping, "run_jobs", run_jobs)
-    monkeypatch.setattr(robustness, "first_frames", lambda suite, names, state, seed: {name: [None] for name in names})
+    monkeypatch.setattr(robustness, "first_frames", lambda suite, tasks, names, *_: {name: [None] for name in names})
     return jobs
 
 
@@ -116,7 +116,9 @@ def test_the_report_has_a_section_of_it_and_keeps_perturbed_evaluations_out_of_t
         (["perturb=[fog]"], "unknown perturbation fog; there are camera_angle"),
         (["strength=[0]"], "strength[0] must be a number from 0.01 to 1"),
         (["perturb=[moved_goal]", "tasks=[turn_lever_left]"], "moved_goal needs a goal, which none of turn_lever_left"),
-        pytest.param(["suite=libero_object"], "no perturbations of libero_object yet", marks=pytest.mark.libero),
+        pytest.param(
+            ["suite=libero_goal_swap"], "no perturbations of libero_goal_swap, only", marks=pytest.mark.libero
+        ),
     ],
 )
 def test_what_there_is_not_is_refused(words, reason, capsys):

@@ -16,6 +16,7 @@ from zipmo_ros.evaluation.plotting import plot_frames, plot_robustness
 from zipmo_ros.evaluation.pool import WorkerError
 from zipmo_ros.evaluation.results import write_json
 from zipmo_ros.evaluation.robustness import VARIED, report, rows, table
+from zipmo_ros.evaluation.runners import environment_options
 from zipmo_ros.motion.checkpoint import write_atomically
 from zipmo_sim.perturbations.kinds import KINDS
 from zipmo_sim.suites.libero.assets import LiberoNotInstalledError
@@ -64,7 +65,9 @@ def main(argv: list[str]) -> int:
     write_atomically(request.out.with_suffix(".md"), f"{told}\n".encode())
     plot_robustness(content, request.out.with_suffix(".png"))
     sheet = request.out.with_name(f"{request.out.stem}-frames.png")
-    plot_frames(first_frames(base.suite, names, drawn[0].init_state, base.seed), sheet)
+    ran = dict.fromkeys(episode.task for episode in drawn)
+    options = environment_options(base)
+    plot_frames(first_frames(base.suite, ran, names, drawn[0].init_state, base.seed, **options), sheet)
     print(told)
     print(f"written to {request.out}, .md, .png and {sheet}; rows stay in {request.folder}")
     return int(any(row["crashes"] for row in found))

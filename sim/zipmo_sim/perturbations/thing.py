@@ -38,7 +38,7 @@ def tinted(draft: Draft, draw: Draw, body: str | None = None) -> None:
         own, share = draft.own_colour(geom), GLAZE * strength
         textured = own * colour(hue, SATURATION * strength, 1.0)
         plain = (1 - share) * own + share * colour(hue, SATURATION, 1.0)
-        geom.rgba = [*(textured if geom.material else plain), geom.rgba[3]]
+        geom.rgba = [*(textured if draft.texture(geom) else plain), geom.rgba[3]]
 
 
 def scaled(draft: Draft, draw: Draw) -> None:
