@@ -7,9 +7,11 @@ import pytest
 
 from zipmo_ros.apps import cli, robustness
 from zipmo_ros.evaluation import sweep as sweeping
+from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.outcomes import Outcome, summarise
-from zipmo_ros.evaluation.robustness import Row, relative
+from zipmo_ros.evaluation.robustness import Row, fitting, relative, rows
 from zipmo_sim.perturbations.kinds import DIMENSIONS, KINDS
+from zipmo_sim.suites import tasks
 
 WORDS = ["tasks=[stack_red_on_green,turn_lever_left]", "episodes=4"]
 
@@ -29,7 +31,7 @@ def ran(monkeypatch):
                 )  # fmt: skip
 
     monkeypatch.setattr(sweeping, "run_jobs", run_jobs)
-    monkeypatch.setattr(robustness, "first_frames", lambda suite, tasks, names, *_: {name: [None] for name in names})
+    monkeypatch.setattr(robustness, "first_frames", lambda *asked, **_: {name: [None] for name in asked[2]})
     return jobs
 
 
@@ -80,6 +82,14 @@ def test_the_table_has_every_perturbation_by_dimension(ran, tmp_path, capsys):
                                    f"({row['relative']:.2f}) |"  # fmt: skip
     for picture in ("bent.png", "bent-frames.png"):
         assert (tmp_path / picture).stat().st_size > 2000
+
+
+@pytest.mark.libero
+def test_all_means_all_that_fit_a_task():
+    drawn = [Episode(task.index, task.name, 30, 7, task.name, task.language) for task in tasks("libero_spatial")]
+    assert set(KINDS) - set(fitting("libero_spatial", drawn)) == {"object_yaw", "object_colour"}
+    made = rows("libero_spatial", ["moved_thing"], [1.0], drawn)
+    assert [len(episodes) for episodes in made.values()] == [10, 5], "five of the bowls stand on something"
 
 
 def test_success_is_related_to_the_same_episodes():

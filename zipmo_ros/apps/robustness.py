@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from zipmo_ros.apps.configuration import Names, Range, Strength, load, plain
 from zipmo_ros.apps.sweeping import SweepRequest
 from zipmo_ros.evaluation.agents import AGENTS
+from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.evaluate import choose_episodes, identity
 from zipmo_ros.evaluation.first_frames import first_frames
 from zipmo_ros.evaluation.origin import request as asked
 from zipmo_ros.evaluation.plotting import plot_frames, plot_robustness
 from zipmo_ros.evaluation.pool import WorkerError
 from zipmo_ros.evaluation.results import write_json
-from zipmo_ros.evaluation.robustness import VARIED, report, rows, table
+from zipmo_ros.evaluation.robustness import VARIED, fitting, report, rows, table
 from zipmo_ros.evaluation.runners import environment_options
 from zipmo_ros.motion.checkpoint import write_atomically
 from zipmo_sim.perturbations.kinds import KINDS
@@ -30,12 +32,13 @@ class RobustnessRequest(SweepRequest):
     strength: Annotated[tuple[Strength, ...], Range(1)]
     oracle: Literal[tuple(AGENTS)]  # type: ignore[valid-type]
 
-    @property
-    def perturbations(self) -> list[str]:
-        """Raises ValueError for one that there is not."""
-        if unknown := set(self.perturb) - set(KINDS) if self.perturb != "all" else set():
+    def perturbations(self, drawn: Sequence[Episode]) -> list[str]:
+        """Those named, or all that fit a task of the episodes. Raises ValueError for one that there is not."""
+        if self.perturb == "all":
+            return fitting(self.suite, drawn)
+        if unknown := set(self.perturb) - set(KINDS):
             raise ValueError(f"unknown perturbation {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
-        return [name for name in KINDS if self.perturb == "all" or name in self.perturb]
+        return [name for name in KINDS if name in self.perturb]
 
 
 def main(argv: list[str]) -> int:
@@ -44,7 +47,7 @@ def main(argv: list[str]) -> int:
         request = load("robustness", argv, RobustnessRequest)
         base = request.settings("direct", max_steps=request.max_steps, oracle=request.oracle)
         drawn = choose_episodes(base, request.tasks, request.episodes, request.states, "own")
-        names = request.perturbations
+        names = request.perturbations(drawn)
         cells = rows(base.suite, names, request.strength, drawn)
         facts = identity(base)
     except (ValueError, FileNotFoundError, LiberoNotInstalledError) as error:
