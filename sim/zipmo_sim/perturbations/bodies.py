@@ -13,6 +13,7 @@ from zipmo_sim.perturbations.subject import Perturbable
 if TYPE_CHECKING:
     from zipmo_sim.env import ManipulationEnv
 
+_LEANS = 0.002  # m
 _CORNERS = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), -1).reshape(-1, 3)
 
 
@@ -49,6 +50,18 @@ def stand(env: ManipulationEnv, body: str, height: float) -> None:
 def circle(env: ManipulationEnv, body: str) -> tuple[np.ndarray, float]:
     """Where a body stands, seen from above: middle [2], and the radius (m) around it that holds all of it."""
     return position(env, body)[:2], float(np.linalg.norm(_corners(env, body)[:, :2], axis=1).max())
+
+
+def overlaps(env: ManipulationEnv, subject: Perturbable, body: str) -> bool:
+    """Whether a body is inside of something else that stands on the surface, deeper than things that lean on it."""
+    model, data = env.sim.model._model, env.sim.data._data
+    roots = {name: env.sim.model.body_name2id(name) for name in things(env, subject)}
+    own = roots.pop(body)
+    for contact in data.contact:
+        pair = {int(root) for root in model.body_rootid[model.geom_bodyid[contact.geom]]}
+        if own in pair and pair & {*roots.values()} and contact.dist < -_LEANS:
+            return True
+    return False
 
 
 def _corners(env: ManipulationEnv, body: str) -> np.ndarray:
