@@ -39,6 +39,8 @@ class Draft:
             self.spec.delete(mesh)  # nobody sees it, and it would have to be taken to every new renderer
         self.views = tuple(cameras().values())
         self._pictures: dict[str, np.ndarray] = {}  # of textures that were looked at, or given
+        # By name: a specification that something was deleted from does not find what is added.
+        self._added: dict[str, Any] = {}
 
     def compiled(self) -> mujoco.MjModel:
         return self.spec.compile()
@@ -76,11 +78,11 @@ class Draft:
         """RGB [3] that a geom has, or that its texture is multiplied with."""
         if not np.array_equal(geom.rgba, _PLAIN):
             return np.array(geom.rgba[:3])
-        return np.array(self.spec.material(geom.material).rgba[:3] if geom.material else _PLAIN[:3])
+        return np.array(self._material(geom).rgba[:3] if geom.material else _PLAIN[:3])
 
     def texture(self, geom: Any) -> str:
         """Name of what is drawn on a geom; "": it is of one colour."""
-        return str(self.spec.material(geom.material).textures[self._role]) if geom.material else ""
+        return str(self._material(geom).textures[self._role]) if geom.material else ""
 
     def picture(self, geom: Any) -> np.ndarray | None:
         """What its texture shows, RGB [h, w, 3] in [0, 1], coarsely; None: it is of one colour."""
@@ -98,20 +100,24 @@ class Draft:
         picture = self.picture(geom)
         return self.own_colour(geom) * (1.0 if picture is None else picture.mean((0, 1)))
 
+    def add_material(self, name: str) -> Any:
+        """A new one."""
+        self._added[name] = self.spec.add_material(name=name)
+        return self._added[name]
+
     def own_material(self, geom: Any) -> Any:
         """A material of a geom's own, to be changed, that looks as it did; those with the same material share it."""
         name, own = f"own_{geom.material or geom.name}", self.own_colour(geom)
-        material = self.spec.material(name)
-        if material is None:
-            material = self.spec.add_material(name=name)
+        if name not in self._added:
+            material = self.add_material(name)
             if geom.material:
-                before = self.spec.material(geom.material)
+                before = self._material(geom)
                 for part in _MATERIAL:
                     setattr(material, part, getattr(before, part))
                 material.textures[self._role] = before.textures[self._role]
             material.rgba = [*own, 1.0]
         geom.material, geom.rgba = name, [*own, 1.0]
-        return material
+        return self._added[name]
 
     def show(self, geom: Any, picture: np.ndarray) -> None:
         """Have a geom's texture show another picture, RGB [h, w, 3] in [0, 1], in its very colours."""
@@ -130,6 +136,9 @@ class Draft:
         )
         material.textures[self._role] = material.name
         self._pictures[material.name] = picture
+
+    def _material(self, geom: Any) -> Any:
+        return self._added.get(geom.material) or self.spec.material(geom.material)
 
     @property
     def _role(self) -> int:

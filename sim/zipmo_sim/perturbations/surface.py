@@ -58,7 +58,7 @@ def cover(draft: Draft, draw: Draw, dark: np.ndarray, light: np.ndarray) -> None
     geoms, name = _geoms(draft, draw), f"{NAME}_{draw.subject.surface[0]}"
     middle, own = (dark + light) / 2, draft.seen_colour(geoms[0])
     picture = _mixed(own, middle, draw.strength) + draw.strength * (field - 0.5) * (light - dark)
-    material = draft.spec.add_material(name=name)
+    material = draft.add_material(name)
     draft.give_texture(material, picture, mujoco.mjtTexture.mjTEXTURE_2D)
     if geoms[0].type == mujoco.mjtGeom.mjGEOM_PLANE:
         material.texrepeat = 2 * geoms[0].size[:2]  # once a metre: a table's is as large, a floor is larger
