@@ -127,7 +127,9 @@ def test_the_report_has_a_section_of_it_and_keeps_perturbed_evaluations_out_of_t
         (["strength=[0]"], "strength[0] must be a number from 0.01 to 1"),
         (["perturb=[moved_goal]", "tasks=[turn_lever_left]"], "moved_goal needs a goal, which none of turn_lever_left"),
         pytest.param(
-            ["suite=libero_goal_swap"], "no perturbations of libero_goal_swap, only", marks=pytest.mark.libero
+            ["suite=libero_object_lan", "oracle=expert"],
+            "no perturbations of libero_object_lan, only of mini, libero_object_mixed",
+            marks=pytest.mark.libero,
         ),
     ],
 )
