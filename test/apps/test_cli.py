@@ -61,7 +61,11 @@ def test_unknown_command(capsys):
         (["perturb=fog"], "perturb must be one of camera_angle"),
         (["strength=0"], "strength must be a number from 0.01 to 1, got 0"),
         (["perturb=moved_goal"], "needs a goal, and there is none in turn_lever_left, turn_lever_right"),
-        pytest.param(["suite=libero_object", "perturb=blur"], "only of mini", marks=pytest.mark.libero),
+        pytest.param(
+            ["suite=libero_object_lan", "perturb=blur", "oracle=expert", "via=direct"],
+            "only of mini, libero_object_mixed",
+            marks=pytest.mark.libero,
+        ),
         (["episodes"], "not key=value"),
     ],
 )

@@ -7,9 +7,11 @@ import pytest
 
 from zipmo_ros.apps import cli, robustness
 from zipmo_ros.evaluation import sweep as sweeping
+from zipmo_ros.evaluation.episodes import Episode
 from zipmo_ros.evaluation.outcomes import Outcome, summarise
-from zipmo_ros.evaluation.robustness import Row, relative
+from zipmo_ros.evaluation.robustness import Row, fitting, relative, rows
 from zipmo_sim.perturbations.kinds import DIMENSIONS, KINDS
+from zipmo_sim.suites import tasks
 
 WORDS = ["tasks=[stack_red_on_green,turn_lever_left]", "episodes=4"]
 
@@ -29,7 +31,7 @@ def ran(monkeypatch):
                 )  # fmt: skip
 
     monkeypatch.setattr(sweeping, "run_jobs", run_jobs)
-    monkeypatch.setattr(robustness, "first_frames", lambda suite, names, state, seed: {name: [None] for name in names})
+    monkeypatch.setattr(robustness, "first_frames", lambda *asked, **_: {name: [None] for name in asked[2]})
     return jobs
 
 
@@ -82,6 +84,14 @@ def test_the_table_has_every_perturbation_by_dimension(ran, tmp_path, capsys):
         assert (tmp_path / picture).stat().st_size > 2000
 
 
+@pytest.mark.libero
+def test_all_means_all_that_fit_a_task():
+    drawn = [Episode(task.index, task.name, 30, 7, task.name, task.language) for task in tasks("libero_spatial")]
+    assert set(KINDS) - set(fitting("libero_spatial", drawn)) == {"object_yaw", "object_colour"}
+    made = rows("libero_spatial", ["moved_thing"], [1.0], drawn)
+    assert [len(episodes) for episodes in made.values()] == [10, 5], "five of the bowls stand on something"
+
+
 def test_success_is_related_to_the_same_episodes():
     def episodes(*done, error=None):
         return [{"number": number, "success": won, "error": error} for number, won in enumerate(done)]
@@ -116,7 +126,11 @@ def test_the_report_has_a_section_of_it_and_keeps_perturbed_evaluations_out_of_t
         (["perturb=[fog]"], "unknown perturbation fog; there are camera_angle"),
         (["strength=[0]"], "strength[0] must be a number from 0.01 to 1"),
         (["perturb=[moved_goal]", "tasks=[turn_lever_left]"], "moved_goal needs a goal, which none of turn_lever_left"),
-        pytest.param(["suite=libero_object"], "no perturbations of libero_object yet", marks=pytest.mark.libero),
+        pytest.param(
+            ["suite=libero_object_lan", "oracle=expert"],
+            "no perturbations of libero_object_lan, only of mini, libero_object_mixed",
+            marks=pytest.mark.libero,
+        ),
     ],
 )
 def test_what_there_is_not_is_refused(words, reason, capsys):

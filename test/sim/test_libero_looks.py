@@ -52,8 +52,3 @@ def test_every_task_says_what_its_scene_looks_like(suite):
         assert scene.surface
         assert scene.surface[0] not in scene.behind
         assert set(scene.fixtures) <= set(scene.glazed)
-
-
-def test_the_scenes_are_not_perturbed_yet():
-    with pytest.raises(ValueError, match="no perturbations of libero_goal yet"):
-        suites.make_env("libero_goal", "turn_on_the_stove", perturb="noise")

@@ -33,6 +33,12 @@ class Row:
         return replace(base, perturb=self.perturb, strength=self.strength) if self.strength else base
 
 
+def fitting(suite: str, episodes: Sequence[Episode]) -> list[str]:
+    """All perturbations that fit at least one of the tasks. Raises ValueError for a suite that can't be perturbed."""
+    subjects = [subject(suite, task) for task in dict.fromkeys(episode.task for episode in episodes)]
+    return [name for name, kind in KINDS.items() if any(map(kind.fits, subjects))]
+
+
 def rows(
     suite: str, perturbations: Sequence[str], strengths: Sequence[float], episodes: Sequence[Episode]
 ) -> dict[Row, list[Episode]]:

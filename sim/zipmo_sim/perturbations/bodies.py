@@ -13,6 +13,9 @@ from zipmo_sim.perturbations.subject import Perturbable
 if TYPE_CHECKING:
     from zipmo_sim.env import ManipulationEnv
 
+_LEANS = 0.002  # m
+_CORNERS = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), -1).reshape(-1, 3)
+
 
 def things(env: ManipulationEnv, subject: Perturbable) -> list[str]:
     """Everything that stands on the surface: bodies with a free joint, and the fixtures."""
@@ -40,15 +43,32 @@ def turn(env: ManipulationEnv, body: str, angle: float) -> None:
 
 
 def stand(env: ManipulationEnv, body: str, height: float) -> None:
-    """Have its lowest point at a height (m, world); it must be upright."""
-    centre, half = body_box(env, body)
-    shift(env, body, np.array([0, 0, height - (position(env, body)[2] + centre[2] - half[2])]))
+    """Have its lowest point at a height (m, world)."""
+    shift(env, body, np.array([0, 0, height - position(env, body)[2] - _corners(env, body)[:, 2].min()]))
 
 
 def circle(env: ManipulationEnv, body: str) -> tuple[np.ndarray, float]:
     """Where a body stands, seen from above: middle [2], and the radius (m) around it that holds all of it."""
+    return position(env, body)[:2], float(np.linalg.norm(_corners(env, body)[:, :2], axis=1).max())
+
+
+def overlaps(env: ManipulationEnv, subject: Perturbable, body: str) -> bool:
+    """Whether a body is inside of something else that stands on the surface, deeper than things that lean on it."""
+    model, data = env.sim.model._model, env.sim.data._data
+    roots = {name: env.sim.model.body_name2id(name) for name in things(env, subject)}
+    own = roots.pop(body)
+    for contact in data.contact:
+        pair = {int(root) for root in model.body_rootid[model.geom_bodyid[contact.geom]]}
+        if own in pair and pair & {*roots.values()} and contact.dist < -_LEANS:
+            return True
+    return False
+
+
+def _corners(env: ManipulationEnv, body: str) -> np.ndarray:
+    """Of its box [8, 3], from its origin, m, along the world's axes: things may lie on their side."""
     centre, half = body_box(env, body)
-    return position(env, body)[:2], float(np.linalg.norm(np.abs(centre[:2]) + half[:2]))
+    frame = env.sim.data.body_xmat[env.sim.model.body_name2id(body)].reshape(3, 3)
+    return (centre + _CORNERS * half) @ frame.T
 
 
 def _pose(env: ManipulationEnv, body: str) -> tuple[np.ndarray, np.ndarray]:

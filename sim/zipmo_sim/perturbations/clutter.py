@@ -18,6 +18,7 @@ NAME = "distractor_{}"
 MOST = 3
 RADIUS = 0.035  # m, which holds any of them
 BESIDE = 0.02  # m between the first one and the room that the hand needs around the thing
+_ASIDE, _HANDLED = 0.05, 0.15  # m around other things, and around furniture that is opened, shut or turned on
 _AWAY = -5.0  # m: out of sight until it has a place
 _TRIES = 300
 # Purple ones are reported, and training has none of these; no family has the colours of mini's blocks and bins.
@@ -86,12 +87,13 @@ def added(draft: Draft, draw: Draw, solid: bool = True) -> None:
 def beside(env: ManipulationEnv, draw: Draw) -> None:
     """The first one as near to the thing as leaves the hand its room, the others wherever there is some."""
     subject = draw.subject
-    room = [(middle, radius + subject.room) for middle, radius in _circles(env, draw, [subject.thing])]
-    others = [name for name in bodies.things(env, subject) if name != subject.thing]
-    taken = [*room, *((middle, radius + 0.05) for middle, radius in _circles(env, draw, others))]
-    middle, radius = room[0]
-    near = [(middle, radius + RADIUS + BESIDE + 0.1 * (1 - draw.strength))]
-    scatter(env, draw, taken, near)
+    room = {subject.thing: subject.room} | dict.fromkeys(subject.handled, _HANDLED)
+    around = {name: room.get(name, _ASIDE) for name in bodies.things(env, subject)}
+    circles = {name: bodies.circle(env, name) for name in around}
+    taken = {name: (middle, radius + around[name]) for name, (middle, radius) in circles.items()}
+    middle, radius = taken[subject.thing]
+    near = (middle, radius + RADIUS + BESIDE + 0.1 * (1 - draw.strength))
+    scatter(env, draw, [*taken.values()], [near])
 
 
 def scatter(
@@ -123,7 +125,3 @@ def scatter(
 
 def _count(draw: Draw) -> int:
     return int(np.ceil(MOST * min(draw.strength, 1.0)))
-
-
-def _circles(env: ManipulationEnv, draw: Draw, names: Sequence[str]) -> list[tuple[np.ndarray, float]]:
-    return [bodies.circle(env, name) for name in names]

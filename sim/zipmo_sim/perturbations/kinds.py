@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,17 @@ DIMENSIONS = (
     "sensor noise", "objects layout",
 )  # fmt: skip
 
+# What a perturbation can't do without, as it is said to a user, and whether a scene has it.
+NEEDS: Mapping[str, Callable[[Perturbable], bool]] = {
+    "goal": lambda subject: subject.goal is not None,
+    "thing that stands by itself": lambda subject: subject.alone,
+    "thing that stands by itself and is not round": lambda subject: subject.alone and not subject.round,
+    "free thing": lambda subject: subject.alone and subject.thing not in subject.fixtures,
+    "thing that no sentence tells by its colour": lambda subject: (
+        subject.glazed is None or subject.thing in subject.glazed
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Change:
@@ -30,7 +41,7 @@ class Change:
 
     edit: changes the model. place: changes the scene when the initial state is in place, before it settles. begin: when
     it has settled, before step 0. moves: makes what moves something in mid-episode. see: changes an image.
-    needs: what it can't do without.
+    needs: of NEEDS; None: it can be done in every scene.
     """
 
     dimension: str
@@ -40,13 +51,11 @@ class Change:
     begin: Callable[[ManipulationEnv, Draw], None] | None = None
     moves: Callable[[ManipulationEnv, Draw], Move] | None = None
     see: Callable[[np.ndarray, Draw], np.ndarray] | None = None
-    needs: Literal["goal", "free thing"] | None = None
+    needs: str | None = None
 
     def fits(self, subject: Perturbable) -> bool:
         """Whether it can be done in a scene."""
-        if self.needs == "goal":
-            return subject.goal is not None
-        return self.needs is None or subject.thing not in subject.fixtures
+        return self.needs is None or NEEDS[self.needs](subject)
 
 
 _VIEW, _ARM, _, _LIGHT, _SURFACE, _SENSOR, _LAYOUT = DIMENSIONS
@@ -58,16 +67,19 @@ KINDS = {
     "light_intensity": Change(_LIGHT, "half or one and a half times the light", edit=light.dimmed),
     "light_colour": Change(_LIGHT, "warm or blue light", edit=light.tinted),
     "light_direction": Change(_LIGHT, "lamps 60 degrees from the vertical, on another side", edit=light.moved),
-    "surface_colour": Change(_SURFACE, "table blue, or dark grey", edit=surface.painted),
-    "surface_texture": Change(_SURFACE, "table of wood or stones", edit=surface.textured),
-    "surface_sheen": Change(_SURFACE, "table polished", edit=surface.polished),
+    "surface_colour": Change(_SURFACE, "table or floor blue, or dark grey", edit=surface.painted),
+    "surface_texture": Change(_SURFACE, "table or floor of wood or stones", edit=surface.textured),
+    "surface_sheen": Change(_SURFACE, "table or floor polished", edit=surface.polished),
     "noise": Change(_SENSOR, "noise of 24 grey levels (standard deviation)", see=sensor.noisy),
     "blur": Change(_SENSOR, "out of focus by 1.6 px of 128 (standard deviation)", see=sensor.blurred),
-    "object_yaw": Change(_LAYOUT, "the thing turned by 45 degrees", place=thing.turned),
-    "object_colour": Change(_LAYOUT, "the thing glazed in another colour", edit=thing.tinted),
+    "object_yaw": Change(_LAYOUT, "the thing turned by 45 degrees", place=thing.turned,
+                         needs="thing that stands by itself and is not round"),
+    "object_colour": Change(_LAYOUT, "the thing glazed in another colour", edit=thing.tinted,
+                            needs="thing that no sentence tells by its colour"),
     "object_scale": Change(_LAYOUT, "the thing 20 % larger or smaller", edit=thing.scaled, place=thing.set_down,
                          needs="free thing"),
     "clutter": Change(_LAYOUT, "three purple things, one beside the thing", edit=clutter.added, place=clutter.beside),
-    "moved_thing": Change(_LAYOUT, "the thing put 6 cm away when the hand comes near", moves=move.before_contact),
+    "moved_thing": Change(_LAYOUT, "the thing put 6 cm away when the hand comes near", moves=move.before_contact,
+                          needs="thing that stands by itself"),
     "moved_goal": Change(_LAYOUT, "the goal put 6 cm away after the grasp", moves=move.after_grasp, needs="goal"),
 }  # fmt: skip

@@ -52,12 +52,14 @@ class Move:
 
 def before_contact(env: ManipulationEnv, draw: Draw) -> Move:
     """The thing, when the hand comes near."""
+    thing = draw.subject.thing
 
     def due(env: ManipulationEnv, height: float) -> bool:
-        thing = env.landmarks()[env.task.name][0]
-        return bool(np.linalg.norm(env.eef_pose()[0] - thing) < NEAR)
+        turned = thing in draw.subject.fixtures  # somewhere else than at its origin
+        place = env.landmarks()[env.task.name][0] if turned else bodies.position(env, thing)
+        return bool(np.linalg.norm(env.eef_pose()[0] - place) < NEAR)
 
-    return Move(env, draw, draw.subject.thing, due)
+    return Move(env, draw, thing, due)
 
 
 def after_grasp(env: ManipulationEnv, draw: Draw) -> Move:

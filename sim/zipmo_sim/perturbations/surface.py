@@ -9,7 +9,7 @@ import numpy as np
 
 from zipmo_sim.perturbations.draft import Draft
 from zipmo_sim.perturbations.draw import Draw, Family, Sectors, colour
-from zipmo_sim.perturbations.textures import RULES, SIZE
+from zipmo_sim.perturbations.textures import RULES
 
 NAME = "perturbed"  # of the texture and its material, before what it is on
 CONTRAST = 0.5  # of a texture: how much darker than its own colour one half is, and lighter the other
@@ -28,22 +28,25 @@ def painted(draft: Draft, draw: Draw) -> None:
     """Of another colour, or (every second time) dark and grey; at less strength, halfway to it."""
     paint = draw_paint(draw)
     for geom in _geoms(draft, draw):
-        geom.rgba = [*_mixed(draft.own_colour(geom), paint, draw.strength), 1.0]
+        own, picture = draft.own_colour(geom), draft.picture(geom)
+        if picture is None:
+            geom.rgba = [*_mixed(own, paint, draw.strength), 1.0]
+        else:
+            draft.show(geom, _mixed(own * picture, paint, draw.strength))
 
 
 def textured(draft: Draft, draw: Draw) -> None:
     """With a texture of darker and lighter places in its own colour."""
-    own = draft.own_colour(_geoms(draft, draw)[0])
+    own = draft.seen_colour(_geoms(draft, draw)[0])
     cover(draft, draw, own * (1 - CONTRAST), np.minimum(own * (1 + CONTRAST), 1.0))
 
 
 def polished(draft: Draft, draw: Draw) -> None:
     """With a sheen: a broad highlight of each light."""
     for geom in _geoms(draft, draw):
-        rgba = [*draft.own_colour(geom), 1.0]
-        look = {"specular": 0.5 + 0.5 * draw.strength, "shininess": 0.5 - 0.45 * draw.strength}  # 0.5: MuJoCo's own
-        geom.material = draft.spec.add_material(name=f"{NAME}_{geom.name}", **look).name
-        geom.rgba = rgba
+        material = draft.own_material(geom)
+        material.specular = 0.5 + 0.5 * draw.strength  # 0.5: MuJoCo's own
+        material.shininess = 0.5 - 0.45 * draw.strength
 
 
 def cover(draft: Draft, draw: Draw, dark: np.ndarray, light: np.ndarray) -> None:
@@ -53,14 +56,10 @@ def cover(draft: Draft, draw: Draw, dark: np.ndarray, light: np.ndarray) -> None
     rules = RULES[draw.family]
     field = rules[draw.rng.integers(len(rules))](draw.rng)[..., None]
     geoms, name = _geoms(draft, draw), f"{NAME}_{draw.subject.surface[0]}"
-    middle, own = (dark + light) / 2, draft.own_colour(geoms[0])
+    middle, own = (dark + light) / 2, draft.seen_colour(geoms[0])
     picture = _mixed(own, middle, draw.strength) + draw.strength * (field - 0.5) * (light - dark)
-    data = np.round(255 * picture.clip(0, 1)).astype(np.uint8)
-    draft.spec.add_texture(
-        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=SIZE, height=SIZE, nchannel=3, data=data.ravel().tolist()
-    )
-    material = draft.spec.add_material(name=name)
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+    material = draft.add_material(name)
+    draft.give_texture(material, picture, mujoco.mjtTexture.mjTEXTURE_2D)
     if geoms[0].type == mujoco.mjtGeom.mjGEOM_PLANE:
         material.texrepeat = 2 * geoms[0].size[:2]  # once a metre: a table's is as large, a floor is larger
     for geom in geoms:

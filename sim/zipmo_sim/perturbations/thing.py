@@ -26,8 +26,11 @@ TINTS: Mapping[Family, Sectors] = {
 
 
 def turned(env: ManipulationEnv, draw: Draw) -> None:
-    """By an angle about the vertical, from how it would stand."""
-    bodies.turn(env, draw.subject.thing, YAW * draw.strength * draw.sign())
+    """By an angle about the vertical, from how it would stand; the other way round where something is in the way."""
+    angle = YAW * draw.strength * draw.sign()
+    bodies.turn(env, draw.subject.thing, angle)
+    if bodies.overlaps(env, draw.subject, draw.subject.thing):
+        bodies.turn(env, draw.subject.thing, -2 * angle)
 
 
 def tinted(draft: Draft, draw: Draw, body: str | None = None) -> None:
@@ -38,7 +41,7 @@ def tinted(draft: Draft, draw: Draw, body: str | None = None) -> None:
         own, share = draft.own_colour(geom), GLAZE * strength
         textured = own * colour(hue, SATURATION * strength, 1.0)
         plain = (1 - share) * own + share * colour(hue, SATURATION, 1.0)
-        geom.rgba = [*(textured if geom.material else plain), geom.rgba[3]]
+        geom.rgba = [*(textured if draft.texture(geom) else plain), geom.rgba[3]]
 
 
 def scaled(draft: Draft, draw: Draw) -> None:

@@ -24,9 +24,9 @@ class Suite:
 
     module: offers tasks(suite) -> list[Task] and make_env(task, image_every) -> ManipulationEnv, RENDER where its
     images look otherwise than usual, and subject(task) where scenes can be perturbed; make_env then takes a
-    `perturbation`. Where demonstrations alone can have other looks it offers scenery(task). max_steps: control steps of
-    an episode. expert: module whose make_expert(env, rng, noise) makes the scripted expert, and whose beyond(task),
-    where there is one, says why it can't do a task; None: there is none.
+    `perturbation`. Where looks of demonstrations need to know something else it offers scenery(task). max_steps:
+    control steps of an episode. expert: module whose make_expert(env, rng, noise) makes the scripted expert, and whose
+    beyond(task), where there is one, says why it can't do a task; None: there is none.
     near_goal: for suites whose tasks all take one thing to one place, metres from its middle, horizontally, that count
     as there: what tells failures apart; None: other tasks.
     checkpoint: the shipped bundle that was trained on it, or on its base; None: none was. libero: whether it needs
@@ -146,11 +146,11 @@ def make_env(
 
 
 def subject(suite: str, task_name: str) -> Perturbable:
-    """What perturbations need to know of a task's scene. Raises ValueError for a suite that can't be perturbed yet."""
+    """What perturbations need to know of a task's scene. Raises ValueError for a suite that can't be perturbed."""
     find = getattr(_module(suite), "subject", None)
-    if find is None:
-        able = ", ".join(name for name in SUITES if hasattr(_module(name), "subject"))
-        raise ValueError(f"there are no perturbations of {suite} yet, only of {able}")
+    if find is None or suite_entry(suite).base:  # what LIBERO-PRO changes is a perturbation already
+        able = (name for name, entry in SUITES.items() if not entry.base and hasattr(_module(name), "subject"))
+        raise ValueError(f"there are no perturbations of {suite}, only of {', '.join(able)}")
     return find(task(suite, task_name))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -26,8 +26,12 @@ from zipmo_sim.suites.libero.assets import bddl_file, find_assets, import_envs, 
 from zipmo_sim.suites.libero.deliveries import deliveries
 from zipmo_sim.suites.libero.layouts import put_drawn_layout
 from zipmo_sim.suites.libero.scenery import scenery as scenery_of
+from zipmo_sim.suites.libero.scenery import subject as subject_of
 from zipmo_sim.suites.libero.steps import Predicate, landmarks
 from zipmo_sim.task import INIT_STATES, Task
+
+if TYPE_CHECKING:
+    from zipmo_sim.perturbations.perturbation import Perturbation
 
 RENDER = RenderSettings()
 LAYOUTS = 1000  # initial states of a task: the stored ones, and as many more as we draw
@@ -100,6 +104,11 @@ def commands(task: Task) -> dict[str, Task | Predicate]:
 def scenery(task: Task) -> Perturbable:
     """See zipmo_sim.suites.scenery."""
     return scenery_of(task.suite, task.name)
+
+
+def subject(task: Task) -> Perturbable:
+    """See zipmo_sim.suites.subject."""
+    return subject_of(task.suite, task.name)
 
 
 @cache
@@ -268,8 +277,9 @@ class LiberoEnv(ManipulationEnv):
 
 
 def make_env(
-    task: Task, image_every: int = 1, *, assets: str | Path | None = None, render: RenderSettings | None = None
-) -> LiberoEnv:
+    task: Task, image_every: int = 1, *, assets: str | Path | None = None, render: RenderSettings | None = None,
+    perturbation: Perturbation | None = None,
+) -> LiberoEnv:  # fmt: skip
     """Environment of one LIBERO task (see ManipulationEnv for what it observes and does).
 
     assets: folder of LIBERO's assets, see find_assets.
@@ -291,6 +301,7 @@ def make_env(
         },
         image_every=image_every,
         render=render or RENDER,
+        perturbation=perturbation,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,10 +21,14 @@ from zipmo_sim.suites.libero import env as libero_env
 from zipmo_sim.suites.libero.assets import find_assets
 from zipmo_sim.suites.libero.deliveries import deliveries
 from zipmo_sim.suites.libero.env import LAYOUTS, RENDER, LiberoEnv, delivering, put_state
+from zipmo_sim.suites.libero.scenery import subject as subject_of
 from zipmo_sim.suites.libero.steps import Predicate
 from zipmo_sim.task import INIT_STATES, Task
 
-__all__ = ["RENDER", "arrangements", "make_env", "scenery", "tasks"]
+if TYPE_CHECKING:
+    from zipmo_sim.perturbations.perturbation import Perturbation
+
+__all__ = ["RENDER", "arrangements", "make_env", "scenery", "subject", "tasks"]
 
 _MIXED = "_mixed"
 _SHUFFLED = "libero_object"  # of the bowls each place has a sentence
@@ -72,6 +76,12 @@ def scenery(task: Task) -> Perturbable:
     return next(libero_env.scenery(origin) for row, origin, _ in _rows(task.suite) if row.name == task.name)
 
 
+def subject(task: Task) -> Perturbable:
+    """See zipmo_sim.suites.subject."""
+    origin, predicate = next((origin, what) for row, origin, what in _rows(task.suite) if row.name == task.name)
+    return subject_of(origin.suite, origin.name, [predicate])
+
+
 @cache
 def arrangements(scene: str) -> np.ndarray:
     """int [50, 6], read-only: in initial state i, grocery j stands where LIBERO's file has grocery [i, j].
@@ -85,8 +95,9 @@ def arrangements(scene: str) -> np.ndarray:
 
 
 def make_env(
-    task: Task, image_every: int = 1, *, assets: str | Path | None = None, render: RenderSettings | None = None
-) -> LiberoEnv:
+    task: Task, image_every: int = 1, *, assets: str | Path | None = None, render: RenderSettings | None = None,
+    perturbation: Perturbation | None = None,
+) -> LiberoEnv:  # fmt: skip
     """Environment of one task, with the arguments and errors of env.make_env."""
     rows = [row for row in _rows(task.suite) if row[0].scene == task.scene]
     origin, near = rows[0][1], suite_entry(task.suite).near_goal
@@ -112,4 +123,5 @@ def make_env(
         place=place,
         image_every=image_every,
         render=render or RENDER,
+        perturbation=perturbation,
     )

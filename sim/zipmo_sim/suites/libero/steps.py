@@ -32,6 +32,12 @@ def due(robosuite: Any, goal: Iterable[Sequence[str]]) -> Predicate:
     return next((step for step in ordered if not _holds(robosuite, step)), ordered[-1])
 
 
+def first_taken(goal: Iterable[Sequence[str]]) -> Predicate | None:
+    """Of what a goal takes somewhere, whose turn is first; None: it takes nothing."""
+    carries: list[Predicate] = [tuple(predicate) for predicate in goal if len(predicate) == 3]
+    return min(carries, key=lambda step: _turn(step, set(), carries), default=None)
+
+
 def landmarks(robosuite: Any, goal: Iterable[Sequence[str]]) -> np.ndarray:
     """Of the step that is due [2, 3], m, world: what the hand takes, as it is now, and where that is to go.
 
