@@ -42,11 +42,11 @@ def textured(draft: Draft, draw: Draw) -> None:
 
 
 def polished(draft: Draft, draw: Draw) -> None:
-    """With a sheen: a broad highlight of each light."""
+    """With a sheen: a bright highlight of each light, that is broad (0.5 and 0.5 are MuJoCo's own, as mini's are)."""
     for geom in _geoms(draft, draw):
         material = draft.own_material(geom)
-        material.specular = 0.5 + 0.5 * draw.strength  # 0.5: MuJoCo's own
-        material.shininess = 0.5 - 0.45 * draw.strength
+        material.specular += (1 - material.specular) * draw.strength
+        material.shininess = min(material.shininess, 0.5 - 0.45 * draw.strength)
 
 
 def cover(draft: Draft, draw: Draw, dark: np.ndarray, light: np.ndarray) -> None:
