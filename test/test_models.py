@@ -27,7 +27,9 @@ def test_a_planners_name_picks_the_bundle_that_has_it(tmp_path, monkeypatch):
     for name in ("nano-mini", "nano-mini-arfm"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
     monkeypatch.setattr(models, "share_path", lambda path: tmp_path / path)
-    assert models.shipped() == {"nano-mini": ("mini",), "nano-mini-arfm": ("mini",)}
+    (tmp_path / "checkpoints/nano-mini-other").mkdir()
+    assert models.shipped() == {"nano-mini": ("mini",), "nano-mini-arfm": ("mini",), "nano-mini-other": ()}
+    assert models.bundle_path("nano-mini-other") == tmp_path / "checkpoints/nano-mini-other"
     for planner, name in ((None, "nano-mini"), ("", "nano-mini"), ("zipmo", "nano-mini"), ("arfm", "nano-mini-arfm"),
                           ("my_package:Planner", "nano-mini")):  # fmt: skip
         assert models.shipped_for("mini", planner) == name

@@ -40,7 +40,7 @@ PLANNER_GROUP, POLICY_GROUP = "zipmo_ros.planners", "zipmo_ros.policies"  # entr
 
 
 def shipped() -> dict[str, tuple[str, ...]]:
-    """Names of the bundles that come with the package, and the suites that each was trained on."""
+    """Names of the bundles that come with the package, and the suites that each is taken for where none is named."""
     folder, names = share_path("checkpoints"), dict[str, tuple[str, ...]]()
     for suite, entry in SUITES.items():
         if entry.base is not None:  # evaluated with another suite's
@@ -48,7 +48,8 @@ def shipped() -> dict[str, tuple[str, ...]]:
         for name in (_bundle_of(entry.checkpoint, planner) for planner in NAMED if entry.checkpoint):
             if (folder / name).is_dir():
                 names[name] = (*names.get(name, ()), suite)
-    return names
+    others = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name not in names)
+    return names | dict.fromkeys(others, ())
 
 
 def _bundle_of(name: str, planner: str | None) -> str:
@@ -64,7 +65,7 @@ def shipped_for(suite: str, planner: str | None = None) -> str:
     there, entry = shipped(), SUITES.get(suite)
     if entry and entry.checkpoint and (name := _bundle_of(entry.checkpoint, planner)) in there:
         return name
-    known = "; ".join(f"{name}: {', '.join(suites)}" for name, suites in there.items())
+    known = "; ".join(f"{name}: {', '.join(suites)}" for name, suites in there.items() if suites)
     kind = f" with planner={planner}" if planner in NAMED else ""
     raise ValueError(
         f"no shipped checkpoint{kind} was trained on '{suite}' (there are {known}): name one with checkpoint="
