@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from zipmo_ros.apps import train
 from zipmo_ros.contract.goal import Sentence
@@ -64,6 +65,22 @@ def test_a_bundle_says_whether_it_understands(bundle):
     places, understood = planner.point(seen, Sentence("push the stick left"))
     assert places.shape == (2, 2, 2)
     assert understood == plan.understood
+
+
+def test_a_frozen_encoder_stays_as_it_was_trained(bundle, told, tmp_path):
+    keys = [f"data={told}", f"cache={bundle}/cache", f"rephrasings={RULES}", *QUICK, "stage.freeze_encoder=true"]
+    made = ["planner", f"out={tmp_path}/planner", f"vae={bundle}/vae", "stage.point_draws=1", *keys]
+    assert train.main([*made, f"encoder={bundle}/grounding"]) == 0
+    folders = bundle / "grounding", tmp_path / "planner"
+    encoder, planner = (load_file(folder / "model.safetensors") for folder in folders)
+    own = {name.removeprefix("image_encoder."): values for name, values in planner.items() if "image_encoder." in name}
+    assert own.keys() == encoder.keys()
+    assert all(torch.equal(own[name], encoder[name]) for name in encoder)
+    before, after = (json.loads((folder / "config.json").read_text())["config"] for folder in folders)
+    assert after["image"]["understood_at"] == before["understood_at"]
+    begun = load_file(bundle / "planner/model.safetensors")
+    assert not all(torch.equal(begun[name], planner[name]) for name in begun)
+    assert train.main(made) == 2
 
 
 @pytest.mark.parametrize("stage", ["arfm", "atm"])
