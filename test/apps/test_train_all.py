@@ -106,7 +106,7 @@ def test_workers_share_the_batches_of_a_training(shards, workers, processes):
 
 @pytest.mark.slow
 def test_a_training_of_two_processes_is_made_ended_and_taken_up(tmp_path):
-    """The whole command, sent SIGTERM in the middle, as a session that ends does."""
+    """The whole command, sent SIGTERM in the middle."""
     shared = {**QUICK, "train.max_steps": 400, "train.shards": 2, "train.log_every": 5, "stage.statistics_windows": 8}
     recipe, out = tmp_path / "shared.yaml", tmp_path / "shared"
     recipe.write_text(yaml.safe_dump({**RECIPE, "train": {"vae": shared}}))
@@ -114,16 +114,8 @@ def test_a_training_of_two_processes_is_made_ended_and_taken_up(tmp_path):
     write_suite(out / "data/reach", demos=4)
     (out / "done").mkdir(parents=True)
     train_all._record(out, collected).write_text(json.dumps({"digest": collected.digest}))
-    command = [
-        sys.executable,
-        "-m",
-        "zipmo_ros.apps.cli",
-        "train",
-        "all",
-        f"recipe={recipe}",
-        f"out={out}",
-        "workers=2",
-    ]
+    cli = [sys.executable, "-m", "zipmo_ros.apps.cli"]
+    command = [*cli, "train", "all", f"recipe={recipe}", f"out={out}", "workers=2"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     process, log = subprocess.Popen(command, env=environment), out / "first/vae/run/metrics.jsonl"
     end = time.monotonic() + 120

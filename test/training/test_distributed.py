@@ -66,25 +66,21 @@ def test_a_run_of_several_shards_resumes_bit_equal(tmp_path):
 def test_dropout_of_a_shard_is_its_own(tmp_path):
     """What it drops does not depend on what the shards before it draw."""
 
-    def dropped(shards):
-        seen = []
+    two = []
 
-        def drop(model, batch, generator):
-            seen.append(model[1](torch.ones(64)).detach())
-            return model[0](batch[0]).square().mean(), {}
+    def drop(model, batch, generator):
+        two.append(model[1](torch.ones(64)).detach())
+        return model[0](batch[0]).square().mean(), {}
 
-        model = torch.nn.Sequential(torch.nn.Linear(5, 1), torch.nn.Dropout(0.5))
-        fit(model, drop, batches(), train_config(max_steps=2, shards=shards), tmp_path, resume=False)
-        return seen
-
-    two = dropped(2)
+    model = torch.nn.Sequential(torch.nn.Linear(5, 1), torch.nn.Dropout(0.5))
+    fit(model, drop, batches(), train_config(max_steps=2, shards=2), tmp_path, resume=False)
     assert len(two) == 4
     assert not torch.equal(two[0], two[1])
-    third = Shards(batches(), 2, train_config(max_steps=2).seed, torch.device("cpu"))
+    shards = Shards(batches(), 2, train_config(max_steps=2).seed, torch.device("cpu"))
     before = torch.get_rng_state()
     first, second = [], []
     for _ in range(2):
-        for kept, _batch in zip((first, second), third, strict=True):
+        for kept, _batch in zip((first, second), shards, strict=True):
             kept.append(torch.nn.functional.dropout(torch.ones(64), 0.5))
             torch.rand(len(kept))
     assert torch.equal(torch.get_rng_state(), before)

@@ -35,8 +35,8 @@ def train(
     """Writes the checkpoint to `request.out`, and resume.pt, metrics.jsonl and config.yaml to <out>/run.
 
     progress(step, metrics) is called with what is logged (of validation, with the stage's headline), saved(<out>/run)
-    after each checkpoint. Raises ValueError or
-    FileNotFoundError for a request that can't be met, FloatingPointError when the loss is not finite.
+    after each checkpoint. Raises ValueError or FileNotFoundError for a request that can't be met, FloatingPointError
+    when the loss is not finite.
     """
     if request.train.threads:
         torch.set_num_threads(request.train.threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from zipmo_sim.perturbations.subject import Perturbable
 from zipmo_sim.suites.libero.assets import bddl_file
@@ -74,7 +75,9 @@ def subject(suite: str, name: str, goal: Sequence[Predicate] | None = None) -> P
     )
 
 
+@cache
 def _text(suite: str, name: str) -> str:
+    """Of a task's file."""
     return bddl_file(suite, name).read_text(encoding="utf-8")
 
 
