@@ -94,6 +94,17 @@ def test_a_job_s_continuation_that_breaks_does_not_end_the_node(graph, brittle):
     graph.until(lambda: 'after a job: TypeError("about ZeroDivisionError' in brittle.report.last_error)
 
 
+def test_a_job_is_finished_though_its_wake_up_call_gets_lost(graph, brittle):
+    class Lost:
+        def trigger(self):
+            """As a trigger that the middleware takes back."""
+
+    brittle._wake, kept, done = Lost(), brittle._wake, []
+    brittle.submit(lambda: 7, done.append, done.append)
+    graph.until(lambda: done == [7], timeout=5.0)
+    brittle._wake = kept
+
+
 def test_a_service_that_breaks_is_no_success(graph, brittle, other):
     client = other.create_client(Trigger, "planner/break")
     graph.until(client.service_is_ready)

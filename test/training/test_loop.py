@@ -48,6 +48,20 @@ def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_bfloat16_is_for_processors_that_have_it(tmp_path, monkeypatch, there):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": there})
+    seen = []
+
+    def looked_at(model, batch, generator):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        loss, scalars = loss_fn(model, batch, generator)
+        return loss.float(), scalars
+
+    fit(toy_model(), looked_at, ToyBatches(), train_config(max_steps=1, warmup_steps=1, bf16=True), tmp_path)
+    assert seen == [there]
+
+
 def test_resume_is_bit_equal_to_an_uninterrupted_run(tmp_path):
     def run(folder, steps):
         model = toy_model()

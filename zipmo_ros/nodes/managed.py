@@ -29,6 +29,7 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 Result = TypeVar("Result")
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 LAST_WORDS = 0.3  # s for what is published last to arrive
+MISSED_WAKE = 0.1  # s after which a finished job is found without the guard condition
 
 
 class StartError(RuntimeError):
@@ -58,6 +59,9 @@ class ManagedNode(LifecycleNode):
         self.sources: list[SoleSource] = []
         self._delivered: deque[Callable[[], None]] = deque()
         self._wake = self.create_guard_condition(self._deliver)
+        # A trigger that comes while the middleware goes through its guard conditions may be lost for good
+        # (ros2/rmw_fastrtps#895), and with it the plan that everybody waits for.
+        self.create_timer(MISSED_WAKE, self._deliver, clock=self.steady)
         self.create_timer(1.0, self._report_regularly, clock=self.steady)
         if self.settings.autostart:
             self._autostart = self.create_timer(0.01, self._start, clock=self.steady)

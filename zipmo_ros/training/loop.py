@@ -36,6 +36,16 @@ RESUMABLE_FIELDS = frozenset(
 )
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether products of bfloat16 are done by the device. A processor that imitates them takes 15 times as long as for
+    float32 (measured with AVX2).
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    there = torch.cpu.get_capabilities()
+    return device.type != "cpu" or any(there.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 LossFn = Callable[[nn.Module, Any, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
 
 
@@ -181,6 +191,9 @@ class _Run:
         self.trainable = [parameter for group in groups for parameter in group["params"]]
         self.shards = Shards(batches, count, config.seed, self.device)
         self.objective = objective(model, loss_fn)
+        self.bf16 = config.bf16 and has_bfloat16(self.device)
+        if config.bf16 and not self.bf16:
+            logger.info("this processor has no bfloat16: training in float32, as bf16=false does")
         self.step, self.seconds = 0, 0.0
 
     def save(self) -> None:
@@ -243,7 +256,7 @@ class _Run:
         """Gradients of the mean loss of this process's batches; that and other scalars, averaged."""
         meter = Meter()
         for batch, generator in self.shards:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 loss, scalars = self.objective(batch, generator)
             (loss / len(self.shards)).backward()
             meter.add({name: torch.as_tensor(v).detach().float() for name, v in {"loss": loss, **scalars}.items()})
