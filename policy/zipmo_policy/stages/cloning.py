@@ -21,7 +21,7 @@ from zipmo_ros.training.pointing import with_pointing
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
-from zipmo_ros.training.stages.encoder import load_encoder
+from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
 
 
@@ -70,6 +70,7 @@ class CloningStage(Stage):
         set_sentence_statistics(model, words.vectors)
         if request.encoder:
             model.image_encoder.load_state_dict(load_encoder(request.encoder).state_dict())
+        keep_if_asked(model.image_encoder, request)
         stage = cls(windows, model, words, options(CloningOptions, request), **common(request))
         return stage.start_from(request.init)
 

@@ -27,7 +27,7 @@ from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.seen_frames import newest_rows, seen_frames
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
-from zipmo_ros.training.stages.encoder import load_encoder, seeing_as, start_reading_as, understanding
+from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, seeing_as, start_reading_as, understanding
 from zipmo_ros.training.understanding import Understood, draw_impossible, refusal_loss
 
 CLOSER = 1e-3  # flow time that the average is ahead of the network, towards the data
@@ -149,6 +149,7 @@ class ArfmStage(Stage):
         if request.encoder or not request.init:
             set_sentence_statistics(model, words.vectors)
         encoder = model.encoders.images
+        keep_if_asked(encoder, request)
         understood = understanding(windows, encoder, words, stage_options.validation_windows, request)
         return cls(windows, model, words, stage_options, understood, **common(request))
 

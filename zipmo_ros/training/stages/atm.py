@@ -21,7 +21,7 @@ from zipmo_ros.training.points import PlanFigures, taken
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
-from zipmo_ros.training.stages.encoder import load_encoder, seeing_as, start_reading_as, understanding
+from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, seeing_as, start_reading_as, understanding
 from zipmo_ros.training.understanding import Understood, draw_impossible, refusal_loss
 
 ARFM = ArfmConfig()  # points to validate on are drawn as its are
@@ -82,6 +82,7 @@ class AtmStage(Stage):
         words = sentences(windows, model.config.text, request)
         if request.encoder or not request.init:
             set_sentence_statistics(model, words.vectors)
+        keep_if_asked(model.image_encoder, request)
         understood = None
         if model.image_encoder is not None:
             understood = understanding(windows, model.image_encoder, words, chosen.validation_windows, request)

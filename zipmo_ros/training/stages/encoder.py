@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion import checkpoint
@@ -40,15 +41,26 @@ def start_reading_as(sentence: SentenceInput, encoder: ConvEncoder) -> None:
         sentence.load_state_dict(theirs.state_dict())
 
 
+def keep_if_asked(encoder: nn.Module | None, request: TrainingRequest) -> None:
+    """Where the request freezes the encoder: it has no gradients, its own statistics of sentences, and reads as it will
+    in the loop, without dropout.
+    """
+    if encoder is not None and request.freeze_encoder:
+        if request.encoder:
+            checkpoint.load_strictly(encoder, load_encoder(request.encoder).state_dict(), request.encoder)
+        encoder.requires_grad_(False).eval()
+        encoder.train = lambda mode=True: encoder  # type: ignore[method-assign]
+
+
 def understanding(
     windows: DemonstrationWindows, encoder: ConvEncoder, words: Sentences, count: int, request: TrainingRequest
 ) -> Understood | None:
     """What measures whether an encoder understands, `count` times where validation demonstrations begin, for it is then
-    that a sentence is judged; None if it can't say.
+    that a sentence is judged; None if it can't say, or if it is kept as it was trained and calibrated.
 
     Raises ValueError where it would not be told (by `words`) what can't be done.
     """
-    if not encoder.config.understanding:
+    if not encoder.config.understanding or request.freeze_encoder:
         return None
     if not words.impossible:
         raise ValueError("what is to be refused comes out of rules: rephrasings=config/wordings/train.yaml")

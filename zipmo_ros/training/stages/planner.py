@@ -23,7 +23,7 @@ from zipmo_ros.training.points import TrackErrors
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
-from zipmo_ros.training.stages.encoder import load_encoder, start_reading_as, understanding
+from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, start_reading_as, understanding
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
 from zipmo_ros.training.understanding import Understood, draw_impossible, refusal_loss
 
@@ -45,7 +45,6 @@ class PlannerOptions:
     pointing_weight: float
     impossible: float
     understanding_weight: float
-    freeze_encoder: bool
     point_draws: int
     validation_windows: int
 
@@ -109,14 +108,11 @@ class PlannerStage(Stage):
         tracks = (f"{view}_{name}" for view in windows.views for name in ("mse", "still_mse", "floor_mse"))
         self.headline = ("latent_mse_nfe1", "latent_mse_nfe4", *tracks, f"{windows.views[0]}_thing_near")
         self.model, self.vae = model.to(self.device), vae.to(self.device)
-        self.model.image_encoder.requires_grad_(not options.freeze_encoder)
         self.batches = self.make_batches(options.batch_size, self.collate)
 
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> PlannerStage:
         stage_options: PlannerOptions = options(PlannerOptions, request)
-        if stage_options.freeze_encoder and not (request.encoder or request.init):
-            raise ValueError("stage.freeze_encoder=true keeps an encoder that was trained: name it by encoder=DIR")
         model = initial_planner(request)
         vae, latents = track_latents(request.vae, windows, request.cache, stage_options.point_draws)
         if latents.shape[2:] != (model.config.latent_tokens, model.config.latent_channels):
@@ -125,9 +121,8 @@ class PlannerStage(Stage):
         words = sentences(windows, model.config.text, request)
         if request.encoder or not request.init:
             set_sentence_statistics(model, words.vectors)
-        understood = None  # of a frozen encoder what it refuses stays as it was trained and calibrated
-        if not stage_options.freeze_encoder:
-            understood = understanding(windows, model.image_encoder, words, stage_options.validation_windows, request)
+        keep_if_asked(model.image_encoder, request)
+        understood = understanding(windows, model.image_encoder, words, stage_options.validation_windows, request)
         return cls(windows, model, vae, latents, words, stage_options, understood, **common(request))
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PlanBatch:
@@ -151,8 +146,6 @@ class PlannerStage(Stage):
 
     def loss(self, model: nn.Module, batch: PlanBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         seen_text = model.sentence.hide(batch.text, batch.drop_text)
-        if self.options.freeze_encoder:
-            model.image_encoder.eval()  # it reads as it will in the loop, without dropout
         tokens, pointing = model.image_encoder.look(batch.images, seen_text)
         conditioning = model.condition(
             text=batch.text, image_tokens=tokens, drop_text=batch.drop_text, drop_frame=batch.drop_frame
