@@ -77,7 +77,7 @@ def test_a_bundle_says_whether_it_understands(bundle):
     ],
 )
 def test_a_frozen_encoder_stays_as_it_was_trained(stage, own, within, bundle, told, tmp_path):
-    keys = [f"data={told}", f"cache={bundle}/cache", f"rephrasings={RULES}", *QUICK[1:], "freeze_encoder=true"]
+    keys = [f"data={told}", f"cache={bundle}/cache", f"rephrasings={RULES}", *QUICK, "freeze_encoder=true"]
     made = [stage, f"out={tmp_path}/made", *(key.format(bundle=bundle) for key in own), *keys]
     assert train.main([*made, f"encoder={bundle}/grounding"]) == 0
     folders = bundle / "grounding", tmp_path / "made"

@@ -39,7 +39,8 @@ class TrainingRequest:
     def of(cls, settings: dict[str, Any]) -> TrainingRequest:
         """From the composed configuration; what is null there and has a place of its own gets it.
 
-        Raises ValueError that names absent and unknown keys, or for an encoder to keep that is none, FileNotFoundError for a file of rephrasings.
+        Raises ValueError that names absent and unknown keys, or for an encoder to keep that is none; FileNotFoundError
+        for a file of rephrasings.
         """
         chosen = from_dict(cls, {**settings, "train": {**settings["train"], "seed": settings["seed"]}})
         if chosen.freeze_encoder and not (chosen.encoder or chosen.init):

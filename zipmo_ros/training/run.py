@@ -89,7 +89,8 @@ def _run_folder(request: TrainingRequest) -> Path:
 
 def provenance(request: TrainingRequest, windows: DemonstrationWindows, sources: dict[str, str]) -> dict:
     """What a checkpoint's `meta` says of where it comes from; `sources` are content hashes of what it builds on."""
-    settings, kept = to_dict(request), ("stage", "train", "data", "validation_states", "max_demos", "freeze_encoder", "rephrasings")
+    settings = to_dict(request)
+    kept = ("stage", "train", "data", "validation_states", "max_demos", "freeze_encoder", "rephrasings")
     return {
         "stage": request.stage["name"],
         "seed": request.seed,

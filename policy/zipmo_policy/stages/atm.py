@@ -20,7 +20,7 @@ from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import common, model_config, options, sentences
-from zipmo_ros.training.stages.encoder import load_encoder, seeing_as
+from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, seeing_as
 
 
 class AtmPolicyStage(CloningStage):
@@ -59,6 +59,7 @@ class AtmPolicyStage(CloningStage):
         set_sentence_statistics(model, words.vectors)
         if encoder and model.image_encoder is not None:
             model.image_encoder.load_state_dict(encoder.state_dict())
+        keep_if_asked(model.image_encoder, request)
         stage = cls(windows, model, planner, words, options(CloningOptions, request), **common(request))
         stage.start_from(request.init)
         return stage
@@ -66,6 +67,6 @@ class AtmPolicyStage(CloningStage):
     def predict(self, model: Any, batch: ActionBatch) -> tuple[Tensor, Pointing | None]:
         with torch.no_grad():
             points = repeat(self.points, "n c -> b v n c", b=len(batch.images), v=self.planner.config.views)
-            tracks, _ = self.planner.foresee(batch.images, batch.text, points)
-        tokens, pointing = model.look(batch.images, batch.text)
-        return model(tokens, tracks[:, None], batch.text, batch.proprio[:, None]), pointing
+            tracks, _ = self.planner.foresee(batch.images, batch.told.text, points)
+        tokens, pointing = model.look(batch.images, batch.told.text)
+        return model(tokens, tracks[:, None], batch.told.text, batch.proprio[:, None]), pointing

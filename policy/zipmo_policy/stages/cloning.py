@@ -5,7 +5,7 @@ The encoder keeps the pointing loss that the planner's keeps, so that the two di
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -17,12 +17,12 @@ from zipmo_ros.motion.losses import discounted_bc_loss
 from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
-from zipmo_ros.training.pointing import with_pointing
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
+from zipmo_ros.training.telling import Told, own
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,10 @@ class CloningOptions:
 
 @dataclass(frozen=True)
 class ActionBatch:
-    """images [B, V, H, W, 3], text [B, D], places [B, V, 2, 2] to point at, proprio [B, 9], actions [B, 16, 7]."""
+    """images [B, V, H, W, 3], and what they are told, a sentence each; proprio [B, 9], actions [B, 16, 7]."""
 
     images: Tensor
-    text: Tensor
-    places: Tensor
+    told: Told
     proprio: Tensor
     actions: Tensor
 
@@ -65,11 +64,12 @@ class CloningStage(Stage):
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> CloningStage:
         config = model_config({"nano": nano}, request, "bc")
-        words = sentences(windows, config.image.text, request)
-        model = BehaviourCloning(config)
+        encoder = load_encoder(request.encoder) if request.encoder else None
+        model = BehaviourCloning(replace(config, image=encoder.config) if encoder else config)
+        words = sentences(windows, model.config.image.text, request)
         set_sentence_statistics(model, words.vectors)
-        if request.encoder:
-            model.image_encoder.load_state_dict(load_encoder(request.encoder).state_dict())
+        if encoder:
+            model.image_encoder.load_state_dict(encoder.state_dict())
         keep_if_asked(model.image_encoder, request)
         stage = cls(windows, model, words, options(CloningOptions, request), **common(request))
         return stage.start_from(request.init)
@@ -77,25 +77,26 @@ class CloningStage(Stage):
     def collate(self, indices: Tensor, generator: torch.Generator) -> ActionBatch:
         images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
         proprio = noisy_proprio(self.windows.proprio[indices], self.proprio_std, self.options.proprio_noise, generator)
-        text = self.sentences.draw(indices, self.windows.sentence[indices], generator)
-        places = self.windows.own_landmarks(indices) + shifts[:, :, None]
-        return self.batch(indices, images, text, places, proprio)
+        told = own(self.windows, indices).told(self.sentences, indices, shifts, None, generator)
+        return self.batch(indices, images, told, proprio)
 
-    def batch(self, indices: Tensor, images: Tensor, text: Tensor, places: Tensor, proprio: Tensor) -> ActionBatch:
-        parts = (images, text, places, proprio, self.windows.actions[indices])
-        return ActionBatch(*(part.to(self.device) for part in parts))
+    def batch(self, indices: Tensor, images: Tensor, told: Told, proprio: Tensor) -> ActionBatch:
+        actions = self.windows.actions[indices]
+        return ActionBatch(*(part.to(self.device) for part in (images, told, proprio, actions)))
 
     def loss(
         self, model: nn.Module, batch: ActionBatch, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         predicted, pointing = self.predict(model, batch)
         cloned = discounted_bc_loss(predicted.float(), batch.actions, self.options.discount, self.options.loss)
-        grid = model.config.image.grid
-        return with_pointing("actions", cloned, pointing, batch.places, grid, self.options.pointing_weight)
+        if pointing is None:
+            return cloned, {}
+        pointed, scalars = batch.told.loss(pointing, model.config.image.grid, 0.0)
+        return cloned + self.options.pointing_weight * pointed, {"actions": cloned.detach(), **scalars}
 
     def predict(self, model: nn.Module, batch: ActionBatch) -> tuple[Tensor, Pointing | None]:
         """Actions [B, 16, 7], and where the image encoder points, if it does."""
-        tokens, pointing = model.image_encoder.look(batch.images, batch.text)
+        tokens, pointing = model.image_encoder.look(batch.images, batch.told.text)
         return model.actions(tokens, batch.proprio), pointing
 
     def validate(self, model: nn.Module) -> dict[str, float]:
@@ -103,11 +104,11 @@ class CloningStage(Stage):
         predicted, target, distances = [], [], []
         for chosen in self.validation_indices(self.options.validation_windows).split(64):
             text = self.sentences.own(self.windows.sentence[chosen])
-            places = self.windows.own_landmarks(chosen)
-            batch = self.batch(chosen, self.windows.images[chosen], text, places, self.windows.proprio[chosen])
+            told = Told(text, self.windows.own_landmarks(chosen))
+            batch = self.batch(chosen, self.windows.images[chosen], told, self.windows.proprio[chosen])
             actions, pointing = self.predict(model, batch)
             if pointing is not None:
-                distances.append(pixels_off(pointing, batch.places))
+                distances.append(pixels_off(pointing, batch.told.places))
             predicted.append(actions)
             target.append(batch.actions)
         errors = action_errors(torch.cat(predicted), torch.cat(target))

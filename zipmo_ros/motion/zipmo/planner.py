@@ -136,7 +136,7 @@ class MotionPlanner(nn.Module):
         mask = None
         if self.config.text:
             tokens, mask = self.sentence_context(text, step, drop_text)
-            tokens = PokeContext(tokens, tokens.new_zeros(*tokens.shape[:2], 3))
+            tokens = PokeContext(tokens, tokens.new_zeros(1, tokens.shape[1], 3))  # of all samples
         else:
             tokens = self.poke_context(pokes, len(image_tokens))
         norm = self.text_norm(self.sentence(seen_text)) if self.config.norm_by_text else None
@@ -145,7 +145,7 @@ class MotionPlanner(nn.Module):
             positions = torch.cat([self.latent_pos, self.image_pos])
             context = self.backbone.context(*tokens, mask)
             return Conditioning(self.backbone.rope(positions), context, self.in_proj.cond_proj(image_tokens), norm)
-        image_positions = self.image_pos.expand(len(image_tokens), -1, -1)
+        image_positions = self.image_pos.expand(len(tokens.positions), -1, -1)
         if mask is not None:
             mask = torch.cat([mask.new_ones(image_tokens.shape[:2]), mask], dim=1)
         context = self.backbone.context(

@@ -58,10 +58,12 @@ def understanding(
     """What measures whether an encoder understands, `count` times where validation demonstrations begin, for it is then
     that a sentence is judged; None if it can't say, or if it is kept as it was trained and calibrated.
 
-    Raises ValueError where it would not be told (by `words`) what can't be done.
+    Raises ValueError where it would not be told (by `words`) what can't be done, or where sentences point.
     """
     if not encoder.config.understanding or request.freeze_encoder:
         return None
+    if not windows.told.shape[1]:
+        raise ValueError("these demonstrations do not say where their sentences point: collect them anew")
     if not words.impossible:
         raise ValueError("what is to be refused comes out of rules: rephrasings=config/wordings/train.yaml")
     _, validation = windows.split(request.validation_states)

@@ -1,8 +1,4 @@
-"""Training the image encoder to point: at what a sentence says to take, and at where that is to go.
-
-Every frame teaches all sentences of its scene, so what tells them apart is learned from much more than the
-demonstrations: a frame says where the milk, the can and the bread are, though one of them is being carried.
-"""
+"""Training the image encoder to point: at what a sentence says to take, and at where that is to go."""
 
 from __future__ import annotations
 
@@ -16,14 +12,15 @@ from torch import Tensor, nn
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.motion.config import image_nano
 from zipmo_ros.motion.conv_encoder import ConvEncoder
-from zipmo_ros.motion.pointer import Pointing, pointing_loss
+from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import load_encoder, understanding
-from zipmo_ros.training.understanding import Understood, understanding_loss
+from zipmo_ros.training.telling import Told, any_of_scene
+from zipmo_ros.training.understanding import Understood
 
 LANDMARKS = ("thing", "goal")
 NEAR = 6.0  # px of a 128 px frame: about half of the smallest thing
@@ -48,15 +45,10 @@ class GroundingOptions:
 
 @dataclass(frozen=True)
 class PointingBatch:
-    """images [B, V, H, W, 3]; of S sentences each, one after another: text [B * S, D] or rows, places [B * S, V, 2, 2],
-    (y, x) of thing and goal in each view, NaN for what can't be done. cannot [B * S] bool: where that is; None for an
-    encoder that is not asked.
-    """
+    """images [B, V, H, W, 3], and what they are told."""
 
     images: Tensor
-    text: Tensor
-    places: Tensor
-    cannot: Tensor | None
+    told: Told
 
 
 class GroundingStage(Stage):
@@ -76,6 +68,8 @@ class GroundingStage(Stage):
 
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> GroundingStage:
+        if request.freeze_encoder:
+            raise ValueError("freeze_encoder=true keeps what grounding trains")
         config = model_config({"nano": image_nano}, request, "image")
         stage_options = options(GroundingOptions, request)
         model = load_encoder(request.encoder) if request.encoder else ConvEncoder(config)
@@ -86,30 +80,19 @@ class GroundingStage(Stage):
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PointingBatch:
         """Each frame is told as many of its scene's sentences as the options say."""
-        several, told = self.options.sentences, self.windows.told[indices]
-        shuffled = (torch.rand(told.shape, generator=generator) * (told >= 0)).argsort(1, descending=True)
-        column = shuffled.gather(1, torch.arange(several) % (told >= 0).sum(1, keepdim=True)).flatten()
+        choice = any_of_scene(self.windows, indices, self.options.sentences, generator)
         images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
-        indices = indices.repeat_interleave(several)
-        places = self.windows.landmarks[indices, column].float() + shifts.repeat_interleave(several, 0)[:, :, None]
         cannot = None
         if self.understood:
-            cannot = torch.rand(len(indices), generator=generator) < self.options.impossible
-            places = places.masked_fill(cannot[:, None, None, None], torch.nan)
-        text = self.sentences.draw(indices, self.windows.told[indices, column], generator, cannot)
-        parts = (images, text, places, cannot)
-        return PointingBatch(*(None if part is None else part.to(self.device) for part in parts))
+            cannot = torch.rand(choice.rows.shape, generator=generator) < self.options.impossible
+        told = choice.told(self.sentences, indices, shifts, cannot, generator)
+        return PointingBatch(images.to(self.device), told.to(self.device))
 
     def loss(
         self, model: nn.Module, batch: PointingBatch, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        _, pointing = model.look(batch.images, batch.text)
-        pointed = pointing_loss(pointing, batch.places, model.config.grid)
-        if batch.cannot is None:
-            return pointed, {}
-        understood = understanding_loss(pointing.understood, ~batch.cannot)
-        scalars = {"pointing": pointed.detach(), "understanding": understood.detach()}
-        return pointed + self.options.understanding_weight * understood, scalars
+        _, pointing = model.look(batch.images, batch.told.text)
+        return batch.told.loss(pointing, model.config.grid, self.options.understanding_weight)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Share of landmarks found within NEAR, by view, and the median distance in px; all sentences of each frame.

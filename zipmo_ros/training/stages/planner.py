@@ -18,14 +18,14 @@ from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.augmentation import AugmentConfig, augment
 from zipmo_ros.training.latents import cached, draw_row, encode_tracks
-from zipmo_ros.training.pointing import with_pointing
 from zipmo_ros.training.points import TrackErrors
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, start_reading_as, understanding
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
-from zipmo_ros.training.understanding import Understood, draw_impossible, refusal_loss
+from zipmo_ros.training.telling import Told, any_of_scene, own
+from zipmo_ros.training.understanding import Understood
 
 VALIDATION_STEPS = (1, 4, 10)
 TRACK_STEPS = 4
@@ -43,6 +43,7 @@ class PlannerOptions:
     drop_text: float
     drop_frame: float
     pointing_weight: float
+    sentences: int
     impossible: float
     understanding_weight: float
     point_draws: int
@@ -51,22 +52,21 @@ class PlannerOptions:
     def __post_init__(self) -> None:
         if not (0 <= self.drop_text < 1 and 0 <= self.drop_frame < 1):
             raise ValueError(f"drop_text and drop_frame are probabilities, got {self.drop_text} and {self.drop_frame}")
+        if self.sentences < 1:
+            raise ValueError(f"a frame is told its own sentence at least, got sentences={self.sentences}")
 
 
 @dataclass(frozen=True)
 class PlanBatch:
-    """images [B, V, H, W, 3]; text [B, D] or rows; places [B, V, 2, 2] that the sentence points at; latents [B, L, C],
-    normalised; dropped text and frame [B] bool. cannot: as text, of what can't be done in the first of the images; None
-    for an encoder that is not asked.
+    """images [B, V, H, W, 3], and what they are told, each its own sentence first; latents [B, L, C], normalised;
+    dropped text and frame [B] bool.
     """
 
     images: Tensor
-    text: Tensor
-    places: Tensor
+    told: Told
     latents: Tensor
     drop_text: Tensor
     drop_frame: Tensor | None
-    cannot: Tensor | None
 
 
 def track_latents(vae_dir: Path | str, windows, cache: Path | str | None, draws: int) -> tuple[TrackVAE, Tensor]:
@@ -107,6 +107,7 @@ class PlannerStage(Stage):
         # The errors by view are of plans with TRACK_STEPS evaluations.
         tracks = (f"{view}_{name}" for view in windows.views for name in ("mse", "still_mse", "floor_mse"))
         self.headline = ("latent_mse_nfe1", "latent_mse_nfe4", *tracks, f"{windows.views[0]}_thing_near")
+        self.headline += ("refused", "refused_falsely") if understood else ()
         self.model, self.vae = model.to(self.device), vae.to(self.device)
         self.batches = self.make_batches(options.batch_size, self.collate)
 
@@ -130,25 +131,32 @@ class PlannerStage(Stage):
         count, options = len(indices), self.options
         drop_text = torch.rand(count, generator=generator) < options.drop_text
         drop_frame = torch.rand(count, generator=generator) < options.drop_frame if options.drop_frame else None
-        own, cannot = self.windows.sentence[indices], None
-        text = self.sentences.draw(indices, own, generator).to(self.device)
-        if self.understood:
-            cannot = draw_impossible(self.sentences, indices, own, options.impossible, generator).to(self.device)
         return PlanBatch(
             images=images.to(self.device),
-            text=text,
-            places=(self.windows.own_landmarks(indices) + shifts[:, :, None]).to(self.device),
+            told=self.told(indices, shifts, generator).to(self.device),
             latents=draw_row(self.latents, indices, generator).to(self.device),
             drop_text=drop_text.to(self.device),
             drop_frame=None if drop_frame is None else drop_frame.to(self.device),
-            cannot=cannot,
         )
 
+    def told(self, indices: Tensor, shifts: Tensor, generator: torch.Generator) -> Told:
+        """Each window's own sentence; with it others of its scene, some of which can't be done, for an encoder that
+        learns what it understands.
+        """
+        choice, cannot = own(self.windows, indices), None
+        if self.understood:
+            choice += any_of_scene(self.windows, indices, self.options.sentences - 1, generator)
+            cannot = torch.rand(choice.rows.shape, generator=generator) < self.options.impossible
+            cannot[:, 0] = False
+        return choice.told(self.sentences, indices, shifts, cannot, generator)
+
     def loss(self, model: nn.Module, batch: PlanBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        seen_text = model.sentence.hide(batch.text, batch.drop_text)
-        tokens, pointing = model.image_encoder.look(batch.images, seen_text)
+        several = len(batch.told.text) // len(batch.images)
+        rows = torch.arange(len(batch.told.text), device=self.device) % several == 0  # of the windows' own sentences
+        told = batch.told.hidden(rows & batch.drop_text.repeat_interleave(several), model.sentence)
+        tokens, pointing = model.image_encoder.look(batch.images, told.text)
         conditioning = model.condition(
-            text=batch.text, image_tokens=tokens, drop_text=batch.drop_text, drop_frame=batch.drop_frame
+            text=told.text[rows], image_tokens=tokens[rows], drop_text=batch.drop_text, drop_frame=batch.drop_frame
         )
         count = len(batch.latents) * self.options.draws
         noise = torch.randn(count, *batch.latents.shape[1:], generator=generator, device=generator.device)
@@ -156,15 +164,10 @@ class PlannerStage(Stage):
             count, generator, generator.device, mean=self.options.time_mean, std=self.options.time_std
         )
         flow = flow_matching_loss(lambda z, t: model.velocity(z, t, conditioning).float(), batch.latents, noise, t)
-        places = batch.places.masked_fill(batch.drop_text[:, None, None, None], torch.nan)  # nothing was named
-        weight, grid = self.options.pointing_weight, model.config.image.grid
-        loss, scalars = with_pointing("flow", flow, pointing, places, grid, weight)
-        if batch.cannot is None:
-            return loss, scalars
-        told = pointing.understood[~batch.drop_text]
-        understanding = refusal_loss(model.image_encoder, batch.images, batch.cannot, told)
-        loss = loss + self.options.understanding_weight * understanding
-        return loss, {**scalars, "understanding": understanding.detach()}
+        if pointing is None:
+            return flow, {}
+        encoding, scalars = told.loss(pointing, model.config.image.grid, self.options.understanding_weight)
+        return flow + self.options.pointing_weight * encoding, {"flow": flow.detach(), **scalars}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Latent error for several numbers of evaluations; track errors of the plans, of "nothing moves" and of the
