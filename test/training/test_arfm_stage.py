@@ -159,7 +159,7 @@ def test_it_learns_where_points_go(windows, tmp_path):
     config = train_config(max_steps=60, warmup_steps=5, learning_rate=3e-3, ema_decay=0.8)
     result = fit(stage.model, stage.loss, stage.batches, config, tmp_path)
     noise = torch.randn(2, 1, 15, 2, 6, 2, generator=torch.Generator().manual_seed(1))
-    predicted = predict(result.model, batch.images, batch.text, starts, noise, steps=8)[:, 0]
+    predicted = predict(result.model, batch.images, batch.told.text, starts, noise, steps=8)[:, 0]
     still, error = ((other - tracks).norm(dim=-1).mean() for other in (starts[:, :, :, None], predicted))
     assert error < 0.3 * still
 

@@ -68,7 +68,7 @@ def test_nothing_is_asked_of_what_is_hidden():
             return text.masked_fill(rows[:, None], 0.0)
 
     told = Told(torch.ones(2, 4), torch.zeros(2, 1, 2, 2), torch.tensor([1.0, 1.0]))
-    hidden = told.hidden(torch.tensor([True, False]), Hiding())
+    hidden = told.hidden(torch.tensor([True]), Hiding())  # of one frame
     assert (hidden.text[0] == 0).all()
     assert (hidden.text[1] == 1).all()
 

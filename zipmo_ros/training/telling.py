@@ -31,12 +31,18 @@ class Told:
     places: Tensor
     can: Tensor | None = None
 
+    def first(self, frames: int) -> Tensor:
+        """Rows [B * S] bool of each frame's first sentence."""
+        several = len(self.text) // frames
+        return torch.arange(len(self.text), device=self.text.device) % several == 0
+
     def to(self, device: torch.device) -> Told:
         can = None if self.can is None else self.can.to(device)
         return Told(self.text.to(device), self.places.to(device), can)
 
-    def hidden(self, rows: Tensor, sentence: SentenceInput) -> Told:
-        """Nothing is said in rows [B * S] bool, so nothing is asked of them."""
+    def hidden(self, frames: Tensor, sentence: SentenceInput) -> Told:
+        """Where `frames` [B] holds, the first sentence is not said, so nothing is asked of it."""
+        rows = self.first(len(frames)) & frames.repeat_interleave(len(self.text) // len(frames))
         places = self.places.masked_fill(rows[:, None, None, None], torch.nan)
         can = None if self.can is None else self.can.masked_fill(rows, torch.nan)
         return Told(sentence.hide(self.text, rows), places, can)
@@ -87,3 +93,17 @@ def any_of_scene(windows: DemonstrationWindows, indices: Tensor, count: int, gen
     shuffled = (torch.rand(there.shape, generator=generator) * there).argsort(1, descending=True)
     columns = shuffled.gather(1, torch.arange(count) % there.sum(1, keepdim=True))
     return Choice(windows.told[indices[:, None], columns], windows.landmarks[indices[:, None], columns].float())
+
+
+def tell(windows: DemonstrationWindows, sentences: Sentences, indices: Tensor, shifts: Tensor, several: int,
+         impossible: float | None, generator: torch.Generator) -> Told:  # fmt: skip
+    """Of each window its own sentence first, then others of its scene, `several` in all; a share `impossible` of the
+    others can't be done (None: nobody asks). shifts: see Choice.told.
+    """
+    choice, cannot = own(windows, indices), None
+    if several > 1:
+        choice += any_of_scene(windows, indices, several - 1, generator)
+    if impossible is not None:
+        cannot = torch.rand(choice.rows.shape, generator=generator) < impossible
+        cannot[:, 0] = False
+    return choice.told(sentences, indices, shifts, cannot, generator)

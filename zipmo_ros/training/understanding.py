@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 
 import torch
@@ -26,23 +25,6 @@ def understanding_loss(logits: Tensor, understood: Tensor) -> Tensor:
     sure of all that he was told does not doubt what he never was.
     """
     return F.binary_cross_entropy_with_logits(logits, understood.float().clamp(DOUBT, 1 - DOUBT))
-
-
-def draw_impossible(
-    sentences: Sentences, indices: Tensor, rows: Tensor, share: float, generator: torch.Generator
-) -> Tensor:
-    """What can't be done in the first windows of a batch, a `share` of it: text as `Sentences.draw` gives it."""
-    some = slice(math.ceil(share * len(indices)))
-    return sentences.draw(indices[some], rows[some], generator, torch.ones(len(rows[some]), dtype=torch.bool))
-
-
-def refusal_loss(encoder: ConvEncoder, images: Tensor, cannot: Tensor, understood: Tensor) -> Tensor:
-    """understanding_loss of what can't be done in the first of the images, and of what can, by its logits."""
-    pointing = encoder.look(images[: len(cannot)], cannot)[1]
-    assert pointing is not None
-    assert pointing.understood is not None
-    logits = torch.cat([understood, pointing.understood])
-    return understanding_loss(logits, torch.arange(len(logits), device=logits.device) < len(understood))
 
 
 class Understood:

@@ -22,7 +22,7 @@ from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
-from zipmo_ros.training.telling import Told, own
+from zipmo_ros.training.telling import Told, tell
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class CloningStage(Stage):
     def collate(self, indices: Tensor, generator: torch.Generator) -> ActionBatch:
         images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
         proprio = noisy_proprio(self.windows.proprio[indices], self.proprio_std, self.options.proprio_noise, generator)
-        told = own(self.windows, indices).told(self.sentences, indices, shifts, None, generator)
+        told = tell(self.windows, self.sentences, indices, shifts, 1, None, generator)
         return self.batch(indices, images, told, proprio)
 
     def batch(self, indices: Tensor, images: Tensor, told: Told, proprio: Tensor) -> ActionBatch:

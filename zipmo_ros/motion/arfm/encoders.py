@@ -61,12 +61,13 @@ class OwnEncoders(nn.Module):
 
     def look(self, images: Tensor, text: Tensor, hidden: Tensor | None = None) -> tuple[Frames, Pointing | None]:
         """images [R, V, H, W, 3] uint8 or [-1, 1], each with its sentence as `read` takes it; `hidden` [R]: where not.
+        Of several sentences each, one after another, the first is what the frame is looked at for.
 
         With where it points, as ConvEncoder.look.
         """
         text = text if hidden is None else self.sentence.hide(text, hidden)
         maps, tokens, pointing = self.images.look_closely(images, text)
-        tokens = rearrange(tokens, "r (v l) d -> r v l d", v=images.shape[1])
+        tokens = rearrange(tokens[:: len(tokens) // len(images)], "r (v l) d -> r v l d", v=images.shape[1])
         field = rearrange(tokens, "r v (h w) d -> (r v) d h w", h=self.grid)
         pooled = rearrange(F.avg_pool2d(field, self.pooling), "(r v) d h w -> r v (h w) d", r=len(images))
         return Frames((*maps, tokens), pooled), pointing

@@ -19,7 +19,7 @@ from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
 from zipmo_ros.motion.arfm.queries import draw_points, movement
 from zipmo_ros.motion.arfm.sampling import contexts_of, forecast
 from zipmo_ros.motion.flow import interpolate
-from zipmo_ros.motion.pointer import Pointing, pointing_loss
+from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
 from zipmo_ros.training.points import PlanFigures, taken
@@ -28,7 +28,8 @@ from zipmo_ros.training.seen_frames import newest_rows, seen_frames
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, seeing_as, start_reading_as, understanding
-from zipmo_ros.training.understanding import Understood, draw_impossible, refusal_loss
+from zipmo_ros.training.telling import Told, tell
+from zipmo_ros.training.understanding import Understood
 
 CLOSER = 1e-3  # flow time that the average is ahead of the network, towards the data
 VELOCITY_SHARE = 1e-5  # of the velocities in the consistency, beside the data
@@ -45,6 +46,7 @@ class ArfmOptions:
     drop_text: float
     augment: AugmentConfig | None
     pointing_weight: float
+    sentences: int
     impossible: float
     understanding_weight: float
     consistency: float
@@ -63,8 +65,8 @@ class ArfmOptions:
 class TrackBatch:
     """images [R, V, H, W, 3] of the windows `sample` [R]; frame_of, seen [B, T - 1]: see SeenFrames.
 
-    text [B, D] or rows, hidden [B] bool; cannot: as text, of what can't be done in the first of the windows, none for
-    an encoder that is not asked; places [R, V, 2, 2] that the sentence points at. tracks [B, V, N, T, 2], visible bool;
+    told: the images, each its window's own sentence first; hidden [B] bool: where that is not said. tracks
+    [B, V, N, T, 2], visible bool;
     offset [B, T - 1, V, 2]: how the images of the steps were shifted. spots [B, V, Q, 2]: points that were drawn
     uniformly in the first frame; moved [B, V, Q]: how much they move.
     """
@@ -73,15 +75,13 @@ class TrackBatch:
     sample: Tensor
     frame_of: Tensor
     seen: Tensor
-    text: Tensor
+    told: Told
     hidden: Tensor
-    places: Tensor
     tracks: Tensor
     visible: Tensor
     offset: Tensor
     spots: Tensor
     moved: Tensor
-    cannot: Tensor
 
     @property
     def inputs(self) -> Tensor:
@@ -136,6 +136,7 @@ class ArfmStage(Stage):
         super().__init__(windows, **common)
         self.options, self.sentences, self.model = options, sentences, model.to(self.device)
         self.understood = understood
+        self.telling: tuple[int, float | None] = (options.sentences, options.impossible) if understood else (1, None)
         self.steps = windows.tracks.shape[-2]
         self.newest = newest_rows(windows, self.steps - 1)
         self.batches = self.make_batches(options.batch_size, self.collate)
@@ -162,21 +163,18 @@ class ArfmStage(Stage):
         tracks, visible, moved = self.tracks(indices)
         chosen = self.drawn(moved, visible, generator)
         uniform = slice(moved.shape[2] // 2, None)
-        own, asked = self.windows.sentence[indices], options.impossible if self.understood else 0
         batch = TrackBatch(
             images=images,
             sample=frames.sample,
             frame_of=frames.frame_of,
             seen=frames.seen,
-            text=self.sentences.draw(indices, own, generator),
+            told=tell(self.windows, self.sentences, frames.rows, shifts, *self.telling, generator),
             hidden=torch.rand(count, generator=generator) < options.drop_text,
-            places=self.windows.own_landmarks(frames.rows) + shifts[:, :, None],
             tracks=taken(tracks, chosen),
             visible=taken(visible, chosen),
             offset=shifts[frames.frame_of],
             spots=tracks[:, :, uniform, 0] + shifts[frames.frame_of[:, 0]][:, :, None],
             moved=moved[:, :, uniform],
-            cannot=draw_impossible(self.sentences, indices, own, asked, generator) if asked else own[:0],
         )
         return TrackBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
 
@@ -191,27 +189,21 @@ class ArfmStage(Stage):
         return draw_points(moved, uniform, config.points, config.temperature, visible.float().mean(-1) > 0.5)
 
     def loss(self, model: Any, batch: TrackBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        context, pointing = encode(model, batch)
+        context, told, pointing = encode(model, batch)
         shifts = self.shifts(batch, generator)
         z = shifts.at(shifts.t)
         v = velocities(model, context, batch.inputs, shifts.previous, z, shifts.t)
         flow = shifts.mean((shifts.noise - shifts.data - v).square())
         spots = context.frames.lookup(batch.frame_of[:, :1], batch.spots[:, :, :, None]).squeeze(3)
         queries = model.queries.loss(spots, batch.moved, model.config.temperature)
-        total, told = flow + queries, {"flow": flow.detach(), "queries": queries.detach()}
+        total, scalars = flow + queries, {"flow": flow.detach(), "queries": queries.detach()}
         if pointing is not None:
-            places = batch.places.masked_fill(batch.hidden[batch.sample][:, None, None, None], torch.nan)
-            pointed = pointing_loss(pointing, places, model.config.image.grid)
-            total, told["pointing"] = total + self.options.pointing_weight * pointed, pointed.detach()
-        logits = None if pointing is None else pointing.understood
-        if logits is not None and len(batch.cannot):
-            images, said = batch.images[batch.frame_of[:, 0]], ~batch.hidden[batch.sample]
-            refused = refusal_loss(model.encoders.images, images, batch.cannot, logits[said])
-            total, told["understanding"] = total + self.options.understanding_weight * refused, refused.detach()
+            encoding, more = told.loss(pointing, model.config.image.grid, self.options.understanding_weight)
+            total, scalars = total + self.options.pointing_weight * encoding, {**scalars, **more}
         if self.options.consistency:
             agreed = self.agreement(batch, shifts, z, v)
-            total, told["consistency"] = total + self.options.consistency * agreed, agreed.detach()
-        return total, told
+            total, scalars["consistency"] = total + self.options.consistency * agreed, agreed.detach()
+        return total, scalars
 
     def shifts(self, batch: TrackBatch, generator: torch.Generator) -> Shifts:
         """What is to be told of a batch, its noise and times."""
@@ -233,7 +225,7 @@ class ArfmStage(Stage):
         near = (shifts.t - CLOSER).clamp_min(0)
         near_z = shifts.at(near)
         with torch.no_grad():
-            context, _ = encode(self.average, batch)
+            context = encode(self.average, batch)[0]
             near_v = velocities(self.average, context, batch.inputs, shifts.previous, near_z, near)
         return shifts.mean(consistency(z, shifts.t, v, near_z, near, near_v))
 
@@ -279,10 +271,13 @@ def initial_predictor(request: TrainingRequest) -> MotionPredictor:
     return model
 
 
-def encode(model: MotionPredictor, batch: TrackBatch) -> tuple[Context, Pointing | None]:
-    """What a batch's futures are drawn from, and where the image encoder points."""
-    frames, pointing = model.look(batch.images, batch.text[batch.sample], batch.hidden[batch.sample])
-    return model.context(frames, batch.frame_of, batch.seen, batch.text, batch.hidden), pointing
+def encode(model: MotionPredictor, batch: TrackBatch) -> tuple[Context, Told, Pointing | None]:
+    """What a batch's futures are drawn from; what the image encoder is told, and where it points."""
+    assert isinstance(model.encoders, OwnEncoders)  # see ArfmStage.create
+    told = batch.told.hidden(batch.hidden[batch.sample], model.encoders.sentence)
+    frames, pointing = model.look(batch.images, told.text)
+    text = told.text[told.first(len(batch.images))][batch.frame_of[:, 0]]
+    return model.context(frames, batch.frame_of, batch.seen, text, batch.hidden), told, pointing
 
 
 def velocities(

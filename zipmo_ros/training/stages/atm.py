@@ -14,7 +14,6 @@ from zipmo_ros.motion.arfm.config import ArfmConfig
 from zipmo_ros.motion.arfm.queries import draw_points, movement
 from zipmo_ros.motion.atm.config import AtmConfig, atm_nano, atm_published
 from zipmo_ros.motion.atm.track_transformer import TrackTransformer
-from zipmo_ros.motion.pointer import pointing_loss
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.augmentation import AugmentConfig, augment
 from zipmo_ros.training.points import PlanFigures, taken
@@ -22,7 +21,8 @@ from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, seeing_as, start_reading_as, understanding
-from zipmo_ros.training.understanding import Understood, draw_impossible, refusal_loss
+from zipmo_ros.training.telling import Told, tell
+from zipmo_ros.training.understanding import Understood
 
 ARFM = ArfmConfig()  # points to validate on are drawn as its are
 
@@ -39,6 +39,7 @@ class AtmOptions:
     image_weight: float
     augment: AugmentConfig | None
     pointing_weight: float
+    sentences: int
     impossible: float
     understanding_weight: float
     validation_windows: int
@@ -50,18 +51,15 @@ class AtmOptions:
 
 @dataclass(frozen=True)
 class MaskedBatch:
-    """images [B, V, H, W, 3], hidden [B, V, L] bool, their tokens that are to be reconstructed; text [B, D] or rows;
-    places [B, V, 2, 2] that the sentence points at. tracks [B, V, N, T, 2] in these images, visible bool. cannot: as
-    text, of what can't be done in the first of the images, none for an encoder that is not asked.
+    """images [B, V, H, W, 3], hidden [B, V, L] bool, their tokens that are to be reconstructed; told: each its own
+    sentence first. tracks [B, V, N, T, 2] in these images, visible bool.
     """
 
     images: Tensor
     hidden: Tensor
-    text: Tensor
-    places: Tensor
+    told: Told
     tracks: Tensor
     visible: Tensor
-    cannot: Tensor
 
 
 class AtmStage(Stage):
@@ -73,6 +71,7 @@ class AtmStage(Stage):
                  understood: Understood | None = None, **common) -> None:  # fmt: skip
         super().__init__(windows, **common)
         self.options, self.sentences, self.understood = options, sentences, understood
+        self.telling: tuple[int, float | None] = (options.sentences, options.impossible) if understood else (1, None)
         self.model = model.to(self.device)
         self.batches = self.make_batches(options.batch_size, self.collate)
 
@@ -89,19 +88,17 @@ class AtmStage(Stage):
         return cls(windows, model, words, chosen, understood, **common(request))
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> MaskedBatch:
-        options, own = self.options, self.windows.sentence[indices]
+        options = self.options
         images, shifts = augment(self.windows.images[indices], options.augment, generator)
         tracks, visible = self.windows.tracks[indices].float(), self.windows.visible[indices]
         chosen = self.seen_at_first(visible, generator)
-        asked, tokens = options.impossible if self.understood else 0, self.model.config.patches**2
+        tokens = self.model.config.patches**2
         batch = MaskedBatch(
             images=images,
             hidden=torch.rand(*images.shape[:2], tokens, generator=generator) < options.hide_image,
-            text=self.sentences.draw(indices, own, generator),
-            places=self.windows.own_landmarks(indices) + shifts[:, :, None],
+            told=tell(self.windows, self.sentences, indices, shifts, *self.telling, generator),
             tracks=taken(tracks, chosen) + shifts[:, :, None, None],
             visible=taken(visible, chosen),
-            cannot=draw_impossible(self.sentences, indices, own, asked, generator) if asked else own[:0],
         )
         return MaskedBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
 
@@ -113,19 +110,17 @@ class AtmStage(Stage):
 
     def loss(self, model: Any, batch: MaskedBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         options = self.options
-        tokens, pointing = model.look(batch.images, batch.text)
-        tracks, patches = model(tokens, batch.text, batch.tracks[:, :, :, 0], batch.hidden)
+        own = batch.told.first(len(batch.images))
+        tokens, pointing = model.look(batch.images, batch.told.text)
+        tracks, patches = model(tokens[own], batch.told.text[own], batch.tracks[:, :, :, 0], batch.hidden)
         moved = track_error(tracks.float(), batch.tracks, batch.visible, options.occluded_weight)
         errors = (patches.float() - model.patches(batch.images)).square().mean(dim=-1)
         image = (errors * batch.hidden).sum() / batch.hidden.sum().clamp_min(1)
         total, told = options.track_weight * moved, {"tracks": moved.detach(), "image": image.detach()}
         total = total + options.image_weight * image
         if pointing is not None:
-            pointed = pointing_loss(pointing, batch.places, model.config.patches)
-            total, told["pointing"] = total + options.pointing_weight * pointed, pointed.detach()
-        if len(batch.cannot):
-            refused = refusal_loss(model.image_encoder, batch.images, batch.cannot, pointing.understood)
-            total, told["understanding"] = total + options.understanding_weight * refused, refused.detach()
+            encoding, scalars = batch.told.loss(pointing, model.config.patches, options.understanding_weight)
+            return total + options.pointing_weight * encoding, {**told, **scalars}
         return total, told
 
     def validate(self, model: Any) -> dict[str, float]:

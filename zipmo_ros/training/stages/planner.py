@@ -24,7 +24,7 @@ from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, start_reading_as, understanding
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
-from zipmo_ros.training.telling import Told, any_of_scene, own
+from zipmo_ros.training.telling import Told, tell
 from zipmo_ros.training.understanding import Understood
 
 VALIDATION_STEPS = (1, 4, 10)
@@ -104,6 +104,7 @@ class PlannerStage(Stage):
     ):
         super().__init__(windows, **common)
         self.options, self.latents, self.sentences, self.understood = options, latents, sentences, understood
+        self.telling: tuple[int, float | None] = (options.sentences, options.impossible) if understood else (1, None)
         # The errors by view are of plans with TRACK_STEPS evaluations.
         tracks = (f"{view}_{name}" for view in windows.views for name in ("mse", "still_mse", "floor_mse"))
         self.headline = ("latent_mse_nfe1", "latent_mse_nfe4", *tracks, f"{windows.views[0]}_thing_near")
@@ -133,30 +134,18 @@ class PlannerStage(Stage):
         drop_frame = torch.rand(count, generator=generator) < options.drop_frame if options.drop_frame else None
         return PlanBatch(
             images=images.to(self.device),
-            told=self.told(indices, shifts, generator).to(self.device),
+            told=tell(self.windows, self.sentences, indices, shifts, *self.telling, generator).to(self.device),
             latents=draw_row(self.latents, indices, generator).to(self.device),
             drop_text=drop_text.to(self.device),
             drop_frame=None if drop_frame is None else drop_frame.to(self.device),
         )
 
-    def told(self, indices: Tensor, shifts: Tensor, generator: torch.Generator) -> Told:
-        """Each window's own sentence; with it others of its scene, some of which can't be done, for an encoder that
-        learns what it understands.
-        """
-        choice, cannot = own(self.windows, indices), None
-        if self.understood:
-            choice += any_of_scene(self.windows, indices, self.options.sentences - 1, generator)
-            cannot = torch.rand(choice.rows.shape, generator=generator) < self.options.impossible
-            cannot[:, 0] = False
-        return choice.told(self.sentences, indices, shifts, cannot, generator)
-
     def loss(self, model: nn.Module, batch: PlanBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        several = len(batch.told.text) // len(batch.images)
-        rows = torch.arange(len(batch.told.text), device=self.device) % several == 0  # of the windows' own sentences
-        told = batch.told.hidden(rows & batch.drop_text.repeat_interleave(several), model.sentence)
+        own = batch.told.first(len(batch.images))
+        told = batch.told.hidden(batch.drop_text, model.sentence)
         tokens, pointing = model.image_encoder.look(batch.images, told.text)
         conditioning = model.condition(
-            text=told.text[rows], image_tokens=tokens[rows], drop_text=batch.drop_text, drop_frame=batch.drop_frame
+            text=told.text[own], image_tokens=tokens[own], drop_text=batch.drop_text, drop_frame=batch.drop_frame
         )
         count = len(batch.latents) * self.options.draws
         noise = torch.randn(count, *batch.latents.shape[1:], generator=generator, device=generator.device)
