@@ -9,7 +9,7 @@ from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion.config import TextConfig, TokenConfig
 from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.training.sentences import Sentences
-from zipmo_ros.training.telling import Told, any_of_scene, own
+from zipmo_ros.training.telling import ToldFrames, any_of_scene, own
 from zipmo_ros.training.wordings import load_words
 
 SAYS = {"red": "turn the lever to the left", "blue": "turn the lever to the right"}
@@ -67,7 +67,7 @@ def test_nothing_is_asked_of_what_is_hidden():
         def hide(self, text, rows):
             return text.masked_fill(rows[:, None], 0.0)
 
-    told = Told(torch.ones(2, 4), torch.zeros(2, 1, 2, 2), torch.tensor([1.0, 1.0]))
+    told = ToldFrames(torch.ones(2, 4), torch.zeros(2, 1, 2, 2), torch.tensor([1.0, 1.0]))
     hidden = told.hidden(torch.tensor([True]), Hiding())  # of one frame
     assert (hidden.text[0] == 0).all()
     assert (hidden.text[1] == 1).all()

@@ -21,7 +21,7 @@ from zipmo_ros.training.understanding import understanding_loss
 
 
 @dataclass(frozen=True)
-class Told:
+class ToldFrames:
     """Of S sentences a frame, one after another: text [B * S, D] or rows; places [B * S, V, 2, 2], (y, x) of thing and
     goal in each view, NaN for what can't be done or is not known. can [B * S]: 1 for what can be done, 0 for what
     can't, NaN for what is not asked; None for an encoder that never is.
@@ -36,16 +36,16 @@ class Told:
         several = len(self.text) // frames
         return torch.arange(len(self.text), device=self.text.device) % several == 0
 
-    def to(self, device: torch.device) -> Told:
+    def to(self, device: torch.device) -> ToldFrames:
         can = None if self.can is None else self.can.to(device)
-        return Told(self.text.to(device), self.places.to(device), can)
+        return ToldFrames(self.text.to(device), self.places.to(device), can)
 
-    def hidden(self, frames: Tensor, sentence: SentenceInput) -> Told:
+    def hidden(self, frames: Tensor, sentence: SentenceInput) -> ToldFrames:
         """Where `frames` [B] holds, the first sentence is not said, so nothing is asked of it."""
         rows = self.first(len(frames)) & frames.repeat_interleave(len(self.text) // len(frames))
         places = self.places.masked_fill(rows[:, None, None, None], torch.nan)
         can = None if self.can is None else self.can.masked_fill(rows, torch.nan)
-        return Told(sentence.hide(self.text, rows), places, can)
+        return ToldFrames(sentence.hide(self.text, rows), places, can)
 
     def loss(self, pointing: Pointing, grid: int, understanding_weight: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Of pointing, and of saying what can be done; both to log."""
@@ -69,7 +69,7 @@ class Choice(NamedTuple):
         return Choice(torch.cat([self.rows, more.rows], 1), torch.cat([self.places, more.places], 1))
 
     def told(self, sentences: Sentences, indices: Tensor, shifts: Tensor, cannot: Tensor | None,
-             generator: torch.Generator) -> Told:  # fmt: skip
+             generator: torch.Generator) -> ToldFrames:  # fmt: skip
         """In words that are drawn. indices [B]: windows; shifts [B, V, 2]: of their images, in (y, x). Where `cannot`
         [B, S] holds, something that can't be done there instead; None: nobody asks.
         """
@@ -77,9 +77,9 @@ class Choice(NamedTuple):
         impossible = None if cannot is None else cannot.flatten()
         text = sentences.draw(indices, self.rows.flatten(), generator, impossible)
         if impossible is None:
-            return Told(text, places.flatten(0, 1))
+            return ToldFrames(text, places.flatten(0, 1))
         nowhere = impossible[:, None, None, None]
-        return Told(text, places.flatten(0, 1).masked_fill(nowhere, torch.nan), (~impossible).float())
+        return ToldFrames(text, places.flatten(0, 1).masked_fill(nowhere, torch.nan), (~impossible).float())
 
 
 def own(windows: DemonstrationWindows, indices: Tensor) -> Choice:
@@ -96,7 +96,7 @@ def any_of_scene(windows: DemonstrationWindows, indices: Tensor, count: int, gen
 
 
 def tell(windows: DemonstrationWindows, sentences: Sentences, indices: Tensor, shifts: Tensor, several: int,
-         impossible: float | None, generator: torch.Generator) -> Told:  # fmt: skip
+         impossible: float | None, generator: torch.Generator) -> ToldFrames:  # fmt: skip
     """Of each window its own sentence first, then others of its scene, `several` in all; a share `impossible` of the
     others can't be done (None: nobody asks). shifts: see Choice.told.
     """

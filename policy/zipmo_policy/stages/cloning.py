@@ -22,7 +22,7 @@ from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
-from zipmo_ros.training.telling import Told, tell
+from zipmo_ros.training.telling import ToldFrames, tell
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ActionBatch:
     """images [B, V, H, W, 3], and what they are told, a sentence each; proprio [B, 9], actions [B, 16, 7]."""
 
     images: Tensor
-    told: Told
+    told: ToldFrames
     proprio: Tensor
     actions: Tensor
 
@@ -80,7 +80,7 @@ class CloningStage(Stage):
         told = tell(self.windows, self.sentences, indices, shifts, 1, None, generator)
         return self.batch(indices, images, told, proprio)
 
-    def batch(self, indices: Tensor, images: Tensor, told: Told, proprio: Tensor) -> ActionBatch:
+    def batch(self, indices: Tensor, images: Tensor, told: ToldFrames, proprio: Tensor) -> ActionBatch:
         actions = self.windows.actions[indices]
         return ActionBatch(*(part.to(self.device) for part in (images, told, proprio, actions)))
 
@@ -104,7 +104,7 @@ class CloningStage(Stage):
         predicted, target, distances = [], [], []
         for chosen in self.validation_indices(self.options.validation_windows).split(64):
             text = self.sentences.own(self.windows.sentence[chosen])
-            told = Told(text, self.windows.own_landmarks(chosen))
+            told = ToldFrames(text, self.windows.own_landmarks(chosen))
             batch = self.batch(chosen, self.windows.images[chosen], told, self.windows.proprio[chosen])
             actions, pointing = self.predict(model, batch)
             if pointing is not None:

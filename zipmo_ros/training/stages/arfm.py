@@ -28,7 +28,7 @@ from zipmo_ros.training.seen_frames import newest_rows, seen_frames
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, seeing_as, start_reading_as, understanding
-from zipmo_ros.training.telling import Told, tell
+from zipmo_ros.training.telling import ToldFrames, tell
 from zipmo_ros.training.understanding import Understood
 
 CLOSER = 1e-3  # flow time that the average is ahead of the network, towards the data
@@ -75,7 +75,7 @@ class TrackBatch:
     sample: Tensor
     frame_of: Tensor
     seen: Tensor
-    told: Told
+    told: ToldFrames
     hidden: Tensor
     tracks: Tensor
     visible: Tensor
@@ -271,7 +271,7 @@ def initial_predictor(request: TrainingRequest) -> MotionPredictor:
     return model
 
 
-def encode(model: MotionPredictor, batch: TrackBatch) -> tuple[Context, Told, Pointing | None]:
+def encode(model: MotionPredictor, batch: TrackBatch) -> tuple[Context, ToldFrames, Pointing | None]:
     """What a batch's futures are drawn from; what the image encoder is told, and where it points."""
     assert isinstance(model.encoders, OwnEncoders)  # see ArfmStage.create
     told = batch.told.hidden(batch.hidden[batch.sample], model.encoders.sentence)

@@ -21,7 +21,7 @@ from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, seeing_as, start_reading_as, understanding
-from zipmo_ros.training.telling import Told, tell
+from zipmo_ros.training.telling import ToldFrames, tell
 from zipmo_ros.training.understanding import Understood
 
 ARFM = ArfmConfig()  # points to validate on are drawn as its are
@@ -57,7 +57,7 @@ class MaskedBatch:
 
     images: Tensor
     hidden: Tensor
-    told: Told
+    told: ToldFrames
     tracks: Tensor
     visible: Tensor
 

@@ -19,7 +19,7 @@ from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import load_encoder, understanding
-from zipmo_ros.training.telling import Told, any_of_scene
+from zipmo_ros.training.telling import ToldFrames, any_of_scene
 from zipmo_ros.training.understanding import Understood
 
 LANDMARKS = ("thing", "goal")
@@ -48,7 +48,7 @@ class PointingBatch:
     """images [B, V, H, W, 3], and what they are told."""
 
     images: Tensor
-    told: Told
+    told: ToldFrames
 
 
 class GroundingStage(Stage):

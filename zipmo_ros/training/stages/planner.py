@@ -24,7 +24,7 @@ from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, start_reading_as, understanding
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
-from zipmo_ros.training.telling import Told, tell
+from zipmo_ros.training.telling import ToldFrames, tell
 from zipmo_ros.training.understanding import Understood
 
 VALIDATION_STEPS = (1, 4, 10)
@@ -63,7 +63,7 @@ class PlanBatch:
     """
 
     images: Tensor
-    told: Told
+    told: ToldFrames
     latents: Tensor
     drop_text: Tensor
     drop_frame: Tensor | None
