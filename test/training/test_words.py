@@ -87,6 +87,9 @@ def test_a_frozen_encoder_stays_as_it_was_trained(stage, own, within, bundle, to
     assert all(torch.equal(kept[name], encoder[name]) for name in encoder)
     before, after = (json.loads((folder / "config.json").read_text())["config"] for folder in folders)
     assert after["image"]["understood_at"] == before["understood_at"]
+    if (begun := bundle / stage / "model.safetensors").exists():  # of which the encoder learned along
+        unfrozen = load_file(begun)
+        assert not all(torch.equal(unfrozen[name], whole[name]) for name in unfrozen)
     assert train.main(made) == 2  # of an encoder that nothing has trained
 
 
