@@ -19,12 +19,13 @@ from zipmo_ros.data.wordings import Family
 from zipmo_ros.models import load_planner
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import TextConfig, TokenConfig
+from zipmo_ros.motion.pointer import DOUBT, understanding_loss
 from zipmo_ros.motion.text import embed_for
 from zipmo_ros.motion.zipmo.adapter import ZipmoPlanner
 from zipmo_ros.motion.zipmo.config import vae_nano
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.sentences import Sentences
-from zipmo_ros.training.understanding import DOUBT, parting, understanding_loss
+from zipmo_ros.training.understanding import parting
 from zipmo_ros.training.wordings import PLACES, DrawnWordings, load_words
 
 SAYS = {"red": "turn the lever to the left", "blue": "turn the lever to the right"}

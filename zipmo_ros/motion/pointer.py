@@ -20,6 +20,7 @@ from zipmo_ros.motion.rope import centers
 from zipmo_ros.motion.sentence import Reading
 
 TURNS = 2  # of reading and looking
+DOUBT = 0.1  # of every label of what is understood (label smoothing, Szegedy et al. 2016)
 SURE = 0.5  # least confidence of a place that is shown
 
 
@@ -174,3 +175,10 @@ def pointing_loss(pointing: Pointing, places: Tensor, grid: int) -> Tensor:
     predicted = pointing.places.gather(-2, cell[..., None, None].expand(*cell.shape, 1, 2)).squeeze(-2)
     where = (predicted - places).abs().sum(-1) * grid / 2
     return ((which + where) * inside).sum() / inside.sum().clamp_min(1)
+
+
+def understanding_loss(logits: Tensor, understood: Tensor) -> Tensor:
+    """Cross entropy of logits [B] and whether the sentence can be done [B], which is never quite certain: whoever is
+    sure of all that he was told does not doubt what he never was.
+    """
+    return F.binary_cross_entropy_with_logits(logits, understood.float().clamp(DOUBT, 1 - DOUBT))

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from zipmo_ros.data.windows import DemonstrationWindows
-from zipmo_ros.motion.pointer import Pointing, pointing_loss
+from zipmo_ros.motion.pointer import Pointing, pointing_loss, understanding_loss
 from zipmo_ros.motion.sentence import SentenceInput
 from zipmo_ros.training.sentences import Sentences
-from zipmo_ros.training.understanding import understanding_loss
 
 
 @dataclass(frozen=True)

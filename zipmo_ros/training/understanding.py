@@ -1,4 +1,4 @@
-"""What an image encoder understands: its loss, and from which logit on it counts, by wordings not trained on."""
+"""From which logit on an image encoder has understood, by wordings not trained on."""
 
 from __future__ import annotations
 
@@ -6,47 +6,42 @@ import dataclasses
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.data.wordings import Family
 from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.training.sentences import Sentences
+from zipmo_ros.training.telling import any_of_scene
 from zipmo_ros.training.wordings import DrawnWordings
 
 FAMILY = "development"
 COUNT = 16  # wordings of each sentence in each way that things may stand
-DOUBT = 0.1  # of every label (label smoothing, Szegedy et al. 2016)
-
-
-def understanding_loss(logits: Tensor, understood: Tensor) -> Tensor:
-    """Cross entropy of logits [B] and whether the sentence can be done [B], which is never quite certain: whoever is
-    sure of all that he was told does not doubt what he never was.
-    """
-    return F.binary_cross_entropy_with_logits(logits, understood.float().clamp(DOUBT, 1 - DOUBT))
+SEVERAL = 8  # told of each frame, which is seen once for all of them
 
 
 class Understood:
-    """Measures an encoder on validation windows `indices`, told wordings of FAMILY: half of them can be done."""
+    """Measures an encoder on validation windows `indices`, told SEVERAL wordings of FAMILY each: half of them can be
+    done.
+    """
 
     def __init__(self, windows: DemonstrationWindows, indices: Tensor, encoder: ConvEncoder, seed: int,
                  cache: Path | str | None) -> None:  # fmt: skip
         assert encoder.config.text is not None
         words = Sentences(windows, encoder.config.text, DrawnWordings(Family.load(FAMILY), COUNT), cache)
         generator = torch.Generator().manual_seed(seed)
-        told = windows.told[indices]
-        rows = told.gather(1, (torch.rand(told.shape, generator=generator) * (told >= 0)).argmax(1, keepdim=True))[:, 0]
-        self._images = windows.images
-        self._indices, self._cannot = indices, torch.arange(len(indices)) % 2 == 1
-        self._text = words.draw(indices, rows, generator, self._cannot, own_share=0.0)
+        self._images, self._indices = windows.images, indices
+        rows = any_of_scene(windows, indices, SEVERAL, generator).rows.flatten()
+        self._cannot = torch.arange(len(rows)) % 2 == 1
+        told = indices.repeat_interleave(SEVERAL)
+        self._text = words.draw(told, rows, generator, self._cannot, own_share=0.0)
 
     @torch.no_grad()
     def logits(self, encoder: ConvEncoder) -> tuple[Tensor, Tensor]:
         """Of what can be done, and of what can't."""
         device, found = next(encoder.parameters()).device, []
-        for chosen in torch.arange(len(self._indices)).split(64):
-            images, text = self._images[self._indices[chosen]].to(device), self._text[chosen].to(device)
+        for chosen, told in zip(self._indices.split(64), self._text.split(64 * SEVERAL), strict=True):
+            images, text = self._images[chosen].to(device), told.to(device)
             _, pointing = encoder.look(images, text)
             assert pointing is not None
             assert pointing.understood is not None
