@@ -15,7 +15,7 @@ from zipmo_ros.data.batches import WindowBatches
 from zipmo_ros.training.loop import MetricsLog, fit
 from zipmo_ros.training.shards import Shards
 
-READING = ["model=words", "rephrasings=config/wordings/train.yaml", "wordings=2", "stage.sentences=2"]
+READING = ["model=words", "rephrasings=config/wordings/train.yaml", "wordings=2", "stage.telling.sentences=2"]
 
 
 def batches(size=4):

@@ -9,7 +9,7 @@ from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion.config import TextConfig, TokenConfig
 from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.training.sentences import Sentences
-from zipmo_ros.training.telling import ToldFrames, any_of_scene, own
+from zipmo_ros.training.telling import TellingOptions, ToldFrames, any_of_scene, own, tell
 from zipmo_ros.training.wordings import load_words
 
 SAYS = {"red": "turn the lever to the left", "blue": "turn the lever to the right"}
@@ -58,6 +58,24 @@ def test_what_cannot_be_done_points_nowhere(windows, generator, tmp_path):
     others = ~cannot.flatten()
     torch.testing.assert_close(told.places[others], expected[others], equal_nan=True)
     assert choice.told(sentences, indices, shifts, None, generator).can is None
+
+
+def test_its_own_sentence_can_always_be_done(windows, generator, tmp_path):
+    rules = load_words(str(share_path("config/wordings/train.yaml")), 3)
+    sentences, indices = Sentences(windows, TOKENS, rules, tmp_path), torch.arange(20)
+    shifts = torch.zeros(20, len(windows.views), 2)
+    told = tell(windows, sentences, indices, shifts, TellingOptions(SEVERAL, 0.9, 1.0), generator)
+    can = told.can.view(20, SEVERAL)
+    assert (can[:, 0] == 1).all()
+    assert 0.7 < float((can[:, 1:] == 0).float().mean()) < 1.0
+    alone = tell(windows, sentences, indices, shifts, None, generator)
+    assert (len(alone.text), alone.can) == (20, None)
+
+
+@pytest.mark.parametrize(("sentences", "impossible"), [(0, 0.4), (8, 1.0), (8, -0.1)])
+def test_telling_that_teaches_nothing_is_refused(sentences, impossible):
+    with pytest.raises(ValueError, match="told at least one sentence"):
+        TellingOptions(sentences, impossible, 1.0)
 
 
 def test_nothing_is_asked_of_what_is_hidden():

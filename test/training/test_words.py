@@ -49,7 +49,7 @@ def bundle(told, tmp_path_factory):
     root = tmp_path_factory.mktemp("words")
     keys = [f"data={told}", f"cache={root}/cache", f"rephrasings={RULES}", *QUICK]
     checkpoint.save(root / "vae", TrackVAE(vae_nano()))
-    assert train.main(["grounding", f"out={root}/grounding", "stage.sentences=2", *keys]) == 0
+    assert train.main(["grounding", f"out={root}/grounding", "stage.telling.sentences=2", *keys]) == 0
     assert train.main(["planner", f"out={root}/planner", f"vae={root}/vae", f"encoder={root}/grounding",
                        "stage.point_draws=1", *keys]) == 0  # fmt: skip
     assert train.main(["bc", f"out={root}/bc", f"encoder={root}/grounding", *keys]) == 0

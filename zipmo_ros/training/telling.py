@@ -20,6 +20,28 @@ from zipmo_ros.training.sentences import Sentences
 
 
 @dataclass(frozen=True)
+class TellingOptions:
+    """Of the stages of encoders that say what they understand, see config/hydra/stage.
+
+    sentences: told of a frame. impossible: share of them that can't be done; a frame's own always can.
+    understanding_weight: of the loss of saying so, beside the one of pointing.
+    """
+
+    sentences: int
+    impossible: float
+    understanding_weight: float
+
+    def __post_init__(self) -> None:
+        if self.sentences < 1 or not 0 <= self.impossible < 1:
+            raise ValueError(f"a frame is told at least one sentence, got sentences={self.sentences}, and the share "
+                             f"impossible={self.impossible} must leave some that can be done")  # fmt: skip
+
+    def cannot(self, frames: int, generator: torch.Generator) -> Tensor:
+        """Which of the sentences of each frame are to be impossible ones, bool [frames, sentences]."""
+        return torch.rand(frames, self.sentences, generator=generator) < self.impossible
+
+
+@dataclass(frozen=True)
 class ToldFrames:
     """Of S sentences a frame, one after another: text [B * S, D] or rows; places [B * S, V, 2, 2], (y, x) of thing and
     goal in each view, NaN for what can't be done or is not known. can [B * S]: 1 for what can be done, 0 for what
@@ -94,15 +116,16 @@ def any_of_scene(windows: DemonstrationWindows, indices: Tensor, count: int, gen
     return Choice(windows.told[indices[:, None], columns], windows.landmarks[indices[:, None], columns].float())
 
 
-def tell(windows: DemonstrationWindows, sentences: Sentences, indices: Tensor, shifts: Tensor, several: int,
-         impossible: float | None, generator: torch.Generator) -> ToldFrames:  # fmt: skip
-    """Of each window its own sentence first, then others of its scene, `several` in all; a share `impossible` of the
-    others can't be done (None: nobody asks). shifts: see Choice.told.
+def tell(windows: DemonstrationWindows, sentences: Sentences, indices: Tensor, shifts: Tensor,
+         options: TellingOptions | None, generator: torch.Generator) -> ToldFrames:  # fmt: skip
+    """Of each window its own sentence first, then others of its scene; None: its own alone, and nobody asks whether it
+    can be done. shifts: see Choice.told.
     """
-    choice, cannot = own(windows, indices), None
-    if several > 1:
-        choice += any_of_scene(windows, indices, several - 1, generator)
-    if impossible is not None:
-        cannot = torch.rand(choice.rows.shape, generator=generator) < impossible
-        cannot[:, 0] = False
+    choice = own(windows, indices)
+    if options is None:
+        return choice.told(sentences, indices, shifts, None, generator)
+    if options.sentences > 1:
+        choice += any_of_scene(windows, indices, options.sentences - 1, generator)
+    cannot = options.cannot(len(indices), generator)
+    cannot[:, 0] = False
     return choice.told(sentences, indices, shifts, cannot, generator)

@@ -77,7 +77,7 @@ class CloningStage(Stage):
     def collate(self, indices: Tensor, generator: torch.Generator) -> ActionBatch:
         images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
         proprio = noisy_proprio(self.windows.proprio[indices], self.proprio_std, self.options.proprio_noise, generator)
-        told = tell(self.windows, self.sentences, indices, shifts, 1, None, generator)
+        told = tell(self.windows, self.sentences, indices, shifts, None, generator)
         return self.batch(indices, images, told, proprio)
 
     def batch(self, indices: Tensor, images: Tensor, told: ToldFrames, proprio: Tensor) -> ActionBatch:

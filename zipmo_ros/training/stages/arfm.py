@@ -28,7 +28,7 @@ from zipmo_ros.training.seen_frames import newest_rows, seen_frames
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, seeing_as, start_reading_as, understanding
-from zipmo_ros.training.telling import ToldFrames, tell
+from zipmo_ros.training.telling import TellingOptions, ToldFrames, tell
 from zipmo_ros.training.understanding import Understood
 
 CLOSER = 1e-3  # flow time that the average is ahead of the network, towards the data
@@ -46,9 +46,7 @@ class ArfmOptions:
     drop_text: float
     augment: AugmentConfig | None
     pointing_weight: float
-    sentences: int
-    impossible: float
-    understanding_weight: float
+    telling: TellingOptions
     consistency: float
     validation_windows: int
 
@@ -136,7 +134,7 @@ class ArfmStage(Stage):
         super().__init__(windows, **common)
         self.options, self.sentences, self.model = options, sentences, model.to(self.device)
         self.understood = understood
-        self.telling: tuple[int, float | None] = (options.sentences, options.impossible) if understood else (1, None)
+        self.telling = options.telling if understood else None
         self.steps = windows.tracks.shape[-2]
         self.newest = newest_rows(windows, self.steps - 1)
         self.batches = self.make_batches(options.batch_size, self.collate)
@@ -168,7 +166,7 @@ class ArfmStage(Stage):
             sample=frames.sample,
             frame_of=frames.frame_of,
             seen=frames.seen,
-            told=tell(self.windows, self.sentences, frames.rows, shifts, *self.telling, generator),
+            told=tell(self.windows, self.sentences, frames.rows, shifts, self.telling, generator),
             hidden=torch.rand(count, generator=generator) < options.drop_text,
             tracks=taken(tracks, chosen),
             visible=taken(visible, chosen),
@@ -198,7 +196,7 @@ class ArfmStage(Stage):
         queries = model.queries.loss(spots, batch.moved, model.config.temperature)
         total, scalars = flow + queries, {"flow": flow.detach(), "queries": queries.detach()}
         if pointing is not None:
-            encoding, more = told.loss(pointing, model.config.image.grid, self.options.understanding_weight)
+            encoding, more = told.loss(pointing, model.config.image.grid, self.options.telling.understanding_weight)
             total, scalars = total + self.options.pointing_weight * encoding, {**scalars, **more}
         if self.options.consistency:
             agreed = self.agreement(batch, shifts, z, v)

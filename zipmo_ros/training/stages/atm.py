@@ -21,7 +21,7 @@ from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, seeing_as, start_reading_as, understanding
-from zipmo_ros.training.telling import ToldFrames, tell
+from zipmo_ros.training.telling import TellingOptions, ToldFrames, tell
 from zipmo_ros.training.understanding import Understood
 
 ARFM = ArfmConfig()  # points to validate on are drawn as its are
@@ -39,9 +39,7 @@ class AtmOptions:
     image_weight: float
     augment: AugmentConfig | None
     pointing_weight: float
-    sentences: int
-    impossible: float
-    understanding_weight: float
+    telling: TellingOptions
     validation_windows: int
 
     def __post_init__(self) -> None:
@@ -71,7 +69,7 @@ class AtmStage(Stage):
                  understood: Understood | None = None, **common) -> None:  # fmt: skip
         super().__init__(windows, **common)
         self.options, self.sentences, self.understood = options, sentences, understood
-        self.telling: tuple[int, float | None] = (options.sentences, options.impossible) if understood else (1, None)
+        self.telling = options.telling if understood else None
         self.model = model.to(self.device)
         self.batches = self.make_batches(options.batch_size, self.collate)
 
@@ -96,7 +94,7 @@ class AtmStage(Stage):
         batch = MaskedBatch(
             images=images,
             hidden=torch.rand(*images.shape[:2], tokens, generator=generator) < options.hide_image,
-            told=tell(self.windows, self.sentences, indices, shifts, *self.telling, generator),
+            told=tell(self.windows, self.sentences, indices, shifts, self.telling, generator),
             tracks=taken(tracks, chosen) + shifts[:, :, None, None],
             visible=taken(visible, chosen),
         )
@@ -119,7 +117,7 @@ class AtmStage(Stage):
         total, told = options.track_weight * moved, {"tracks": moved.detach(), "image": image.detach()}
         total = total + options.image_weight * image
         if pointing is not None:
-            encoding, scalars = batch.told.loss(pointing, model.config.patches, options.understanding_weight)
+            encoding, scalars = batch.told.loss(pointing, model.config.patches, options.telling.understanding_weight)
             return total + options.pointing_weight * encoding, {**told, **scalars}
         return total, told
 

@@ -19,7 +19,7 @@ from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import load_encoder, understanding
-from zipmo_ros.training.telling import ToldFrames, any_of_scene
+from zipmo_ros.training.telling import TellingOptions, ToldFrames, any_of_scene
 from zipmo_ros.training.understanding import Understood
 
 LANDMARKS = ("thing", "goal")
@@ -31,16 +31,9 @@ class GroundingOptions:
     """See config/hydra/stage/grounding.yaml."""
 
     batch_size: int
-    sentences: int
-    impossible: float
-    understanding_weight: float
+    telling: TellingOptions
     augment: AugmentConfig | None
     validation_windows: int
-
-    def __post_init__(self) -> None:
-        if self.sentences < 1 or not 0 <= self.impossible < 1:
-            raise ValueError(f"a frame is told at least one sentence, got sentences={self.sentences}, and the share "
-                             f"impossible={self.impossible} must leave some that can be done")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,11 +73,9 @@ class GroundingStage(Stage):
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> PointingBatch:
         """Each frame is told as many of its scene's sentences as the options say."""
-        choice = any_of_scene(self.windows, indices, self.options.sentences, generator)
+        choice = any_of_scene(self.windows, indices, self.options.telling.sentences, generator)
         images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
-        cannot = None
-        if self.understood:
-            cannot = torch.rand(choice.rows.shape, generator=generator) < self.options.impossible
+        cannot = self.options.telling.cannot(len(indices), generator) if self.understood else None
         told = choice.told(self.sentences, indices, shifts, cannot, generator)
         return PointingBatch(images.to(self.device), told.to(self.device))
 
@@ -92,7 +83,7 @@ class GroundingStage(Stage):
         self, model: nn.Module, batch: PointingBatch, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         _, pointing = model.look(batch.images, batch.told.text)
-        return batch.told.loss(pointing, model.config.grid, self.options.understanding_weight)
+        return batch.told.loss(pointing, model.config.grid, self.options.telling.understanding_weight)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Share of landmarks found within NEAR, by view, and the median distance in px; all sentences of each frame.

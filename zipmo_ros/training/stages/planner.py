@@ -24,7 +24,7 @@ from zipmo_ros.training.sentences import Sentences
 from zipmo_ros.training.stage import Stage, common, model_config, options, sentences
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, start_reading_as, understanding
 from zipmo_ros.training.stages.grounding import pixels_off, pointing_errors
-from zipmo_ros.training.telling import ToldFrames, tell
+from zipmo_ros.training.telling import TellingOptions, ToldFrames, tell
 from zipmo_ros.training.understanding import Understood
 
 VALIDATION_STEPS = (1, 4, 10)
@@ -43,17 +43,13 @@ class PlannerOptions:
     drop_text: float
     drop_frame: float
     pointing_weight: float
-    sentences: int
-    impossible: float
-    understanding_weight: float
+    telling: TellingOptions
     point_draws: int
     validation_windows: int
 
     def __post_init__(self) -> None:
         if not (0 <= self.drop_text < 1 and 0 <= self.drop_frame < 1):
             raise ValueError(f"drop_text and drop_frame are probabilities, got {self.drop_text} and {self.drop_frame}")
-        if self.sentences < 1:
-            raise ValueError(f"a frame is told its own sentence at least, got sentences={self.sentences}")
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ class PlannerStage(Stage):
     ):
         super().__init__(windows, **common)
         self.options, self.latents, self.sentences, self.understood = options, latents, sentences, understood
-        self.telling: tuple[int, float | None] = (options.sentences, options.impossible) if understood else (1, None)
+        self.telling = options.telling if understood else None
         # The errors by view are of plans with TRACK_STEPS evaluations.
         tracks = (f"{view}_{name}" for view in windows.views for name in ("mse", "still_mse", "floor_mse"))
         self.headline = ("latent_mse_nfe1", "latent_mse_nfe4", *tracks, f"{windows.views[0]}_thing_near")
@@ -134,7 +130,7 @@ class PlannerStage(Stage):
         drop_frame = torch.rand(count, generator=generator) < options.drop_frame if options.drop_frame else None
         return PlanBatch(
             images=images.to(self.device),
-            told=tell(self.windows, self.sentences, indices, shifts, *self.telling, generator).to(self.device),
+            told=tell(self.windows, self.sentences, indices, shifts, self.telling, generator).to(self.device),
             latents=draw_row(self.latents, indices, generator).to(self.device),
             drop_text=drop_text.to(self.device),
             drop_frame=None if drop_frame is None else drop_frame.to(self.device),
@@ -155,7 +151,7 @@ class PlannerStage(Stage):
         flow = flow_matching_loss(lambda z, t: model.velocity(z, t, conditioning).float(), batch.latents, noise, t)
         if pointing is None:
             return flow, {}
-        encoding, scalars = told.loss(pointing, model.config.image.grid, self.options.understanding_weight)
+        encoding, scalars = told.loss(pointing, model.config.image.grid, self.options.telling.understanding_weight)
         return flow + self.options.pointing_weight * encoding, {"flow": flow.detach(), **scalars}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
