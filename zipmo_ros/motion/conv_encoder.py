@@ -112,10 +112,9 @@ class ConvEncoder(nn.Module):
             queries = None
             if self.pointer.queries is not None:
                 queries = self.pointer.queries(reading, tokens)
-                tokens = tokens.repeat_interleave(several, 0)
             pointing = self.pointer(tokens, queries)
             if self.understanding is not None:
                 understood = self.understanding(reading, queries, tokens, pointing)
                 pointing = dataclasses.replace(pointing, understood=understood)
-            tokens = tokens + self.pointer.mark(pointing)
+            tokens = tokens.repeat_interleave(several, 0) + self.pointer.mark(pointing)
         return maps, rearrange(tokens, "b v l d -> b (v l) d"), pointing

@@ -2,7 +2,8 @@
 
 Trained on where the thing that a sentence names is and where it is to go (`pointing_loss`); the marks that it leaves on
 the tokens tell whoever reads them. Not in the reference, which finds things by the size of its model and data.
-Symbols: B batch, V views, L = grid^2 cells, K landmarks, D width. Coordinates (y, x) in [-1, 1].
+Symbols: B batch, V views, L = grid^2 cells, K landmarks, D width, S sentences a frame, one after another in the batch
+(B * S) of what depends on them. Coordinates (y, x) in [-1, 1].
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Queries(nn.Module):
         self.place = nn.Linear(width, 2, bias=False)
 
     def forward(self, reading: Reading, tokens: Tensor) -> Tensor:
-        """tokens [B, V, L, D]; several sentences each, one after another -> [B * several, K, D]."""
+        """Of sentences [B * S] and tokens [B, V, L, D] -> [B * S, K, D]."""
         x = repeat(self.learned, "k d -> b k d", b=len(reading.vector))
         said = self.reading.context(reading.tokens, None, reading.mask)
         seen = self.seeing.context(rearrange(tokens, "b v l d -> b (v l) d"), None)
@@ -69,13 +70,20 @@ class Queries(nn.Module):
         return x
 
     def logits(self, queries: Tensor, tokens: Tensor) -> Tensor:
-        """How well each token [B, V, L, D] answers each query: [B, V, K, L]."""
-        return torch.einsum("b k d, b v l d -> b v k l", queries, self.key(tokens)).float() * tokens.shape[-1] ** -0.5
+        """How well each token [B, V, L, D] answers each query [B * S, K, D]: [B * S, V, K, L]."""
+        asked = _by_frame(queries, tokens)
+        answers = torch.einsum("b s k d, b v l d -> b s v k l", asked, self.key(tokens)).flatten(0, 1)
+        return answers.float() * tokens.shape[-1] ** -0.5
 
     def offsets(self, queries: Tensor, tokens: Tensor) -> Tensor:
-        """What each query adds to where in each cell it would be: [B, V, K, L, 2]."""
-        asked = self.place.weight * queries[:, :, None]  # what of a token tells it
-        return torch.einsum("b k c d, b v l d -> b v k l c", asked, tokens).float()
+        """What each query adds to where in each cell it would be: [B * S, V, K, L, 2]."""
+        asked = _by_frame(self.place.weight * queries[:, :, None], tokens)  # what of a token tells it
+        return torch.einsum("b s k c d, b v l d -> b s v k l c", asked, tokens).flatten(0, 1).float()
+
+
+def _by_frame(asked: Tensor, tokens: Tensor) -> Tensor:
+    """[B * S, ...] -> [B, S, ...], B being the tokens'."""
+    return asked.unflatten(0, (len(tokens), len(asked) // len(tokens)))
 
 
 class Understanding(nn.Module):
@@ -92,9 +100,10 @@ class Understanding(nn.Module):
         )
 
     def forward(self, reading: Reading, queries: Tensor, tokens: Tensor, pointing: Pointing) -> Tensor:
-        """tokens [B, V, L, D] that it points at, without its marks -> logit [B]."""
+        """tokens [B, V, L, D] that it points at, without its marks -> logit [B * S]."""
         heat = pointing.logits.softmax(-1)
-        seen = self.norm(torch.einsum("b v k l, b v l d -> b v k d", heat, tokens))
+        seen = torch.einsum("b s v k l, b v l d -> b s v k d", _by_frame(heat, tokens), tokens)
+        seen = self.norm(seen.flatten(0, 1))
         parts = (reading.vector, queries, seen, seen * queries[:, None], heat.amax(-1))
         return self.read(torch.cat([part.flatten(1) for part in parts], dim=1))[:, 0].float()
 
@@ -114,13 +123,16 @@ class Pointer(nn.Module):
         self.register_buffer("cells", rearrange(cells, "h w yx -> (h w) yx"), persistent=False)
 
     def forward(self, tokens: Tensor, queries: Tensor | None = None) -> Pointing:
-        """tokens [B, V, L, D]; queries [B, K, D], where there are some."""
+        """tokens [B, V, L, D]; queries [B * S, K, D], where there are some. Of what does not depend on these, a frame's
+        sentences share all.
+        """
         tokens = self.norm(tokens)
         out = rearrange(self.point(tokens).float(), "b v l (k c) -> b v k l c", c=3)
         logits, offsets = out[..., 0], out[..., 1:]
         if queries is not None:
-            logits = logits + self.queries.logits(queries, tokens)
-            offsets = offsets + self.queries.offsets(queries, tokens)
+            several = len(queries) // len(tokens)
+            logits = logits.repeat_interleave(several, 0) + self.queries.logits(queries, tokens)
+            offsets = offsets.repeat_interleave(several, 0) + self.queries.offsets(queries, tokens)
         return Pointing(logits, self.cells + torch.tanh(offsets) * (2.0 / self.grid))
 
     def mark(self, pointing: Pointing) -> Tensor:
