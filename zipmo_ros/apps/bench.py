@@ -15,7 +15,8 @@ from zipmo_ros.evaluation.plan_columns import COLUMNS
 from zipmo_ros.evaluation.plotting import plot_bench
 from zipmo_ros.evaluation.results import write_json
 
-OTHERS = {"env": "bench_env", "loop": "bench_loop", "transport": "bench_transport"}  # what else, by modules of its own
+# What else is measured, by modules of its own.
+OTHERS = {"env": "bench_env", "loop": "bench_loop", "train": "bench_train", "transport": "bench_transport"}
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zipmo_policy.stages.registry import STAGES, stage_class
+
+if TYPE_CHECKING:
+    from zipmo_ros.training.request import TrainingRequest
 
 USAGE = f"""usage: zipmo train STAGE [key=value ...]
        zipmo train all [key=value ...]     a whole bundle as a recipe says, from nothing (zipmo train all --help)
@@ -67,21 +70,28 @@ def main(argv: list[str]) -> int:
         return 2
 
 
+def requested(config: Any) -> TrainingRequest:
+    """Of a composed configuration (an OmegaConf tree). Raises as TrainingRequest.of."""
+    from omegaconf import OmegaConf
+
+    from zipmo_ros.training.request import TrainingRequest
+
+    return TrainingRequest.of(OmegaConf.to_container(config, resolve=True))
+
+
 def run(name: str, config: Any) -> int:
     """Train one stage as `config` (an OmegaConf tree) says, with a progress bar."""
-    from omegaconf import OmegaConf
     from tqdm import tqdm
 
     from zipmo_ros.evaluation.plotting import plot_metrics
     from zipmo_ros.training import distributed
     from zipmo_ros.training.loop import MetricsLog
-    from zipmo_ros.training.request import TrainingRequest
     from zipmo_ros.training.run import train
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for package in ("zipmo_ros", "zipmo_policy"):
         logging.getLogger(package).setLevel(logging.INFO)
-    stage, request = stage_class(name), TrainingRequest.of(OmegaConf.to_container(config, resolve=True))
+    stage, request = stage_class(name), requested(config)
 
     # The delay keeps the bar away until there is a step: a request that can't be met ends with words alone.
     shown = {"unit": "step", "desc": name, "mininterval": 5.0, "smoothing": 0.05, "delay": 0.001}

@@ -165,7 +165,7 @@ def fit(
     # Dropout inside models uses torch's global generator; forking keeps the caller's stream untouched.
     with torch.random.fork_rng(devices=[]), _terminated() as stop:
         torch.manual_seed(config.seed)
-        run = _Run(model, loss_fn, batches, config, run_dir, identity)
+        run = TrainingRun(model, loss_fn, batches, config, run_dir, identity)
         if teach:
             teach(run.average.module)
         if resume and run.resume_file.exists():
@@ -173,8 +173,8 @@ def fit(
         return run.loop(validate, save, progress, stop)
 
 
-class _Run:
-    """State of one training run: everything that `resume.pt` holds."""
+class TrainingRun:
+    """State of one training run: everything that `resume.pt` holds. Writes nothing until it is told to save or log."""
 
     def __init__(
         self, model: nn.Module, loss_fn: LossFn, batches: Batches, config: TrainConfig, run_dir: Path, identity: str
@@ -241,6 +241,7 @@ class _Run:
         return by_steps if minutes is None else max(by_steps, self.seconds / (60.0 * minutes))
 
     def train_step(self) -> dict[str, Tensor]:
+        """One step of the optimiser; scalars to log."""
         rate = learning_rate(self.config, self.step, self.spent())
         for group in self.optimiser.param_groups:
             group["lr"] = rate

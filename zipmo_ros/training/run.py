@@ -38,20 +38,8 @@ def train(
     after each checkpoint. Raises ValueError or FileNotFoundError for a request that can't be met, FloatingPointError
     when the loss is not finite.
     """
-    if request.train.threads:
-        torch.set_num_threads(request.train.threads)
-    with distributed.in_turn():
-        windows = DemonstrationWindows.load(
-            request.data,
-            images=stage_class.needs_images,
-            tracks=stage_class.needs_tracks,
-            max_demos=request.max_demos,
-            cache=request.cache,
-        )
-    torch.manual_seed(request.seed)  # initial weights
-    with distributed.in_turn():
-        stage = stage_class.create(windows, request)
-    run_dir = _run_folder(request)
+    stage = prepare(stage_class, request)
+    windows, run_dir = stage.windows, _run_folder(request)
     parameters = sum(parameter.numel() for parameter in stage.model.parameters())
     logger.info("%s: %.2f M parameters, %d windows", request.stage["name"], parameters / 1e6, len(stage.training))
     bases = {key: getattr(request, key) for key in stage_class.builds_on}
@@ -72,6 +60,23 @@ def train(
         validate=stage.validate, save=save, progress=tell, teach=stage.teach,
         resume=request.resume, identity=identity(request, windows.data_hash, sources, windows.sentences),
     )  # fmt: skip
+
+
+def prepare(stage_class: type[Stage], request: TrainingRequest) -> Stage:
+    """The stage with its demonstrations and initial weights, and what is computed beforehand. Raises as `train`."""
+    if request.train.threads:
+        torch.set_num_threads(request.train.threads)
+    with distributed.in_turn():
+        windows = DemonstrationWindows.load(
+            request.data,
+            images=stage_class.needs_images,
+            tracks=stage_class.needs_tracks,
+            max_demos=request.max_demos,
+            cache=request.cache,
+        )
+    torch.manual_seed(request.seed)  # initial weights
+    with distributed.in_turn():
+        return stage_class.create(windows, request)
 
 
 def _run_folder(request: TrainingRequest) -> Path:
