@@ -78,7 +78,7 @@ def test_a_bundle_says_whether_it_understands(bundle):
     ],
 )
 def test_a_frozen_encoder_stays_as_it_was_trained(stage, own, within, bundle, told, tmp_path):
-    keys = [f"data={told}", f"cache={bundle}/cache", f"rephrasings={RULES}", *QUICK, "freeze_encoder=true"]
+    keys = [f"data={told}", f"cache={bundle}/cache", f"rephrasings={RULES}", *QUICK, "freeze=encoder"]
     made = [stage, f"out={tmp_path}/made", *(key.format(bundle=bundle) for key in own), *keys]
     assert train.main([*made, f"encoder={bundle}/grounding"]) == 0
     folders = bundle / "grounding", tmp_path / "made"
@@ -92,6 +92,22 @@ def test_a_frozen_encoder_stays_as_it_was_trained(stage, own, within, bundle, to
         unfrozen = load_file(begun)
         assert not all(torch.equal(unfrozen[name], whole[name]) for name in unfrozen)
     assert train.main(made) == 2  # of an encoder that nothing has trained
+
+
+def test_what_reads_can_be_kept_alone(bundle, told, tmp_path, capsys):
+    """The eyes go on learning; what counts as understood is judged anew."""
+    keys = [f"data={told}", f"cache={bundle}/cache", f"rephrasings={RULES}", *QUICK, "freeze=reading"]
+    made = ["planner", f"out={tmp_path}/made", f"vae={bundle}/vae", "stage.point_draws=1", *keys]
+    assert train.main([*made, f"encoder={bundle}/grounding"]) == 0
+    before, after = (load_file(folder / "model.safetensors") for folder in (bundle / "grounding", tmp_path / "made"))
+    same = {name for name, values in before.items() if torch.equal(values, after[f"image_encoder.{name}"])}
+    reading = {name for name in before if name.startswith(("sentence.", "pointer.queries.", "understanding."))}
+    assert reading <= same
+    assert not same & {"stems.0.weight", "pointer.point.weight"}
+    assert '"validation/refused"' in (tmp_path / "made/run/metrics.jsonl").read_text()
+    capsys.readouterr()
+    assert train.main([*made, "freeze=mouth"]) == 2
+    assert "one of none, reading, encoder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stage", ["arfm", "atm"])

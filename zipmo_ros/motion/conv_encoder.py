@@ -78,6 +78,16 @@ class ConvEncoder(nn.Module):
         """
         return self.look(images, text)[0]
 
+    def reading(self) -> list[nn.Module]:
+        """What of it depends on words: what reads, asks the images, and says whether it understood.
+
+        Raises ValueError for one whose eyes are modulated by them.
+        """
+        if self.pointer is None or self.pointer.queries is None:
+            raise ValueError("what reads stands apart in an image encoder of tokens alone (model=words)")
+        parts = (self.sentence, self.pointer.queries, self.understanding)
+        return [part for part in parts if part is not None]
+
     def look(self, images: Tensor, text: Tensor | None = None) -> tuple[Tensor, Pointing | None]:
         """As `forward`, and where in each view it points (None for an encoder without landmarks)."""
         return self.look_closely(images, text)[1:]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.contract.splits import VALIDATION
 from zipmo_ros.motion.config import from_dict
 from zipmo_ros.training.loop import TrainConfig
+
+Freeze = Literal["none", "reading", "encoder"]
+FREEZE = get_args(Freeze)
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class TrainingRequest:
     out: str
     vae: str | None
     encoder: str | None
-    freeze_encoder: bool
+    freeze: Freeze
     rephrasings: str | None
     wordings: int
     planner: str | None
@@ -43,8 +46,10 @@ class TrainingRequest:
         for a file of rephrasings.
         """
         chosen = from_dict(cls, {**settings, "train": {**settings["train"], "seed": settings["seed"]}})
-        if chosen.freeze_encoder and not (chosen.encoder or chosen.init):
-            raise ValueError("freeze_encoder=true keeps an encoder that was trained: name it by encoder=DIR")
+        if chosen.freeze not in FREEZE:
+            raise ValueError(f"freeze is one of {', '.join(FREEZE)}, got '{chosen.freeze}'")
+        if chosen.freeze != "none" and not (chosen.encoder or chosen.init):
+            raise ValueError(f"freeze={chosen.freeze} keeps what was trained: name it by encoder=DIR")
         words = chosen.rephrasings
         return replace(
             chosen,

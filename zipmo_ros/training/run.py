@@ -95,7 +95,7 @@ def _run_folder(request: TrainingRequest) -> Path:
 def provenance(request: TrainingRequest, windows: DemonstrationWindows, sources: dict[str, str]) -> dict:
     """What a checkpoint's `meta` says of where it comes from; `sources` are content hashes of what it builds on."""
     settings = to_dict(request)
-    kept = ("stage", "train", "data", "validation_states", "max_demos", "freeze_encoder", "rephrasings")
+    kept = ("stage", "train", "data", "validation_states", "max_demos", "freeze", "rephrasings")
     return {
         "stage": request.stage["name"],
         "seed": request.seed,
@@ -128,8 +128,8 @@ def identity(request: TrainingRequest, data_hash: str, sources: dict[str, str], 
     options = {key: value for key, value in request.stage.items() if not key.startswith("validation")}
     model = {part: fields for part, fields in request.model.items() if fields}  # other parts may come to be
     described: list[object] = [options, model, request.validation_states, sources]
-    if request.freeze_encoder:
-        described.append("freeze_encoder")
+    if request.freeze != "none":
+        described.append(f"freeze {request.freeze}")
     if request.rephrasings:
         described += [_rephrasings_hash(request, sentences), request.wordings]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()

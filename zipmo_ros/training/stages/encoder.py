@@ -42,14 +42,22 @@ def start_reading_as(sentence: SentenceInput, encoder: ConvEncoder) -> None:
 
 
 def keep_if_asked(encoder: nn.Module | None, request: TrainingRequest) -> None:
-    """Where the request freezes the encoder: it has no gradients, its own statistics of sentences, and reads as it will
-    in the loop, without dropout.
+    """What the request freezes of the encoder has no gradients, its own statistics of sentences, and reads as it will
+    in the loop, without dropout. Raises ValueError for an encoder of which that can't be kept apart.
     """
-    if encoder is not None and request.freeze_encoder:
-        if request.encoder:
-            checkpoint.load_strictly(encoder, load_encoder(request.encoder).state_dict(), request.encoder)
-        encoder.requires_grad_(False).eval()
-        encoder.train = lambda mode=True: encoder  # type: ignore[method-assign]
+    if encoder is None or request.freeze == "none":
+        return
+    if request.encoder:
+        checkpoint.load_strictly(encoder, load_encoder(request.encoder).state_dict(), request.encoder)
+    if request.freeze == "encoder":
+        kept = [encoder]
+    elif isinstance(encoder, ConvEncoder):
+        kept = encoder.reading()
+    else:
+        raise ValueError("freeze=reading is for an image encoder that is trained here")
+    for part in kept:
+        part.requires_grad_(False).eval()
+        part.train = lambda mode=True, part=part: part  # type: ignore[method-assign, misc]
 
 
 def understanding(
@@ -60,7 +68,7 @@ def understanding(
 
     Raises ValueError where it would not be told (by `words`) what can't be done, or where sentences point.
     """
-    if not encoder.config.understanding or request.freeze_encoder:
+    if not encoder.config.understanding or request.freeze == "encoder":
         return None
     if not windows.told.shape[1]:
         raise ValueError("these demonstrations do not say where their sentences point: collect them anew")

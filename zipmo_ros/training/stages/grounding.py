@@ -61,8 +61,8 @@ class GroundingStage(Stage):
 
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> GroundingStage:
-        if request.freeze_encoder:
-            raise ValueError("freeze_encoder=true keeps what grounding trains")
+        if request.freeze != "none":
+            raise ValueError(f"freeze={request.freeze} keeps what grounding trains")
         config = model_config({"nano": image_nano}, request, "image")
         stage_options = options(GroundingOptions, request)
         model = load_encoder(request.encoder) if request.encoder else ConvEncoder(config)
