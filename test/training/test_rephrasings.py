@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from zipmo_ros.training.recipe import TrainingRecipe
 from zipmo_ros.training.rephrasing import Rephrasing
+from zipmo_ros.training.wordings import load_words
 from zipmo_sim.suites import tasks
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -87,3 +89,16 @@ def test_how_far_the_evaluated_sentences_are_from_training(evaluated, trained):
     assert (len(tokens), len(set(tokens)), new) == (466, 54, {"could": 10})
     # Words to change for the nearest sentence of training: of how many sentences.
     assert distances == {1: 12, 2: 10, 3: 14, 4: 12, 7: 2}
+
+
+def test_none_of_them_is_drawn_for_nano_mini(evaluated):
+    keys = TrainingRecipe.load("nano-mini").first.train["planner"]
+    rules = load_words(CONFIG.parent / keys["rephrasings"], keys["wordings"])
+    sentences = [task.language for task in tasks("mini")]
+    drawn = set()
+    for scene in (sentences[:6], sentences[6:8], sentences[8:]):
+        for sentence in scene:
+            for _, texts in rules.variants(sentence, scene):
+                drawn |= {tuple(words_of(text)) for text in texts}
+    assert len(drawn) > 10_000
+    assert not drawn & {tuple(words) for several in evaluated.values() for words in several}
