@@ -4,16 +4,22 @@ import dataclasses
 import json
 import random
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
 from window_stubs import make_windows
 
+from zipmo_policy.behaviour_cloning import BehaviourCloning
+from zipmo_policy.behaviour_cloning import nano as cloning_nano
 from zipmo_ros.apps import cli
 from zipmo_ros.apps import evaluate as command
+from zipmo_ros.apps.report import headings
 from zipmo_ros.data import windows as dataset
 from zipmo_ros.evaluation import evaluate
 from zipmo_ros.evaluation.outcomes import Outcome
+from zipmo_ros.evaluation.report_sections import Section
+from zipmo_ros.models import bundle_path
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
@@ -40,8 +46,11 @@ def run(settings, episodes, workers, progress, journal, place):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """A folder of results of every kind."""
-    folder = tmp_path_factory.mktemp("results")
-    common = ["tasks=[turn_lever_left,turn_lever_right]", "episodes=5"]
+    folder, compared = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("compared")
+    for part in ("vae", "planner", "policy"):
+        shutil.copytree(bundle_path("nano-mini") / part, compared / part)
+    checkpoint.save(compared / "bc", BehaviourCloning(cloning_nano()))  # which is not shipped
+    common = ["tasks=[turn_lever_left,turn_lever_right]", "episodes=5", f"checkpoint={compared}"]
 
     def evaluation(name, *words):
         assert cli.main(["eval", *common, *words, f"out={folder}/{name}.json"]) == 0
@@ -315,3 +324,14 @@ def test_wrong_files_are_named(content, reason, report, tmp_path, capsys):
         (folder / "a.json").write_text(content)
     report(folder, status=2)
     assert reason in capsys.readouterr().err
+
+
+def test_sections_that_are_alike_are_told_apart_by_their_checkpoints():
+    def section(title, checkpoint):
+        return Section(title, "", (SimpleNamespace(content={"hashes": {"checkpoint": checkpoint}}),))
+
+    told = [section("mini", "a" * 64), section("late", "a" * 64), section("mini", "b" * 64), section("late", "a" * 64),
+            Section("arm", "", (SimpleNamespace(content={}),))]  # fmt: skip
+    assert headings(told) == [
+        f"mini, checkpoint `{'a' * 12}`", "late", f"mini, checkpoint `{'b' * 12}`", "late", "arm",
+    ]  # fmt: skip

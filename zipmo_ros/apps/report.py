@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,22 @@ def compose(
     ]
     used = {result.name for section in told for result in section.used}
     left = [result for group in results.values() for result in group if result.name not in used]
-    parts = [INTRODUCTION, *(f"## {section.title}\n\n{section.body}\n" for section in told)]
+    titled = zip(headings(told), told, strict=True)
+    parts = [INTRODUCTION, *(f"## {heading}\n\n{section.body}\n" for heading, section in titled)]
     return "\n".join(parts), left
+
+
+def headings(told: Sequence[sections.Section]) -> list[str]:
+    """The sections' titles; of those that are alike, with their checkpoints where these tell them apart."""
+    checkpoints: dict[str, set[str]] = {}
+    of = [section.used[0].content.get("hashes", {}).get("checkpoint") or "" for section in told]
+    for section, checkpoint in zip(told, of, strict=True):
+        checkpoints.setdefault(section.title, set()).add(checkpoint)
+    return [
+        f"{section.title}, checkpoint `{checkpoint[:12]}`" if checkpoint and len(checkpoints[section.title]) > 1
+        else section.title
+        for section, checkpoint in zip(told, of, strict=True)
+    ]  # fmt: skip
 
 
 def main(argv: list[str]) -> int:
