@@ -38,7 +38,7 @@ def test_unknown_command(capsys):
         (["episodes=0"], "episodes must be a whole number from 1, got 0"),
         (["replan_every=17"], "replan_every must be a whole number from 1 to 16, got 17"),
         (["nfe=0"], "nfe must be a whole number from 1 to 1000"),
-        (["policy=nosuch"], "holds no 'nosuch'; it and the entry points of zipmo_ros.policies have bc, "),
+        (["policy=nosuch"], "holds no 'nosuch'; it and the entry points of zipmo_ros.policies have encoder, "),
         (["planner=policy"], "holds a checkpoint of kind 'policy', not planner or arfm or atm"),
         (["planner=nosuch:Foo"], "'nosuch:Foo' can't be used: No module named 'nosuch'"),
         (["ensemble=all"], "ensemble must be one of intended, official, got 'all'"),
