@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from zipmo_ros.evaluation.processes import Processes
+from zipmo_ros.evaluation.turns import take_turns
 from zipmo_sim.suites import LOOKS, make_env, render_settings, suite_entry, task
 
 ORIGINAL, UNSEEN = "LIBERO's own", "no images"
@@ -67,23 +64,10 @@ def step_times(scene: SteppedScene, steps: int, turns: int, seed: int) -> dict[s
     """{column: ms a control step [turns, 2], CPU and wall}. Each has a process of its own, and all take the same
     actions, in turns: one at a time, in an order that is drawn. A first turn does not count.
     """
-    draw, shuffle = np.random.default_rng(seed), random.Random(seed)
-    times: dict[str, list[tuple[float, float]]] = {column: [] for column in scene.columns}
-    place = Processes()
-    with ExitStack() as stack:
-        workers = {}
-        for column in scene.columns:
-            workers[column] = place.start(serve, column, (scene,))
-            stack.callback(place.end, [workers[column]])
-            workers[column].take()
-        order = list(workers)
-        for _ in tqdm(range(1 + turns), desc="turns", disable=None):
-            actions = draw.uniform(-0.5, 0.5, (-(-steps // HELD), 7)).repeat(HELD, axis=0)[:steps]
-            shuffle.shuffle(order)
-            for column in order:
-                workers[column].give(actions)
-                times[column].append(workers[column].take())
-    return {column: 1e3 * np.array(values[1:]) / steps for column, values in times.items()}
+    draw = np.random.default_rng(seed)
+    jobs = [draw.uniform(-0.5, 0.5, (-(-steps // HELD), 7)).repeat(HELD, axis=0)[:steps] for _ in range(1 + turns)]
+    times = take_turns(serve, dict.fromkeys(scene.columns, (scene,)), jobs, seed)
+    return {column: 1e3 * np.array(values) / steps for column, values in times.items()}
 
 
 def env_report(times: dict[str, np.ndarray]) -> list[dict[str, Any]]:

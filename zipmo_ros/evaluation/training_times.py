@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from zipmo_policy.stages.registry import stage_class
-from zipmo_ros.evaluation.processes import Processes
+from zipmo_ros.evaluation.turns import take_turns
 from zipmo_ros.training.loop import TrainingRun
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.run import prepare
@@ -34,27 +31,14 @@ def serve(_group: str, jobs: Iterator[int], send: Callable[[Any], None], request
         send((time.process_time() - cpu, time.perf_counter() - wall))
 
 
-def step_times(requests: Mapping[str, TrainingRequest], steps: int, turns: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """{training: ms a step [turns, 2], CPU and wall}. Each has a process of its own; in a turn, one at a time makes so
-    many steps, in an order that is drawn. A first turn does not count. Nothing is written but to the requests' cache.
+def step_times(requests: Mapping[str, TrainingRequest], steps: int, turns: int) -> dict[str, np.ndarray]:
+    """{training: ms a step [turns, 2], CPU and wall}. They take turns of so many steps; a first turn does not count.
+    Nothing is written but to the requests' cache.
 
     Raises LostError for one that can't be trained.
     """
-    shuffle, place = random.Random(seed), Processes()
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in requests}
-    with ExitStack() as stack:
-        workers = {}
-        for name, request in tqdm(requests.items(), desc="ready", disable=None):
-            workers[name] = place.start(serve, name, (request,))
-            stack.callback(place.end, [workers[name]])
-            workers[name].take()
-        order = list(workers)
-        for _ in tqdm(range(1 + turns), desc="turns", disable=None):
-            shuffle.shuffle(order)
-            for name in order:
-                workers[name].give(steps)
-                times[name].append(workers[name].take())
-    return {name: 1e3 * np.array(values[1:]) / steps for name, values in times.items()}
+    times = take_turns(serve, {name: (request,) for name, request in requests.items()}, [steps] * (1 + turns))
+    return {name: 1e3 * np.array(values) / steps for name, values in times.items()}
 
 
 def training_report(
