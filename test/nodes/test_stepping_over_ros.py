@@ -37,17 +37,17 @@ class Setup:
                  "begin_armed": True, **PATIENT, **parameters}  # fmt: skip
         self.node = graph.start(ArmNode(**graph.options(**given)))
 
-    def run(self, *words, interrupt=None):
-        """(exit status, what was said) of `zipmo` with these words. interrupt: condition of Ctrl-C."""
+    def run(self, *words, when=None, then=lambda process: process.send_signal(signal.SIGINT)):
+        """(exit status, what was said) of `zipmo` with these words. when: condition of `then`, of Ctrl-C by default."""
         environment = {**os.environ, "ROS_DOMAIN_ID": str(self.graph.domain), "PYTHONPATH": ROOTS}
         command = [sys.executable, "-m", "zipmo_ros.apps.cli", *words]
         process = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         try:
-            if interrupt is not None:
-                self.graph.until(interrupt, what="to interrupt")
-                process.send_signal(signal.SIGINT)
+            if when is not None:
+                self.graph.until(when, what="for the condition")
+                then(process)
             self.graph.until(lambda: process.poll() is not None, timeout=120)
             return process.returncode, process.stdout.read()
         finally:
@@ -92,7 +92,7 @@ def test_home_is_where_episodes_start(graph):
 
 def test_home_that_is_interrupted_stops_the_arm(graph):
     setup = Setup(graph, np.array(ROBOT.arm.home) + np.array([0.4, 0, 0, 0, 0, 0, 0]))
-    setup.run("home", "--speed", "0.05", interrupt=lambda: setup.arm.hands and setup.arm.speed() > 0.02)
+    setup.run("home", "--speed", "0.05", when=lambda: setup.arm.hands and setup.arm.speed() > 0.02)
     assert list(setup.node.safety.causes) == ["stop request"]
 
 
@@ -100,5 +100,16 @@ def test_home_does_not_fight_a_policy(graph):
     setup = Setup(graph)
     graph.add(Commander(graph, offset=np.zeros(6)))
     status, said = setup.run("home")
+    assert status == 1
+    assert "somebody else publishes /command/pose: end the policy first" in said
+
+
+def test_home_gives_way_to_a_policy_that_begins_later(graph):
+    setup = Setup(graph, np.array(ROBOT.arm.home) + np.array([0.4, 0, 0, 0, 0, 0, 0]))
+    status, said = setup.run(
+        "home", "--speed", "0.05",
+        when=lambda: setup.arm.hands and setup.arm.speed() > 0.02,
+        then=lambda process: graph.add(Commander(graph, offset=np.zeros(6))),
+    )  # fmt: skip
     assert status == 1
     assert "somebody else publishes /command/pose: end the policy first" in said

@@ -49,11 +49,11 @@ class CommandedArm:
         self._wait(lambda: self._pose.get_subscription_count(), f"nobody listens to {where(topics.POSE)}")
         self._wait(lambda: self._hand is not None, f"nobody publishes {where(topics.CURRENT_POSE)}")
         self._wait(lambda: self._opening is not None, f"{where(topics.JOINT_STATES)} tell nothing of the gripper")
-        if node.count_publishers(topics.POSE) > 1:
-            raise RuntimeError(f"somebody else publishes {where(topics.POSE)}: end the policy first")
+        self._check_alone()
         self._due = time.monotonic()
 
     def step(self, offset: np.ndarray) -> HandAt:
+        self._check_alone()  # at every step: others are discovered late, or begin later
         assert self._hand is not None
         assert self._opening is not None
         stamp_ns, _, hand = self._hand
@@ -83,6 +83,12 @@ class CommandedArm:
         seen = None if self._gripper is None else self._gripper.measured(message.name, message.position)
         if seen is not None and self._opening is None:
             self._opening = seen  # from now on as it was: what is held gives a little, and would be let go bit by bit
+
+    def _check_alone(self) -> None:
+        node = self._here.node
+        if node.count_publishers(topics.POSE) > 1:
+            where = node.resolve_topic_name(topics.POSE)
+            raise RuntimeError(f"somebody else publishes {where}: end the policy first")
 
     def _wait(self, condition: Callable[[], object], otherwise: str) -> None:
         if not self._here.until(condition, self._timeout):
