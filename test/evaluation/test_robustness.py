@@ -111,8 +111,11 @@ def test_the_report_has_a_section_of_it_and_keeps_perturbed_evaluations_out_of_t
     evaluation = {"protocol": "-", "via": "ros", "instruction": "own", "tasks": {}, "episodes": [], "nfe": 4,
                   "replan_every": 2, "ensemble": "intended", "result": "eval", "perturb": "blur"}  # fmt: skip
     (folder / "blurred.json").write_text(json.dumps({**report, **evaluation}))
+    (tmp_path / "page").mkdir()
+    (tmp_path / "bent-frames.png").rename(tmp_path / "page/bent-frames.png")
     assert cli.main(["report", f"results={folder}", f"out={tmp_path}/page.md"]) == 0
     text = (tmp_path / "page.md").read_text()
+    assert "(page/bent-frames.png)" in text
     assert "## Where something is otherwise: mini" in text
     assert f"`{report['command']}`" in text
     assert "| **sensor noise**: blur | out of focus" in text

@@ -4,12 +4,13 @@ import dataclasses
 
 import pytest
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig, TokenConfig, from_dict, to_dict
 from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.sentence import SentenceInput, TokenReader
-from zipmo_ros.motion.text import embed_for, embed_rows, embed_sentences
+from zipmo_ros.motion.text import embed_for, embed_many, embed_rows, embed_sentences
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 
 from .conftest import CONV_VIEWS, PLANNERS, awaken
@@ -158,3 +159,21 @@ def test_configurations_from_before_there_were_tokens_are_read():
 def test_what_does_not_go_together_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_states_of_several_layers_stand_side_by_side():
+    text = TextConfig("minilm", 768, tokens=TokenConfig(width=64, depth=1, layers=(3, 6)))
+    both, last = embed_for(text, [SHORT, LONG]), embed_for(TEXT, [SHORT, LONG])
+    assert torch.equal(both[:, 1:, 384:], last[:, 1:])
+    third = dataclasses.replace(text, width=384, tokens=dataclasses.replace(text.tokens, layers=(3,)))
+    assert torch.equal(both[:, 1:, :384], embed_for(third, [SHORT, LONG])[:, 1:])
+    assert not torch.allclose(both[:, 1:, :384], both[:, 1:, 384:], atol=0.1)
+    several = pad_sequence(embed_many([SHORT, LONG], "minilm", (3, 6)), batch_first=True)
+    torch.testing.assert_close(several, both, atol=1e-4, rtol=1e-3)
+
+
+def test_layers_that_there_are_not_are_refused():
+    with pytest.raises(ValueError, match=r"minilm's layers \(3, 6\) have a text width of 768, not 384"):
+        TextConfig("minilm", 384, tokens=TokenConfig(layers=(3, 6)))
+    with pytest.raises(ValueError, match=r"minilm has layers 0 \(of words alone\) to 6, not \[7\]"):
+        TextConfig("minilm", 384, tokens=TokenConfig(layers=(7,)))

@@ -29,4 +29,7 @@ def robustness(results: Sequence[Result], folder: Path) -> Iterator[Section]:
         )
         acts = "" if result.actor == "none" else f" Who acts: {result.actor}."
         parts = [ABOUT, f"{told}{states_told(result)}.{acts}", table(result.content), embedded(picture, title)]
+        sheet = folder / f"{result.name}-frames.png"  # of the command, beside its figures
+        if sheet.is_file():
+            parts.append(embedded(sheet, "each at its strongest, in each scene's first task"))
         yield Section(title, "\n\n".join([*parts, sources(result)]), (result,))

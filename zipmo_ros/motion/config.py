@@ -25,6 +25,8 @@ def check_width(name: str, width: int) -> None:
     require(width > 0 and width % HEAD_WIDTH == 0, f"{name} must be a positive multiple of {HEAD_WIDTH}, got {width}")
 
 
+SENTENCE_WIDTHS = {"minilm": 384, "bert-base-cased": 768}
+SENTENCE_DEPTHS = {"minilm": 6, "bert-base-cased": 12}
 LATER = {"later": True}  # of a field that came after checkpoints without it were written: those have its default
 
 
@@ -32,11 +34,14 @@ LATER = {"later": True}  # of a field that came after checkpoints without it wer
 class TokenConfig:
     """How a sentence's tokens are read: a small transformer over them, learned with the model. Not in the reference.
 
+    layers: of the sentence encoder, whose states of a token are read side by side; none: the last one's. The last was
+            trained to be averaged over a sentence, those below it hold more of the single word.
     dropout, word_dropout: probabilities, in training, of losing a number of a token, and of losing a whole one.
     """
 
     width: int = 128
     depth: int = 2
+    layers: tuple[int, ...] = field(default=(), metadata=LATER)
     dropout: float = field(default=0.0, metadata=LATER)
     word_dropout: float = field(default=0.0, metadata=LATER)
 
@@ -66,6 +71,14 @@ class TextConfig:
     def __post_init__(self):
         require(self.encoder in ("bert-base-cased", "minilm"), f"unknown text encoder '{self.encoder}'")
         require(self.width > 0, f"text width must be positive, got {self.width}")
+        if self.tokens and self.tokens.layers:
+            layers, depth = self.tokens.layers, SENTENCE_DEPTHS[self.encoder]
+            told = len(layers) * SENTENCE_WIDTHS[self.encoder]
+            require(
+                self.width == told, f"{self.encoder}'s layers {layers} have a text width of {told}, not {self.width}"
+            )
+            wrong = [layer for layer in layers if not 0 <= layer <= depth]
+            require(not wrong, f"{self.encoder} has layers 0 (of words alone) to {depth}, not {wrong}")
         require(not (self.tokens and self.standardised), "vectors are standardised, tokens are not")
 
     @property

