@@ -21,14 +21,14 @@ ABOUT = (
 def robustness(results: Sequence[Result], folder: Path) -> Iterator[Section]:
     """Success by perturbation and strength."""
     for result in results:
-        title = f"Where something is otherwise: {suite_title(result)}"
+        strengths = sorted({row["strength"] for row in result["rows"] if row["strength"]})
+        told = ", ".join(f"{strength:g}" for strength in strengths)
+        title = f"Where something is otherwise: {suite_title(result)} at strength {told}"
         picture = folder / f"robustness-{result.name}.png"
         plot_robustness(result.content, picture)
-        told = (
-            f"{len(result.content['rows'][0]['episodes'])} episodes a row, fewer where a task has not what is changed; "
-        )
+        ran = f"{len(result['rows'][0]['episodes'])} episodes a row, fewer where a task has not what is changed; "
         acts = "" if result.actor == "none" else f" Who acts: {result.actor}."
-        parts = [ABOUT, f"{told}{states_told(result)}.{acts}", table(result.content), embedded(picture, title)]
+        parts = [ABOUT, f"{ran}{states_told(result)}.{acts}", table(result.content), embedded(picture, title)]
         sheet = folder / f"{result.name}-frames.png"  # of the command, beside its figures
         if sheet.is_file():
             parts.append(embedded(sheet, "each at its strongest, in each scene's first task"))
