@@ -21,12 +21,13 @@ ABOUT = (
 def robustness(results: Sequence[Result], folder: Path) -> Iterator[Section]:
     """Success by perturbation and strength."""
     for result in results:
-        strengths = sorted({row["strength"] for row in result["rows"] if row["strength"]})
+        rows = result.content["rows"]
+        strengths = sorted({row["strength"] for row in rows if row["strength"]})
         told = ", ".join(f"{strength:g}" for strength in strengths)
         title = f"Where something is otherwise: {suite_title(result)} at strength {told}"
         picture = folder / f"robustness-{result.name}.png"
         plot_robustness(result.content, picture)
-        ran = f"{len(result['rows'][0]['episodes'])} episodes a row, fewer where a task has not what is changed; "
+        ran = f"{len(rows[0]['episodes'])} episodes a row, fewer where a task has not what is changed; "
         acts = "" if result.actor == "none" else f" Who acts: {result.actor}."
         parts = [ABOUT, f"{ran}{states_told(result)}.{acts}", table(result.content), embedded(picture, title)]
         sheet = folder / f"{result.name}-frames.png"  # of the command, beside its figures
