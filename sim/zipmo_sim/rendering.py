@@ -1,6 +1,8 @@
 """Off-screen rendering: choice of the OpenGL backend and the camera views of an environment."""
 
+import contextlib
 import ctypes.util
+import importlib
 import os
 import sys
 from collections.abc import Collection
@@ -41,6 +43,10 @@ def select_backend() -> str:
         os.environ["MUJOCO_GL"] = backend
     if backend in ("osmesa", "egl"):
         os.environ.setdefault("PYOPENGL_PLATFORM", backend)
+        # Mesa loads LLVM for all to see. Triton, which PyTorch for GPUs brings, has one of its own inside, and whoever
+        # imports it later (transformers does) crashes with that of Mesa; in this order each keeps its own.
+        with contextlib.suppress(ImportError):
+            importlib.import_module("triton")
     return backend
 
 

@@ -1,5 +1,9 @@
 """What is left out of a picture is not missed; coarse pictures are of the same physics."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -75,3 +79,16 @@ def test_the_coarse_look_is_of_the_same_physics(env):
 def test_older_hashes_of_looks_hold():
     assert render_hash("mini") == "e63b08321aaf02fa18cba1d87e415bd5b634b40ab7f3fd81f37064afb8704cb0"  # nano-mini's data
     assert render_hash("mini", LOOKS["coarse"]) != render_hash("mini")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_triton_comes_before_mesa_where_it_is_installed(tmp_path, installed):
+    """Whoever imports it with Mesa's LLVM in place crashes: PyTorch for GPUs brings it, transformers imports it."""
+    if installed:
+        (tmp_path / "triton.py").write_text("import sys\nassert 'mujoco' not in sys.modules\nprint('triton')\n")
+    else:
+        (tmp_path / "triton.py").write_text("raise ImportError('not for this machine')\n")
+    code = "from zipmo_sim.rendering import select_backend; print(select_backend()); import mujoco"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "MUJOCO_GL": "osmesa"}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.split()) == (0, ["triton", "osmesa"] if installed else ["osmesa"]), run.stderr
