@@ -27,9 +27,9 @@ class Embedded:
     def __init__(self, texts: list[str], config: TextConfig, cache: Path | str | None) -> None:
         self.vectors: Tensor | None = None
         self._rows: tuple[Tensor, ...] = ()
-        texts = texts if config.tokens is None else [mended(text) for text in texts]
-        digest = hashlib.sha256(chr(10).join(texts).encode()).hexdigest()[:12]
         tokens = config.tokens
+        texts = texts if tokens is None else [mended(text) for text in texts]
+        digest = hashlib.sha256(chr(10).join(texts).encode()).hexdigest()[:12]
         if tokens is None:
             name = f"sentences-{config.encoder}-{digest}"
             self.vectors = cached(cache, name, lambda: embed_sentences(texts, config.encoder))
