@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zipmo_sim import suites
-from zipmo_sim.perturbations.look import dressed, turn_things
+from zipmo_sim.perturbations.look import dressed, vary_layout
 
 pytestmark = pytest.mark.libero
 
@@ -25,7 +25,7 @@ def test_a_look_changes_all_but_what_has_its_colour_in_its_name():
     try:
         env.reset(options={"init_state": 100})
         state, scene = env.get_state(), suites.scenery("libero_10", MUGS)
-        turn_things(env, scene, np.random.default_rng(0))
+        vary_layout(env, scene, np.random.default_rng(0))
         assert np.array_equal(env.get_state(), state), "sentences say where things stand, so they stay"
         plain, before, changed = env.render_views(), colours(env), set()
         marks = env.landmarks()

@@ -273,6 +273,32 @@ def test_a_look_of_no_parts_is_the_suites_own(monkeypatch):
             assert all(np.array_equal(plain[view], image) for view, image in env.render_views().items())
 
 
+@pytest.mark.parametrize("task", ["put_can_in_left_bin", "stack_red_on_green", "turn_lever_left"])
+def test_training_puts_what_is_taken_aside_and_keeps_the_order(task, monkeypatch):
+    monkeypatch.setattr(look, "OFTEN", 1.0)
+    subject = suites.scenery("mini", task)
+    env = suites.make_env("mini", task, image_every=0)
+    try:
+        distances = []
+        for state in range(100, 106):
+            env.reset(options={"init_state": state})
+            before = {name: bodies.position(env, name) for name in bodies.things(env, subject)}
+            look.vary_layout(env, subject, np.random.default_rng(state))
+            after = {name: bodies.position(env, name) for name in before}
+            moved = {name: np.linalg.norm((after[name] - before[name])[:2]) for name in before}
+            distances.append(moved.pop(subject.thing))
+            assert all(distance < 1e-3 for distance in moved.values())
+            row = [name for name in before if name not in subject.fixtures]
+            assert sorted(row, key=lambda name: before[name][1]) == sorted(row, key=lambda name: after[name][1])
+            assert not bodies.overlaps(env, subject, subject.thing)
+            low, high = np.transpose(subject.area)
+            assert (low <= after[subject.thing][:2]).all()
+            assert (after[subject.thing][:2] <= high).all()
+    finally:
+        env.close()
+    assert 0.04 < max(distances) <= look.ASIDE + 1e-3
+
+
 def test_tracks_and_landmarks_are_right_under_another_camera_and_things_turned():
     """Where they say that the red block is, the image is red, at once and after it was lifted."""
     from zipmo_sim.tracks import ExactTracker
@@ -282,7 +308,7 @@ def test_tracks_and_landmarks_are_right_under_another_camera_and_things_turned()
         begun(env)
         plain = env.landmarks()[TASK][0]
         straight = ExactTracker(env.sim.model._model, env.get_state()[None], cameras())
-        look.turn_things(env, subject, rng)
+        look.vary_layout(env, subject, rng)
         angles = yaw(env, "red_main"), yaw(env, "green_main")
         expert, states = make_expert(env, rng), []
         while not env.success():

@@ -14,7 +14,7 @@ from zipmo_ros.data import schema
 from zipmo_ros.data.demos import Demo, Identity, look_seed
 from zipmo_sim.env import ManipulationEnv, cameras
 from zipmo_sim.experts import make_expert
-from zipmo_sim.perturbations.look import dressed, turn_things
+from zipmo_sim.perturbations.look import dressed, vary_layout
 from zipmo_sim.suites import scenery
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def make_demo(
     clock = _Clock()
     env.reset(seed=seed, options={"init_state": init_state})
     if settings.looks:
-        turn_things(env, scenery(env.task.suite, env.task.name), rng)
+        vary_layout(env, scenery(env.task.suite, env.task.name), rng)
     led = leader.lead(env, rng) if leader and rng.random() < settings.led else 0
     steps = roll_out(env, make_expert(env, rng, noise, recovery and not led), settings.after_success)
     clock.lap("rollout")

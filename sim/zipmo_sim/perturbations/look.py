@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipmo_sim.perturbations import bodies, camera, clutter, light, surface, thing
+from zipmo_sim.perturbations import bodies, camera, clutter, light, move, surface, thing
 from zipmo_sim.perturbations.draft import Draft
 from zipmo_sim.perturbations.draw import Draw
 from zipmo_sim.perturbations.subject import Perturbable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 OFTEN = 0.6  # how probable each part of a look is
 YAW = np.deg2rad(50)
+ASIDE = 0.08  # m
 _HAND = 0.1  # m around a hand that is low
 _LOW = 0.15  # m above the surface
 
@@ -61,16 +62,21 @@ PARTS: Mapping[Callable[[Draft, Draw], None], float] = {
 }  # fmt: skip
 
 
-def turn_things(env: ManipulationEnv, subject: Perturbable, rng: np.random.Generator) -> None:
-    """Turn everything that stands at rest, each by an angle of its own, and call that the episode's beginning.
+def vary_layout(env: ManipulationEnv, subject: Perturbable, rng: np.random.Generator) -> None:
+    """Turn everything that stands at rest, each by an angle of its own, put what is taken somewhat aside, and call that
+    the episode's beginning.
 
-    Where the subject says that nothing turns, nothing happens.
+    One thing alone is put elsewhere, and not far: things in a row keep their order, which sentences may tell. Where
+    the subject says that nothing turns, nothing happens.
     """
     if not subject.turns:
         return
     for body in bodies.things(env, subject):
         if body == subject.thing or body not in subject.fixtures:
             bodies.turn(env, body, rng.uniform(-YAW, YAW))
+    if rng.random() < OFTEN:
+        offset = move.aside(env, subject, subject.thing, rng.uniform(0, ASIDE), rng)
+        bodies.shift(env, subject.thing, offset)
     env.begin()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from zipmo_sim.perturbations import bodies
 from zipmo_sim.perturbations.draw import Draw
+from zipmo_sim.perturbations.subject import Perturbable
 
 if TYPE_CHECKING:
     from zipmo_sim.env import ManipulationEnv
@@ -31,23 +32,26 @@ class Move:
     def step(self, env: ManipulationEnv) -> None:
         """Before a control step."""
         if not self.done and self._due(env, self._height):
-            bodies.shift(env, self._body, self._offset(env))
+            length = DISTANCE * self._draw.strength
+            bodies.shift(env, self._body, aside(env, self._draw.subject, self._body, length, self._draw.rng))
             self.done = True
 
-    def _offset(self, env: ManipulationEnv) -> np.ndarray:
-        """In a direction in which there is room; the best of those tried, if there is none."""
-        subject, length = self._draw.subject, DISTANCE * self._draw.strength
-        here, own = bodies.circle(env, self._body)
-        others = [bodies.circle(env, name) for name in bodies.things(env, subject)
-                  if name not in (self._body, subject.thing)]  # fmt: skip
-        angles = self._draw.rng.uniform(0, 2 * np.pi, _TRIES)
-        offsets = length * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        low, high = np.transpose(subject.area)
-        spare = np.minimum(here + offsets - low, high - here - offsets).min(1)
-        for middle, radius in others:
-            spare = np.minimum(spare, np.linalg.norm(here + offsets - middle, axis=1) - radius - own - _GAP)
-        roomy = np.flatnonzero(spare > 0)
-        return np.append(offsets[roomy[0] if len(roomy) else spare.argmax()], 0.0)
+
+def aside(env: ManipulationEnv, subject: Perturbable, body: str, length: float, rng: np.random.Generator) -> np.ndarray:
+    """A step [3] (m, world) of that length along the surface, to where there is room for a body and the hand.
+
+    In a direction drawn from those in which there is room; the best of those tried, if there is none.
+    """
+    here, own = bodies.circle(env, body)
+    others = [bodies.circle(env, name) for name in bodies.things(env, subject) if name not in (body, subject.thing)]
+    angles = rng.uniform(0, 2 * np.pi, _TRIES)
+    offsets = length * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    low, high = np.transpose(subject.area)
+    spare = np.minimum(here + offsets - low, high - here - offsets).min(1)
+    for middle, radius in others:
+        spare = np.minimum(spare, np.linalg.norm(here + offsets - middle, axis=1) - radius - own - _GAP)
+    roomy = np.flatnonzero(spare > 0)
+    return np.append(offsets[roomy[0] if len(roomy) else spare.argmax()], 0.0)
 
 
 def before_contact(env: ManipulationEnv, draw: Draw) -> Move:
