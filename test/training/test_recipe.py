@@ -109,7 +109,8 @@ def test_the_rival_is_trained_on_the_same_as_the_model():
     sizes = [config.stage.batch_size * (config.train.shards or 1) for config in asked.values()]
     assert sizes[0] == sizes[1]
     assert asked["bc"].model.bc.image == asked["planner"].model.planner.image
-    assert asked["bc"].rephrasings == asked["planner"].rephrasings
+    for key in ("rephrasings", "freeze"):
+        assert asked["bc"][key] == asked["planner"][key], key
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -126,7 +127,9 @@ def test_a_rival_planner_sees_and_is_told_the_same(name):
         for job in (base["first planner"], jobs[f"first {stage}"])
     }
     planner, rival = asked["planner"], asked[stage]
-    assert (rival.rephrasings, rival.encoder, rival.seed) == (planner.rephrasings, planner.encoder, planner.seed)
+    for key in ("rephrasings", "encoder", "freeze", "seed"):
+        assert rival[key] == planner[key], key
+    assert rival.stage.telling == planner.stage.telling
     own = {"shift": planner.stage.augment.shift}  # tracks are shifted along in ATM, and points looked up in ARFM
     assert {**rival.stage.augment, **own} == planner.stage.augment
     policies = [job.digest for n in RIVALS for job in TrainingRecipe.load(n).jobs() if job.name.endswith("_policy")]
