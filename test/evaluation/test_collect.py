@@ -216,9 +216,17 @@ def test_settings_out_of_range_and_unknown_tasks_are_refused(tmp_path):
         CollectionSettings(noise=(0.9,)),
         CollectionSettings(render_every=0),
         CollectionSettings(recovery=2.0),
+        CollectionSettings(aside=0.05),
+        CollectionSettings(aside=0.2, looks="training"),
     ):
-        with pytest.raises(ValueError, match=r"must be|is a share"):
+        with pytest.raises(ValueError, match=r"must be|is a share|aside is 0 .. 0\.1 m"):
             collect(SUITE, [TASK], 1, tmp_path, settings=settings)
+
+
+def test_only_where_things_turn_are_they_put_aside(tmp_path):
+    pytest.importorskip("libero")
+    with pytest.raises(ValueError, match="libero_goal keeps its layouts"):
+        collect("libero_goal", None, 1, tmp_path, settings=CollectionSettings(aside=0.05, looks="training"))
 
 
 def test_two_collections_do_not_share_a_folder(collected):

@@ -71,6 +71,7 @@ def test_shards_are_counted(tmp_path, wrong):
 
 
 RIVALS = ("nano-mini-arfm", "nano-mini-atm")  # with another planner
+NEXT = "nano-mini-words"  # with other demonstrations and another image encoder
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ RIVALS = ("nano-mini-arfm", "nano-mini-atm")  # with another planner
     [
         (name, "policy" if name.endswith("plans") else "planner")
         for name in NAMES
-        if name.startswith("nano-mini-") and name not in (*RIVALS, "nano-mini-bc")
+        if name.startswith("nano-mini-") and name not in (*RIVALS, NEXT, "nano-mini-bc")
     ],
 )
 def test_an_ablation_changes_one_training_and_no_other(name, stages):
@@ -88,7 +89,7 @@ def test_an_ablation_changes_one_training_and_no_other(name, stages):
 
 
 def test_the_planner_keeps_what_its_encoder_reads_and_reads_the_same_layer():
-    (planner,) = (job for job in TrainingRecipe.load("nano-mini").jobs() if job.name == "first planner")
+    (planner,) = (job for job in TrainingRecipe.load(NEXT).jobs() if job.name == "first planner")
     asked = load("train", ["stage=planner", *(word.replace(OUT, "runs") for word in planner.words[2:])])
     assert asked.freeze == "reading"
     assert list(asked.model.image.text.tokens.layers) == list(asked.model.planner.text.tokens.layers) == [3]
@@ -109,8 +110,7 @@ def test_the_rival_is_trained_on_the_same_as_the_model():
     sizes = [config.stage.batch_size * (config.train.shards or 1) for config in asked.values()]
     assert sizes[0] == sizes[1]
     assert asked["bc"].model.bc.image == asked["planner"].model.planner.image
-    for key in ("rephrasings", "freeze"):
-        assert asked["bc"][key] == asked["planner"][key], key
+    assert asked["bc"].rephrasings == asked["planner"].rephrasings
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -127,9 +127,7 @@ def test_a_rival_planner_sees_and_is_told_the_same(name):
         for job in (base["first planner"], jobs[f"first {stage}"])
     }
     planner, rival = asked["planner"], asked[stage]
-    for key in ("rephrasings", "encoder", "freeze", "seed"):
-        assert rival[key] == planner[key], key
-    assert rival.stage.telling == planner.stage.telling
+    assert (rival.rephrasings, rival.encoder, rival.seed) == (planner.rephrasings, planner.encoder, planner.seed)
     own = {"shift": planner.stage.augment.shift}  # tracks are shifted along in ATM, and points looked up in ARFM
     assert {**rival.stage.augment, **own} == planner.stage.augment
     policies = [job.digest for n in RIVALS for job in TrainingRecipe.load(n).jobs() if job.name.endswith("_policy")]

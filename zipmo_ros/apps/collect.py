@@ -49,6 +49,7 @@ class CollectRequest:
     after_success: int
     looks: Literal["training"] | None
     looks_per_demo: Count
+    aside: float
     libero_assets: Path | None
 
 
@@ -68,7 +69,7 @@ def _run(request: CollectRequest) -> int:
     tasks, states = None if request.tasks == "all" else request.tasks, _init_states(request.init_states)
     settings = CollectionSettings(
         request.noise, request.render_every, request.recovery, request.after_success, request.led, request.looks,
-        request.looks_per_demo,
+        request.looks_per_demo, request.aside,
     )  # fmt: skip
     load_leader = None
     if request.leader:

@@ -76,7 +76,9 @@ def collect(
     settings = settings or CollectionSettings()
     names = _checked_tasks(suite, tasks)
     if settings.looks:
-        suites.scenery(suite, names[0])  # a suite without is told as such
+        scene = suites.scenery(suite, names[0])  # a suite without is told as such
+        if settings.aside and not scene.turns:
+            raise ValueError(f"{suite} keeps its layouts, so aside has to be 0, got {settings.aside}")
     attempts = _attempts(suite, names, episodes, seed, _checked_states(suite, init_states))
     _check(settings, workers)
     errors = dict.fromkeys(names, 0)
@@ -248,6 +250,8 @@ def _check(settings: CollectionSettings, workers: int) -> None:
         raise ValueError("workers, render_every and looks_per_demo must be at least 1, after_success at least 0")
     if settings.looks is None and settings.looks_per_demo > 1:
         raise ValueError("looks_per_demo needs looks=training: without, all would be the same")
+    if not 0 <= settings.aside <= 0.1 or (settings.aside and settings.looks is None):
+        raise ValueError(f"aside is 0 .. 0.1 m, of looks=training, got {settings.aside} with looks={settings.looks}")
     if not settings.noise or not all(0 <= level <= 0.5 for level in settings.noise):
         raise ValueError(f"noise levels must be in 0 .. 0.5, got {settings.noise}")
     for name, share in (("recovery", settings.recovery), ("led", settings.led)):

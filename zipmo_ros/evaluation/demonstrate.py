@@ -34,6 +34,8 @@ class CollectionSettings:
     led: share of demonstrations that start where a leader has got to, if there is one (see leading.py).
     looks: "training" draws a look for each (perturbations/look.py), and how things stand; None: as the suite has it.
     looks_per_demo: each is rendered in so many, as demonstrations of their own.
+    aside: where a look is drawn and things turn, three of five also start with what is taken up to so far (m) from its
+    place.
     """
 
     noise: tuple[float, ...] = NOISE
@@ -43,6 +45,7 @@ class CollectionSettings:
     led: float = 0.8
     looks: str | None = None
     looks_per_demo: int = 1
+    aside: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def make_demo(
     clock = _Clock()
     env.reset(seed=seed, options={"init_state": init_state})
     if settings.looks:
-        vary_layout(env, scenery(env.task.suite, env.task.name), rng)
+        vary_layout(env, scenery(env.task.suite, env.task.name), rng, settings.aside)
     led = leader.lead(env, rng) if leader and rng.random() < settings.led else 0
     steps = roll_out(env, make_expert(env, rng, noise, recovery and not led), settings.after_success)
     clock.lap("rollout")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 OFTEN = 0.6  # how probable each part of a look is
 YAW = np.deg2rad(50)
-ASIDE = 0.08  # m
 _HAND = 0.1  # m around a hand that is low
 _LOW = 0.15  # m above the surface
 
@@ -62,9 +61,9 @@ PARTS: Mapping[Callable[[Draft, Draw], None], float] = {
 }  # fmt: skip
 
 
-def vary_layout(env: ManipulationEnv, subject: Perturbable, rng: np.random.Generator) -> None:
-    """Turn everything that stands at rest, each by an angle of its own, put what is taken somewhat aside, and call that
-    the episode's beginning.
+def vary_layout(env: ManipulationEnv, subject: Perturbable, rng: np.random.Generator, aside: float = 0.0) -> None:
+    """Turn everything that stands at rest, each by an angle of its own, put what is taken up to `aside` (m) aside, and
+    call that the episode's beginning.
 
     One thing alone is put elsewhere, and not far: things in a row keep their order, which sentences may tell. Where
     the subject says that nothing turns, nothing happens.
@@ -74,8 +73,8 @@ def vary_layout(env: ManipulationEnv, subject: Perturbable, rng: np.random.Gener
     for body in bodies.things(env, subject):
         if body == subject.thing or body not in subject.fixtures:
             bodies.turn(env, body, rng.uniform(-YAW, YAW))
-    if rng.random() < OFTEN:
-        offset = move.aside(env, subject, subject.thing, rng.uniform(0, ASIDE), rng)
+    if aside and rng.random() < OFTEN:
+        offset = move.aside(env, subject, subject.thing, rng.uniform(0, aside), rng)
         bodies.shift(env, subject.thing, offset)
     env.begin()
 
