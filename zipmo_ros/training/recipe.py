@@ -82,8 +82,9 @@ class TrainingRecipe:
         """
         plain = read(name)
         try:
-            first = RecipePhase(plain.pop("collect"), _stages(plain.pop("train")))
-            led = RecipePhase(**plain["led"]) if plain.get("led") else None
+            first = RecipePhase(plain.pop("collect"), _stages(plain.pop("train"), {}))
+            led = plain.get("led")
+            led = RecipePhase(led["collect"], _stages(led["train"], first.train)) if led else None
             recipe = cls(**{**plain, "first": first, "led": led})
             for phase in recipe.phases.values():
                 for stage, keys in phase.train.items():
@@ -155,18 +156,17 @@ def read(name: str | Path) -> dict[str, Any]:
     return _merged(read(base), plain) if base else plain
 
 
-def _stages(train: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """See RecipePhase."""
+def _stages(train: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """See RecipePhase. before: stages of the phase before, which `like` may name, too."""
     stages: dict[str, dict[str, Any]] = {}
     for stage, keys in train.items():
         if keys is None:
             continue
-        stages[stage], other = dict(keys), keys.get("like")
-        if other is not None:
-            if other not in stages:
-                raise ValueError(f"{stage} is like {other}, which is not trained before it")
-            del stages[stage]["like"]
-            stages[stage] = {**stages[other], **stages[stage]}
+        known, own = {**before, **stages}, dict(keys)
+        other = own.pop("like", None)
+        if other is not None and other not in known:
+            raise ValueError(f"{stage} is like {other}, which is not trained before it")
+        stages[stage] = {**known[other], **own} if other is not None else own
     return stages
 
 
