@@ -192,6 +192,17 @@ def test_a_second_phase_is_led_and_goes_on(tmp_path):
     assert parts == {"vae": "{out}/first/vae", "planner": "{out}/led/planner", "policy": "{out}/first/policy"}
 
 
+def test_a_training_of_the_second_phase_may_be_like_the_first_ones(tmp_path):
+    again = {"planner": {"like": "planner", "encoder": None, "train.max_steps": 9}}
+    recipe = TrainingRecipe.load(write(tmp_path, led={"collect": {}, "train": again}))
+    (words,) = (job.words for job in recipe.jobs() if job.name == "led planner")
+    assert {"seed=5", "vae={out}/first/vae", "init={out}/first/planner", "encoder=null", "train.max_steps=9"} <= {
+        *words
+    }
+    with pytest.raises(ValueError, match="planner is like bc, which is not trained before it"):
+        TrainingRecipe.load(write(tmp_path, led={"collect": {}, "train": {"planner": {"like": "bc"}}}))
+
+
 def test_planners_of_tracks_lead_no_second_phase(tmp_path):
     train = {**TINY["train"], "vae": None, "planner": None, "policy": None, "arfm": {"train.max_steps": 2}}
     led = {"collect": {"more": {"episodes": 1}}, "train": {}}

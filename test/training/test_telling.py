@@ -1,5 +1,7 @@
 """What frames are told: their own sentence, others of their scene, and what can't be done."""
 
+import dataclasses
+
 import pytest
 import torch
 from synthetic_demonstrations import write_suite
@@ -41,6 +43,17 @@ def test_own_sentence_comes_first_and_then_those_of_the_scene(windows, generator
         for row, places in zip(choice.rows[number], choice.places[number], strict=True):
             column = windows.told[window].tolist().index(int(row))
             torch.testing.assert_close(places, windows.landmarks[window, column].float(), equal_nan=True)
+
+
+def test_demonstrations_that_do_not_say_where_sentences_point_are_counted(windows):
+    windows.check_told()
+    told = windows.told.clone()
+    told[windows.demo == windows.demo[-1]] = -1
+    count = len(windows.demo.unique())
+    with pytest.raises(ValueError, match=f"1 of {count} demonstrations do not say where"):
+        dataclasses.replace(windows, told=told).check_told()
+    with pytest.raises(ValueError, match=f"{count} of {count} demonstrations do not say where"):
+        dataclasses.replace(windows, told=told[:, :0]).check_told()
 
 
 def test_what_cannot_be_done_points_nowhere(windows, generator, tmp_path):

@@ -124,6 +124,15 @@ class DemonstrationWindows:
         """Whether each window is the first of its demonstration, bool [W]."""
         return self.demo.diff(prepend=self.demo.new_full((1,), -1)) != 0
 
+    def check_told(self) -> None:
+        """Raises ValueError unless all of them say where their scene's sentences point."""
+        untold = int(self.demo[(self.told < 0).all(1)].unique().numel())
+        if untold:
+            count = int(self.demo.unique().numel())
+            raise ValueError(
+                f"{untold} of {count} demonstrations do not say where their sentences point: collect them anew"
+            )
+
     def own_landmarks(self, indices: Tensor) -> Tensor:
         """Landmarks of the windows' own sentences, float32 [B, V, 2, 2]; NaN where there are none."""
         if not self.told.shape[1]:

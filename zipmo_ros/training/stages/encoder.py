@@ -70,8 +70,7 @@ def understanding(
     """
     if not encoder.config.understanding or request.freeze == "encoder":
         return None
-    if not windows.told.shape[1]:
-        raise ValueError("these demonstrations do not say where their sentences point: collect them anew")
+    windows.check_told()
     if not words.impossible:
         raise ValueError("what is to be refused comes out of rules: rephrasings=config/wordings/train.yaml")
     _, validation = windows.split(request.validation_states)

@@ -51,8 +51,7 @@ class GroundingStage(Stage):
     def __init__(self, windows, model: ConvEncoder, sentences: Sentences, options: GroundingOptions,
                  understood: Understood | None = None, **common) -> None:  # fmt: skip
         super().__init__(windows, **common)
-        if not windows.landmarks.shape[1]:
-            raise ValueError("these demonstrations do not say where their sentences point: collect them anew")
+        windows.check_told()
         self.headline = tuple(f"{view}_{name}_near" for view in windows.views for name in LANDMARKS)
         self.options, self.sentences, self.understood = options, sentences, understood
         self.headline += ("refused", "refused_falsely") if understood else ()
