@@ -11,7 +11,7 @@ import numpy as np
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.observation import Observation
 from zipmo_ros.contract.stamps import observation_stamp
-from zipmo_ros.evaluation.rollout import MakeAgent
+from zipmo_ros.evaluation.rollout import MakeAgent, as_models_see
 from zipmo_sim.env import ManipulationEnv
 
 LEAST, MOST = 10, 120  # control steps for which a model leads
@@ -34,7 +34,8 @@ class Leader:
         for step in range(most):
             images = env.render_views() if step % self.image_every == 0 else {}
             stamp_ns = observation_stamp(number, step, env.robot.period_ns)
-            action = agent.act(Observation(stamp_ns, step, images, env.proprio()), goal)
+            seen = Observation(stamp_ns, step, images, env.proprio(), env.hand())
+            action = agent.act(as_models_see(seen, env.robot.cameras), goal)
             if env.step(action)[2]:
                 break
         env.begin()
