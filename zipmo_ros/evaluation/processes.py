@@ -73,14 +73,18 @@ def _serve(serve: Serve, group: str, connection: Connection, arguments: tuple) -
         while (job := connection.recv()) is not None:
             yield job
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
+    _upon_signals(_end)
     with contextlib.suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the parent is gone, or the user is
         serve(group, jobs(), connection.send, *arguments)
+    _upon_signals(signal.SIG_DFL)  # what Python does at its exit has nothing to unwind
 
 
 def _end(*_: object) -> None:
     """Ctrl-C, or the end of the pool: unwind once, and let nothing disturb that."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    _upon_signals(signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _upon_signals(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
