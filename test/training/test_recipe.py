@@ -49,7 +49,7 @@ def test_every_command_of_a_recipe_is_one_and_comes_after_what_it_needs(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "planner" in TrainingRecipe.load(name).first.train])
 def test_the_planner_of_a_recipe_can_be_built(name):
-    (words,) = [job.words for job in TrainingRecipe.load(name).jobs() if [*job.words[:2]] == ["train", "planner"]]
+    (words,) = [job.words for job in TrainingRecipe.load(name).jobs() if job.name == "first planner"]
     asked = load("train", [f"stage={words[1]}", *(word.replace(OUT, "runs") for word in words[2:])])
     request = TrainingRequest.of(OmegaConf.to_container(asked, resolve=True))
     config = model_config({"nano": planner_nano}, request, "planner")
@@ -70,8 +70,8 @@ def test_shards_are_counted(tmp_path, wrong):
         TrainingRecipe.load(write(tmp_path, train={"vae": {"train.max_steps": 2, "train.shards": wrong}}))
 
 
+BASE = "nano-mini-first"  # what others are compared with
 RIVALS = ("nano-mini-arfm", "nano-mini-atm")  # with another planner
-NEXT = "nano-mini-words"  # with other demonstrations and another image encoder
 
 
 @pytest.mark.parametrize(
@@ -79,24 +79,34 @@ NEXT = "nano-mini-words"  # with other demonstrations and another image encoder
     [
         (name, "policy" if name.endswith("plans") else "planner")
         for name in NAMES
-        if name.startswith("nano-mini-") and name not in (*RIVALS, NEXT, "nano-mini-bc")
+        if name.startswith("nano-mini-") and name not in (BASE, *RIVALS, "nano-mini-bc")
     ],
 )
 def test_an_ablation_changes_one_training_and_no_other(name, stages):
-    base, other = ({job.name: job.digest for job in TrainingRecipe.load(n).jobs()} for n in ("nano-mini", name))
+    base, other = ({job.name: job.digest for job in TrainingRecipe.load(n).jobs()} for n in (BASE, name))
     assert base.keys() == other.keys()
     assert [job for job in base if base[job] != other[job]] == [f"first {stages}"]
 
 
 def test_the_planner_keeps_what_its_encoder_reads_and_reads_the_same_layer():
-    (planner,) = (job for job in TrainingRecipe.load(NEXT).jobs() if job.name == "first planner")
-    asked = load("train", ["stage=planner", *(word.replace(OUT, "runs") for word in planner.words[2:])])
-    assert asked.freeze == "reading"
-    assert list(asked.model.image.text.tokens.layers) == list(asked.model.planner.text.tokens.layers) == [3]
+    planners = [job for job in TrainingRecipe.load("nano-mini").jobs() if job.words[1] == "planner"]
+    assert [job.name for job in planners] == ["first planner", "led planner"]
+    for job in planners:
+        asked = load("train", ["stage=planner", *(word.replace(OUT, "runs") for word in job.words[2:])])
+        assert asked.freeze == "reading"
+        assert list(asked.model.image.text.tokens.layers) == list(asked.model.planner.text.tokens.layers) == [3]
+
+
+def test_the_second_phase_goes_on_from_what_the_first_one_reads():
+    first, whole = ({job.name: job for job in TrainingRecipe.load(n).jobs()} for n in (BASE, "nano-mini"))
+    assert all(whole[name].digest == job.digest for name, job in first.items())
+    words = whole["led planner"].words
+    assert "init={out}/first/planner" in words
+    assert "encoder=null" in words, "the first one's encoder goes on learning to see"
 
 
 def test_the_rival_is_trained_on_the_same_as_the_model():
-    base, jobs = ({job.name: job for job in TrainingRecipe.load(n).jobs()} for n in ("nano-mini", "nano-mini-bc"))
+    base, jobs = ({job.name: job for job in TrainingRecipe.load(n).jobs()} for n in (BASE, "nano-mini-bc"))
     taken = [job for job in base if job.startswith("collect") or job == "first grounding"]
     assert set(jobs) == {*taken, "first bc"}
     assert all(jobs[job].digest == base[job].digest for job in taken)
@@ -115,7 +125,7 @@ def test_the_rival_is_trained_on_the_same_as_the_model():
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_rival_planner_sees_and_is_told_the_same(name):
-    base, jobs = ({job.name: job for job in TrainingRecipe.load(n).jobs()} for n in ("nano-mini", name))
+    base, jobs = ({job.name: job for job in TrainingRecipe.load(n).jobs()} for n in (BASE, name))
     stage = name.rpartition("-")[2]
     collected = [job for job in base if job.startswith("collect")]
     assert set(jobs) == {*collected, "first grounding", f"first {stage}", "first track_policy"}
