@@ -49,12 +49,14 @@ def test_every_command_of_a_recipe_is_one_and_comes_after_what_it_needs(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "planner" in TrainingRecipe.load(name).first.train])
 def test_the_planner_of_a_recipe_can_be_built(name):
-    (words,) = [job.words for job in TrainingRecipe.load(name).jobs() if job.name == "first planner"]
-    asked = load("train", [f"stage={words[1]}", *(word.replace(OUT, "runs") for word in words[2:])])
-    request = TrainingRequest.of(OmegaConf.to_container(asked, resolve=True))
-    config = model_config({"nano": planner_nano}, request, "planner")
-    assert (config.image.landmarks == 0) == name.endswith("no-pointing")
-    assert bool(config.image.understanding) == bool(config.image.landmarks)
+    planners = [job.words for job in TrainingRecipe.load(name).jobs() if [*job.words[:2]] == ["train", "planner"]]
+    assert len(planners) == len(TrainingRecipe.load(name).phases)
+    for words in planners:
+        asked = load("train", [f"stage={words[1]}", *(word.replace(OUT, "runs") for word in words[2:])])
+        request = TrainingRequest.of(OmegaConf.to_container(asked, resolve=True))
+        config = model_config({"nano": planner_nano}, request, "planner")
+        assert (config.image.landmarks == 0) == name.endswith("no-pointing")
+        assert bool(config.image.understanding) == bool(config.image.landmarks)
 
 
 def test_what_shares_its_batches_takes_several_workers():
@@ -229,6 +231,7 @@ def test_planners_of_tracks_lead_no_second_phase(tmp_path):
         ({"train": {"vae": {"train.max_steps": 9, "train.max_minutes": 3}}}, "ends by the clock"),
         ({"led": {"collect": {}, "train": {"vae": {}}}}, "vae needs train.max_steps"),
         ({"led": {"train": {}}}, "is not one of suite, seed, collect, train and led"),
+        ({"led": {"collect": {}, "train": {}, "trian": {}}}, "is not one of suite, seed, collect, train and led"),
         ({"more": 1}, "is not one of suite"),
     ],
 )

@@ -75,8 +75,10 @@ def _serve(serve: Serve, group: str, connection: Connection, arguments: tuple) -
 
     _upon_signals(_end)
     with contextlib.suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the parent is gone, or the user is
-        serve(group, jobs(), connection.send, *arguments)
-    _upon_signals(signal.SIG_DFL)  # what Python does at its exit has nothing to unwind
+        try:
+            serve(group, jobs(), connection.send, *arguments)
+        finally:
+            _upon_signals(signal.SIG_IGN)  # what Python does at its exit is not to be unwound; who can't wait kills
 
 
 def _end(*_: object) -> None:

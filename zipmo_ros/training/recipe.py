@@ -57,7 +57,8 @@ class Job:
 class RecipePhase:
     """Demonstrations and what is trained with them: {name: keys of `zipmo collect`}, {stage: keys of `zipmo train`}.
 
-    Of a file, keys that are null leave a stage out, and the key `like` takes those of a stage before it along.
+    Of a file, keys that are null leave a stage out, and the key `like` takes those of a stage before it along, or, in a
+    second phase, those of the first one.
     """
 
     collect: dict[str, dict[str, Any]]
@@ -84,7 +85,8 @@ class TrainingRecipe:
         try:
             first = RecipePhase(plain.pop("collect"), _stages(plain.pop("train"), {}))
             led = plain.get("led")
-            led = RecipePhase(led["collect"], _stages(led["train"], first.train)) if led else None
+            if led:
+                led = RecipePhase(**{**led, "train": _stages(led["train"], first.train)})
             recipe = cls(**{**plain, "first": first, "led": led})
             for phase in recipe.phases.values():
                 for stage, keys in phase.train.items():
