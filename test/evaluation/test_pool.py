@@ -1,5 +1,6 @@
 """Jobs spread over processes, and what is left when processes die."""
 
+import atexit
 import multiprocessing
 import os
 import time
@@ -29,6 +30,12 @@ def tidy(group, jobs, answer, mark):
             time.sleep(60.0 * job)
     finally:
         Path(mark).touch()
+
+
+def linger(group, jobs, answer):
+    """Leaves Python something to do at its exit."""
+    atexit.register(time.sleep, 1.0)
+    answer(next(jobs))
 
 
 def test_every_job_is_answered_once_though_one_kills_its_process():
@@ -66,4 +73,13 @@ def test_processes_put_away_what_they_have_built_when_nobody_wants_their_answers
     jobs.close()  # the process sleeps for a minute
     assert time.monotonic() - start < 5
     assert (tmp_path / "mark").exists()
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_is_told_to_end_while_it_exits_says_nothing(capfd):
+    jobs = run_jobs(linger, {"a": range(4)}, 1)
+    next(jobs)
+    time.sleep(0.3)
+    jobs.close()
+    assert capfd.readouterr().err == ""
     assert multiprocessing.active_children() == []

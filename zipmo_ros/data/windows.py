@@ -128,10 +128,8 @@ class DemonstrationWindows:
         """Raises ValueError unless all of them say where their scene's sentences point."""
         untold = int(self.demo[(self.told < 0).all(1)].unique().numel())
         if untold:
-            count = int(self.demo.unique().numel())
-            raise ValueError(
-                f"{untold} of {count} demonstrations do not say where their sentences point: collect them anew"
-            )
+            told = f"{untold} of {len(self.demos)} demonstrations do not say where their sentences point"
+            raise ValueError(f"{told}: collect them anew")
 
     def own_landmarks(self, indices: Tensor) -> Tensor:
         """Landmarks of the windows' own sentences, float32 [B, V, 2, 2]; NaN where there are none."""
