@@ -9,6 +9,7 @@ from window_stubs import make_windows
 
 from zipmo_ros.apps import cli
 from zipmo_ros.data import windows as dataset
+from zipmo_ros.evaluation.motion_scores import BATCH
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.config import arfm_nano
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
@@ -65,7 +66,7 @@ def test_the_protocol_of_table_e_is_of_moving_points_in_windows_that_do_not_over
     assert "above 1 px^2; a window every 16 steps" in said
     assert "They can't be compared" in said
     assert cli.main(["motion", *words, "planner=arfm"]) == 2
-    assert "protocol=whn is for planner=zipmo" in capsys.readouterr().err
+    assert "protocol=whn is for planner=zipmo, not arfm" in capsys.readouterr().err
 
 
 def test_arfm_has_figures_of_its_own_and_needs_its_kind(bundle, tmp_path, monkeypatch, capsys):
@@ -80,7 +81,7 @@ def test_arfm_has_figures_of_its_own_and_needs_its_kind(bundle, tmp_path, monkey
     assert "<16 px, %" in text
     assert "autoencoder" not in text
     report = json.loads(out.read_text())
-    assert (report["protocol"], report["points"], report["nfe"]) == ("arfm-motion-v1", {"drawn": 4}, 1)
+    assert (report["protocol"], report["points"], report["nfe"]) == ("tracks-motion-v2", {"drawn": 24}, 1)
     assert out.with_suffix(".png").stat().st_size > 5000
     assert cli.main(["report", f"results={tmp_path}", f"out={tmp_path}/report.md"]) == 0
     told = (tmp_path / "report.md").read_text()
@@ -90,6 +91,32 @@ def test_arfm_has_figures_of_its_own_and_needs_its_kind(bundle, tmp_path, monkey
     assert "autoencoder" not in told.split("alone: ")[1].replace("through the autoencoder", "")
     assert cli.main(["motion", f"checkpoint={bundle}", *words]) == 2
     assert "holds a planner, not a arfm" in capsys.readouterr().err
+
+
+def test_by_tracks_whoever_predicts_is_measured_at_the_same_points(bundle, tmp_path, monkeypatch):
+    """What no planner has a part in, that nothing moves, comes out the same for all of them."""
+    starts, shaking = (torch.rand(80, 2, 30, steps, 2) for steps in (1, 16))
+    moving, states = torch.ones(80, 2, 30, dtype=torch.bool), torch.tensor([22, 3] * 40)
+    tracks = starts - 0.5 + 0.02 * shaking
+    windows = make_windows(80, points=30, tracks=tracks, moving=moving, init_state=states)
+    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)
+    arfm = MotionPredictor(dataclasses.replace(arfm_nano(), width=64, depth=2, hidden=64, head_depth=1, points=4))
+    checkpoint.save(tmp_path / "arfm/planner", arfm)
+    checkpoint.save(tmp_path / "atm/planner", TrackTransformer(dataclasses.replace(atm_nano(), width=64, depth=1)))
+    still, own = {}, {}
+    for name, folder in (("zipmo", bundle), ("arfm", tmp_path / "arfm"), ("atm", tmp_path / "atm")):
+        out = tmp_path / f"{name}.json"
+        words = [f"planner={name}", f"checkpoint={folder}", f"out={out}", "data=here", "samples=2", "protocol=tracks"]
+        assert cli.main(["motion", *words]) == 0
+        report = json.loads(out.read_text())
+        assert report["windows"] > BATCH, "points of a second batch, after some have drawn noise, and others none"
+        still[name], own[name] = (
+            [row for row in report["deltas"] + report["predictions"] if row["predictor"] == predictor]
+            for predictor in ("still", "planner")
+        )
+    assert still["zipmo"] == still["arfm"] == still["atm"]
+    assert len({json.dumps(rows) for rows in own.values()}) == 3
+    assert {row["k"] for row in own["zipmo"]} == {1, 2}
 
 
 def test_atm_has_no_euler_steps(tmp_path, monkeypatch, capsys):

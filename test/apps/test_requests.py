@@ -11,6 +11,7 @@ import yaml
 from zipmo_ros.apps import (
     bench,
     bench_env,
+    bench_planners,
     bench_train,
     bench_transport,
     cli,
@@ -37,6 +38,7 @@ REQUESTS = {
     "motion": motion.MotionRequest,
     "bench": bench.BenchRequest,
     "bench_env": bench_env.BenchEnvRequest,
+    "bench_planners": bench_planners.BenchPlannersRequest,
     "bench_train": bench_train.BenchTrainRequest,
     "bench_transport": bench_transport.BenchTransportRequest,
     "report": report.ReportRequest,

@@ -21,6 +21,8 @@ from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.report_sections import Section
 from zipmo_ros.models import bundle_path
 from zipmo_ros.motion import checkpoint
+from zipmo_ros.motion.arfm.config import arfm_nano
+from zipmo_ros.motion.arfm.predictor import MotionPredictor
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
@@ -97,6 +99,16 @@ def rows(text, title):
     """Cells of the lines of the first table below a title."""
     below = text.split(f"## {title}", 1)[1].split("\n## ")[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in below if line.startswith("|")]
+
+
+def tables(text, title):
+    """Of a section, the cells of each table without its head."""
+    below = text.split(f"## {title}", 1)[1].split("\n## ")[0].split("\n\n")
+    return [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines()[2:]]
+        for part in below
+        if part.startswith("|")
+    ]
 
 
 def test_every_file_is_told_with_its_command(report, written, capsys):
@@ -185,6 +197,21 @@ def test_euler_steps_have_success_and_latency(report):
     assert [row[4] for row in table] == ["10.0", "40.0"]
     assert all(float(row[5]) > 0 for row in table)
     assert (page.parent / "results/steps-quick.png").exists()
+
+
+def test_going_on_from_the_last_plan_stands_beside_beginning_anew(report, written, tmp_path):
+    """Where it differs in nothing else, and of the same episodes."""
+    episodes = json.loads((written / "rung-none.json").read_text())["episodes"]
+    smooth = [{**episode, "jerk": 2.0 + number % 2, "jump": 0.125} for number, episode in enumerate(episodes)]
+    folder = copy(written, tmp_path / "runs", "rung-none.json", states="development")
+    for name, changes in {"warm": {"warm_start": 0.5, "nfe": 2, "episodes": smooth}, "less": {"warm_start": 0.25},
+                          "other": {"warm_start": 0.5, "replan_every": 9}}.items():  # fmt: skip
+        (copy(folder, tmp_path / name, "rung-none.json", **changes) / "rung-none.json").rename(folder / f"{name}.json")
+    (table,) = tables(report(folder).read_text(), "Going on from the last plan: mini")
+    assert [row[:2] + row[4:] for row in table] == [
+        ["2 Euler steps", "0.5", "2.5", "0.125"], ["4 Euler steps", "0.25", "-", "-"],
+        ["4 Euler steps", "noise", "-", "-"],
+    ]  # fmt: skip
 
 
 def test_savings_and_motion_have_tables_and_pictures(report):
@@ -324,6 +351,54 @@ def test_wrong_files_are_named(content, reason, report, tmp_path, capsys):
         (folder / "a.json").write_text(content)
     report(folder, status=2)
     assert reason in capsys.readouterr().err
+
+
+def test_planners_stand_side_by_side(report, tmp_path, monkeypatch):
+    """By the checkpoints that were timed together: one evaluated in two ways, one in one, one not at all."""
+    folder, bundles = tmp_path / "results", {name: tmp_path / name for name in ("ours", "arfm", "idle")}
+    for number, bundle in enumerate(bundles.values()):
+        for part in ("vae", "planner", "policy"):
+            shutil.copytree(bundle_path("nano-mini") / part, bundle / part)
+        torch.manual_seed(number)
+        checkpoint.save(bundle / "planner", MotionPlanner(planner_nano()))
+    small = dataclasses.replace(arfm_nano(), width=64, depth=2, hidden=64, head_depth=1)
+    checkpoint.save(bundles["arfm"] / "planner", MotionPredictor(small))
+    windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]), moving=torch.ones(4, 2, 24, dtype=torch.bool))
+    windows = dataclasses.replace(windows, provenance={"mini": {}})
+    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)
+    monkeypatch.setattr(evaluate, "run_parallel", run)
+    monkeypatch.setattr(command, "plot_failures", lambda report, path: None)
+    common = ["tasks=[turn_lever_left,turn_lever_right]", "via=direct", "nfe=2"]
+    for name, *words in (("own", "ours", "episodes=5"), ("few", "ours", "episodes=2"), ("other", "arfm", "episodes=4"),
+                         ("swap", "ours", "episodes=5", "instruction=swap")):  # fmt: skip
+        of, *words = words
+        assert cli.main(["eval", *common, *words, f"checkpoint={bundles[of]}", f"out={folder}/{name}.json"]) == 0
+    for name in ("ours", "arfm"):
+        kind = "arfm" if name == "arfm" else "zipmo"
+        words = [f"planner={kind}", f"checkpoint={bundles[name]}", "samples=2", "nfe=1", "protocol=tracks"]
+        assert cli.main(["motion", *words, f"out={folder}/tracks-{name}.json"]) == 0
+    words = [f"checkpoints=[{','.join(map(str, bundles.values()))}]", "repeats=1", "nfe=1", "samples=[1,2]"]
+    assert cli.main(["bench", "planners", *words, f"out={folder}"]) == 0
+    text = report(folder).read_text()
+    ours, arfm, idle = (checkpoint.content_hash(bundle)[:12] for bundle in bundles.values())
+    done, foreseen, cost = tables(text, "Planners side by side: mini")
+    own, other, swap = (json.loads((folder / f"{name}.json").read_text()) for name in ("own", "other", "swap"))
+    count, few, told = (sum(e["success"] for e in result["episodes"]) for result in (own, other, swap))
+    assert [[row[0], row[2], row[3], *row[6:]] for row in done] == [
+        [f"ZipMo, `{ours}`", "2 Euler steps", f"{count} of 10", "-", f"{told} of 10"],
+        [f"ARFM, `{arfm}`", "2 Euler steps", f"{few} of 8", "-", "-"],
+    ]
+    assert [row[0] for row in foreseen] == [
+        f"ZipMo, `{ours}`", f"ARFM, `{arfm}`", "nearest neighbour", "constant velocity", "nothing moves",
+    ]  # fmt: skip
+    assert foreseen[0][1:4] != foreseen[1][1:4]
+    assert foreseen[-1] == ["nothing moves", "1", "0.00", "0.00", "-", "-", *["100.0"] * 6]
+    assert [(row[0], row[2]) for row in cost] == [
+        (f"{name}, `{digest}`", count)
+        for name, digest in (("ZipMo", ours), ("ARFM", arfm), ("ZipMo", idle))
+        for count in ("1", "2")
+    ]
+    assert cost[0][5] == "1.00"
 
 
 def test_sections_that_are_alike_are_told_apart_by_their_checkpoints():

@@ -16,7 +16,7 @@ from zipmo_ros.evaluation.plotting import plot_bench
 from zipmo_ros.evaluation.results import write_json
 
 # What else is measured, by modules of its own.
-OTHERS = {"env": "bench_env", "loop": "bench_loop", "train": "bench_train", "transport": "bench_transport"}
+OTHERS = {name: f"bench_{name}" for name in ("env", "loop", "planners", "train", "transport")}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class MotionRequest:
     """Keys of config/hydra/motion.yaml."""
 
     planner: Literal["zipmo", "arfm", "atm"]
-    protocol: Literal["zipmo", "whn"]
+    protocol: Literal["zipmo", "whn", "tracks"] | None
     data: tuple[Path, ...]
     checkpoint: str | None
     windows: Count

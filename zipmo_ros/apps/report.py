@@ -14,9 +14,11 @@ from zipmo_ros.evaluation import report_sections as sections
 from zipmo_ros.evaluation.faults.telling import faults
 from zipmo_ros.evaluation.latency_report import latencies
 from zipmo_ros.evaluation.libero_report import libero
+from zipmo_ros.evaluation.planners_report import planners
 from zipmo_ros.evaluation.results import Result, read_results
 from zipmo_ros.evaluation.robustness_report import robustness
 from zipmo_ros.evaluation.sentences_report import wordings
+from zipmo_ros.evaluation.warm_start_report import warm_starts
 from zipmo_ros.motion.checkpoint import write_atomically
 
 INTRODUCTION = """# Results
@@ -50,8 +52,10 @@ def compose(
         *libero(evaluations, plots),
         *sections.suites(evaluations, plots, unusual, files),
         *sections.words(evaluations, plots),
+        *planners(results["bench planners"], evaluations, results["motion"]),
         *sections.ladders(evaluations, plots, unusual),
         *sections.euler_steps(evaluations, benches, plots),
+        *warm_starts(evaluations),
         *wordings(results["sentences"], plots),
         *robustness(results["robustness"], plots),
         *latencies(results["latency"], evaluations, plots),

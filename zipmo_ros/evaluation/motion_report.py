@@ -14,7 +14,7 @@ from zipmo_ros.contract.splits import VALIDATION
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_scores import POOLED, Subject, measure, moving_by_variance
 from zipmo_ros.evaluation.origin import check_device, origin, shown
-from zipmo_ros.evaluation.track_scores import measure_tracks, of_arfm, of_atm
+from zipmo_ros.evaluation.track_scores import LIKE, Foresight, measure_tracks, of_arfm, of_atm, of_zipmo
 from zipmo_ros.models import PLANNER, bundle_path
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
@@ -26,9 +26,9 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 # v1: validation states, windows of 16 control steps, uniformly drawn points; Min, Mean: mean over points, steps and
 # coordinates of a view's window, then over the samples, then over windows.
 PROTOCOL = "zipmo-motion-v1"
-# v1 of ARFM's: the same windows, points drawn by how much they move among those seen more than half of the time; deltas
-# of the best sample and ADE over all of them, on what is visible.
-ARFM_PROTOCOL = "arfm-motion-v1"
+# v2 of that of tracks: the same windows, points drawn by how much they move among those seen more than half of the
+# time, the same ones whoever predicts; deltas of the best sample and ADE over all of them, on what is visible.
+TRACK_PROTOCOL = "tracks-motion-v2"
 # v1 of the paper's Table E, as far as it is told; threshold, stride and seed are this project's: a window every HORIZON
 # steps of a demonstration, so that none overlap, and in each view so many points that are seen at its start and whose
 # variance over its samples (y and x together) is above the threshold in px^2, or all that there are of those.
@@ -59,30 +59,42 @@ class Examined(NamedTuple):
 
 
 def zipmo(bundle: Path, device: str) -> Examined:
-    vae = checkpoint.load(bundle / "vae", TrackVAE, device)
-    planner = checkpoint.load(bundle / PLANNER, MotionPlanner, device)
+    subject = _subject(bundle, device)
     return Examined(
-        PROTOCOL, planner.config.steps, partial(measure, Subject(vae, planner)),
-        lambda stored: {"drawn": stored - stored // 2, "encoded": vae.config.points_in},
+        PROTOCOL, subject.planner.config.steps, partial(measure, subject),
+        lambda stored: {"drawn": stored - stored // 2, "encoded": subject.vae.config.points_in},
     )  # fmt: skip
 
 
-def arfm(bundle: Path, device: str) -> Examined:
+def zipmo_tracks(bundle: Path, device: str) -> Examined:
+    subject = _subject(bundle, device)
+    return _foreseeing(of_zipmo(subject), subject.planner.config.steps)
+
+
+def arfm_tracks(bundle: Path, device: str) -> Examined:
     model = checkpoint.load(bundle / PLANNER, MotionPredictor, device)
-    return Examined(
-        ARFM_PROTOCOL, model.config.steps, partial(measure_tracks, of_arfm(model)),
-        lambda stored: {"drawn": model.config.points},
-    )  # fmt: skip
+    return _foreseeing(of_arfm(model), model.config.steps)
 
 
-def atm(bundle: Path, device: str) -> Examined:
-    model = checkpoint.load(bundle / PLANNER, TrackTransformer, device)
-    return Examined(
-        ARFM_PROTOCOL, None, partial(measure_tracks, of_atm(model)), lambda stored: {"drawn": model.config.points}
-    )
+def atm_tracks(bundle: Path, device: str) -> Examined:
+    return _foreseeing(of_atm(checkpoint.load(bundle / PLANNER, TrackTransformer, device)), None)
 
 
-PLANNERS = {"zipmo": zipmo, "arfm": arfm, "atm": atm}
+def _subject(bundle: Path, device: str) -> Subject:
+    vae = checkpoint.load(bundle / "vae", TrackVAE, device)
+    return Subject(vae, checkpoint.load(bundle / PLANNER, MotionPlanner, device))
+
+
+def _foreseeing(planner: Foresight, steps: int | None) -> Examined:
+    return Examined(TRACK_PROTOCOL, steps, partial(measure_tracks, planner), lambda stored: {"drawn": LIKE.points})
+
+
+# By protocol and planner.
+MEASURED = {
+    "zipmo": {"zipmo": zipmo},
+    "whn": {"zipmo": zipmo},
+    "tracks": {"zipmo": zipmo_tracks, "arfm": arfm_tracks, "atm": atm_tracks},
+}
 
 
 def report_motion(
@@ -97,20 +109,21 @@ def report_motion(
     max_demos: int | None = None,
     cache: Path | None = None,
     device: str = "cpu",
-    protocol: str = "zipmo",
+    protocol: str | None = None,
 ) -> dict:
     """The report of a bundle (`named`: see bundle_path) on the held-out demonstrations of the folders `data`.
 
-    planner: of PLANNERS, what the bundle's planner is. windows: at most so many of them. samples: plans a window. nfe:
-    Euler steps a plan, None for the planner's own number. protocol: zipmo, or whn (WHN_PROTOCOL). max_demos: of a task.
-    cache: see DemonstrationWindows.load.
+    planner: zipmo, arfm or atm, what the bundle's planner is. windows: at most so many of them. samples: plans a
+    window. nfe: Euler steps a plan, None for the planner's own number. protocol: of MEASURED; None: zipmo where the
+    planner is that, else tracks. max_demos: of a task. cache: see DemonstrationWindows.load.
     Raises ValueError or FileNotFoundError for what can't be measured.
     """
     check_device(device)
-    if (whn := protocol == "whn") and planner != "zipmo":
-        raise ValueError(f"protocol=whn is for planner=zipmo, not {planner}: it scores plans and the autoencoder")
-    bundle = bundle_path(named, planner=planner)
-    examined = PLANNERS[planner](bundle, device)
+    protocol = protocol or ("zipmo" if planner == "zipmo" else "tracks")
+    if planner not in MEASURED[protocol]:
+        raise ValueError(f"protocol={protocol} is for planner=zipmo, not {planner}: it scores the autoencoder, too")
+    bundle, whn = bundle_path(named, planner=planner), protocol == "whn"
+    examined = MEASURED[protocol][planner](bundle, device)
     if nfe is not None and examined.steps is None:
         raise ValueError(f"planner={planner} predicts in one pass, without Euler steps: leave nfe={nfe} out")
     steps = examined.steps if nfe is None else nfe

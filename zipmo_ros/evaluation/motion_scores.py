@@ -15,6 +15,8 @@ from einops import rearrange
 from torch import Tensor
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
+from zipmo_ros.contract.plan import HORIZON
+from zipmo_ros.data.rows import Rows
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_baselines import chosen_windows, constant_velocity, nearest_windows
 from zipmo_ros.motion.metrics import average_displacement, endpoint_error, final_displacement, mse
@@ -109,18 +111,18 @@ class Subject:
         return latents, given.reshape(windows.moving.shape)
 
     @torch.no_grad()
-    def decode(self, latents: Tensor, windows: DemonstrationWindows, queries: Tensor) -> Tensor:
-        """Normalised latents [B, K, L, C] at queries [B, V, N, 2] at the windows' starts -> [B, K, V, N, T, 2]."""
+    def decode(self, latents: Tensor, images: Tensor | Rows, queries: Tensor) -> Tensor:
+        """Normalised latents [B, K, L, C] at queries [B, V, N, 2] in images [B, V, H, W, 3] -> [B, K, V, N, T, 2]."""
         draws, views = latents.shape[1], queries.shape[1]
         tracks = []
         for view, part in enumerate(latents.chunk(views, dim=2)):
-            tokens = self.vae.image_tokens(windows.images[:, view].to(self.device))
+            tokens = self.vae.image_tokens(images[:, view].to(self.device))
             tracks.append(
                 self.vae.decode(
                     self.vae.denormalise(rearrange(part, "b k l c -> (b k) l c").float().to(self.device)),
                     per_draw(queries[:, view].to(self.device), draws),
                     image_tokens=None if tokens is None else per_draw(tokens, draws),
-                    steps=windows.tracks.shape[-2],
+                    steps=HORIZON,
                 ).cpu()
             )
         return rearrange(torch.stack(tracks), "v (b k) n t yx -> b k v n t yx", k=draws)
@@ -163,9 +165,9 @@ def measure(
         plans = sample_plans(subject.planner, batch, text, draws, steps, seed + number)
         past = torch.stack([constant_velocity(windows, int(i), q) for i, q in zip(own, queries, strict=True)])
         predictions = {
-            "planner": subject.decode(plans, batch, queries),
-            "reconstruction": subject.decode(true[:, None], batch, queries),
-            "neighbour": subject.decode(similar[:, None], batch, queries),
+            "planner": subject.decode(plans, batch.images, queries),
+            "reconstruction": subject.decode(true[:, None], batch.images, queries),
+            "neighbour": subject.decode(similar[:, None], batch.images, queries),
             "velocity": past[:, None],
             "still": queries[:, None, :, :, None].expand_as(target[:, None]),
         }

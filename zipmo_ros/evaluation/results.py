@@ -23,6 +23,7 @@ NEEDED = {
              "replan_every", "ensemble", "hashes", "tasks", "episodes"),
     "motion": (*_EVERY, "protocol", "hashes", "predictions", "growth", "held_out"),
     "bench plan": (*_EVERY, "sizes"),
+    "bench planners": (*_EVERY, "device", "planners", "rows"),
     "sentences": (*_EVERY, "protocol", "suite", "family", "states", "seed", "hashes", "kinds", "possible", "impossible",
                   "curve", "rows"),
     "latency": (*_EVERY, "suite", "states", "seed", "hashes", "period_s", "cells"),
@@ -32,7 +33,8 @@ NEEDED = {
 
 TIMING = ("mode", "execution", "latency_ms", "latency_jitter")  # conditions
 USUAL_TIMING = tuple(USUAL[name] for name in TIMING)  # of an evaluation in which nothing is late
-WORDS = ("who acts", "failures", "points", "must", "stopped by", "at strength 1")  # columns of tables
+# Columns of tables that are words.
+WORDS = ("who acts", "failures", "points", "policy", "a plan", "must", "stopped by", "at strength 1")
 
 
 class Result(NamedTuple):

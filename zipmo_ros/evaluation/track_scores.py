@@ -1,7 +1,7 @@
-"""How good a planner of tracks is by itself, on windows of demonstrations, by ARFM's measure and by the planner's.
+"""How good any planner is by itself, on windows of demonstrations, by ARFM's measure and by ZipMo's.
 
-Points are drawn as in ARFM's training: those that move more often. Symbols: B windows, V views, K futures, N points,
-T samples.
+Points are drawn as in ARFM's training, those that move more often: the same ones for every planner. Symbols: B windows,
+V views, K futures, N points, T samples.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from zipmo_ros.evaluation.motion_baselines import (
     nearest_windows,
     neighbour_motion,
 )
-from zipmo_ros.evaluation.motion_scores import BATCH, POOLED, PlanErrors
-from zipmo_ros.motion.arfm.config import ArfmConfig
+from zipmo_ros.evaluation.motion_scores import BATCH, POOLED, PlanErrors, Subject
+from zipmo_ros.motion.arfm.config import arfm_nano
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
 from zipmo_ros.motion.arfm.queries import draw_points, movement
 from zipmo_ros.motion.atm.track_transformer import TrackTransformer
 from zipmo_ros.motion.config import TextConfig
 from zipmo_ros.motion.metrics import DELTA_PIXELS, DELTA_SIZE, endpoint_error, share_within
 from zipmo_ros.motion.text import embed_for
+from zipmo_ros.training.latents import draw_plans
 from zipmo_ros.training.points import taken
 from zipmo_ros.training.stages.arfm import predict
 from zipmo_ros.training.stages.atm import predict_tracks
+
+LIKE = arfm_nano()  # what points are drawn like
 
 
 class DeltaErrors:
@@ -67,17 +70,28 @@ class DeltaErrors:
 
 
 class Foresight(NamedTuple):
-    """A planner of tracks. text: how it reads sentences. points, temperature, scale: of the draw, see ArfmConfig.
+    """A planner of tracks, or of what is decoded to them. text: how it reads sentences.
 
     predict(images [B, V, H, W, 3], text, starts [B, V, N, 2], draws, generator, steps) -> tracks [B, K, V, N, T, 2]; K
     is 1 for one that draws nothing, and steps None for one that takes none.
     """
 
     text: TextConfig
-    points: int
-    temperature: float
-    scale: float
     predict: Callable[[Tensor, Tensor, Tensor, int, torch.Generator, Any], Tensor]
+
+
+def of_zipmo(subject: Subject) -> Foresight:
+    """Its plans are decoded at the points. Raises ValueError for a planner that takes no sentence."""
+    config = subject.planner.config
+    if config.text is None:
+        raise ValueError("this planner takes pokes, not sentences: it can't be told what the demonstrations were told")
+
+    def futures(
+        images: Tensor, text: Tensor, starts: Tensor, draws: int, generator: torch.Generator, steps: int
+    ) -> Tensor:
+        return subject.decode(draw_plans(subject.planner, images, text, draws, steps, generator), images, starts)
+
+    return Foresight(config.text, futures)
 
 
 def of_arfm(model: MotionPredictor) -> Foresight:
@@ -92,17 +106,14 @@ def of_arfm(model: MotionPredictor) -> Foresight:
         noise = torch.randn(len(images), draws, HORIZON - 1, *starts.shape[1:], generator=generator)
         return predict(model, images, text, starts, noise, steps)
 
-    return Foresight(config.text, config.points, config.temperature, config.scale, futures)
+    return Foresight(config.text, futures)
 
 
 def of_atm(model: TrackTransformer) -> Foresight:
-    """As many points as its plans have, drawn as ARFM's."""
-
     def future(images: Tensor, text: Tensor, starts: Tensor, *_: Any) -> Tensor:
         return predict_tracks(model, images, text, starts)[:, None]
 
-    config, like = model.config, ArfmConfig()
-    return Foresight(config.text, config.points, like.temperature, like.scale, future)
+    return Foresight(model.config.text, future)
 
 
 def measure_tracks(
@@ -123,15 +134,16 @@ def measure_tracks(
     """
     text = embed_for(planner.text, list(windows.sentences))
     neighbours = nearest_windows(windows, chosen, training)
-    generator = torch.Generator().manual_seed(seed)
+    # One draws the points, the same for every planner, the other its noise, of which some need more.
+    lots, generator = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
     deltas, errors = DeltaErrors(), PlanErrors()
     for own, near in zip(chosen.split(BATCH), neighbours.split(BATCH), strict=True):
         batch = chosen_windows(windows, own)
         tracks, visible = batch.tracks[:].float(), batch.visible[:]
-        uniform = torch.rand(visible.shape[:3], generator=generator)
-        moved = movement(tracks, visible, planner.scale)
+        uniform = torch.rand(visible.shape[:3], generator=lots)
+        moved = movement(tracks, visible, LIKE.scale)
         often = visible.float().mean(-1) > 0.5
-        points = draw_points(moved, uniform, planner.points, planner.temperature, often)
+        points = draw_points(moved, uniform, LIKE.points, LIKE.temperature, often)
         target, visible, moving = (taken(part, points) for part in (tracks, visible, batch.moving[:]))
         queries = target[:, :, :, 0]
         past = torch.stack([constant_velocity(windows, int(i), q) for i, q in zip(own, queries, strict=True)])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -126,6 +127,15 @@ def read_any_format(directory: Path) -> dict[str, Any]:
     if missing:
         raise CheckpointError(f"{directory} is not a checkpoint: {', '.join(missing)} missing")
     return _read_json(directory / CONFIG)
+
+
+def numbers(directory: str | Path) -> int:
+    """How many numbers its weights are, without reading them. Raises CheckpointError."""
+    from safetensors import safe_open
+
+    read_description(directory)
+    with safe_open(Path(directory) / WEIGHTS, "np") as file:
+        return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
 
 
 def load_strictly(model: nn.Module, weights: dict[str, Tensor], source: str) -> None:

@@ -68,17 +68,24 @@ def sample_plans(
     planner: MotionPlanner, windows: DemonstrationWindows, text: Tensor, draws: int, steps: int, seed: int
 ) -> Tensor:
     """Plans of every window from `draws` noises: float16 [W, draws, L, C], normalised latents."""
-    generator, device = torch.Generator().manual_seed(seed), planner.latent_pos.device
-    shape = (planner.config.latent_tokens, planner.config.latent_channels)
-    plans = []
+    generator, plans = torch.Generator().manual_seed(seed), []
     for chosen in torch.arange(len(windows)).split(BATCH):
-        conditioning = planner.condition(windows.images[chosen].to(device), text[windows.sentence[chosen]].to(device))
-        noise = torch.randn(len(chosen) * draws, *shape, generator=generator).to(device)
-        z = euler(
-            lambda z, t, c=conditioning: planner.velocity(z, torch.full((len(z),), t, device=z.device), c), noise, steps
-        )
-        plans.append(rearrange(z, "(b d) l c -> b d l c", d=draws).half().cpu())
+        images, told = windows.images[chosen], text[windows.sentence[chosen]]
+        plans.append(draw_plans(planner, images, told, draws, steps, generator).half().cpu())
     return torch.cat(plans)
+
+
+@torch.no_grad()
+def draw_plans(
+    planner: MotionPlanner, images: Tensor, text: Tensor, draws: int, steps: int, generator: torch.Generator
+) -> Tensor:
+    """Normalised latents [B, draws, L, C] for images [B, V, H, W, 3] and as many sentences, on the planner's device."""
+    device = planner.latent_pos.device
+    conditioning = planner.condition(images.to(device), text.to(device))
+    shape = (len(images) * draws, planner.config.latent_tokens, planner.config.latent_channels)
+    noise = torch.randn(shape, generator=generator).to(device)
+    z = euler(lambda z, t: planner.velocity(z, torch.full((len(z),), t, device=device), conditioning), noise, steps)
+    return rearrange(z, "(b d) l c -> b d l c", d=draws)
 
 
 def draw_row(values: Tensor, indices: Tensor, generator: torch.Generator) -> Tensor:
