@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from zipmo_ros.contract.protocols import Execution, Planner, Policy
+from zipmo_ros.contract.protocols import Execution, Planner, Policy, Tracker
 from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.contract.share import share_path
 from zipmo_sim.suites import DEFAULT, SUITES
@@ -36,6 +36,7 @@ NAMED = {"zipmo": "planner", "arfm": "arfm", "atm": "atm"}  # of planner=NAME: t
 TRACKER = "zipmo_ros.data.trackers.opencv:LucasKanade"  # follows the points of planners that do so
 FOLLOWING = ("arfm",)
 NO_PLANNER = "none"  # as a planner's name: the policy needs none
+CLONING = "bc"  # folder of a bundle whose policy needs none
 PLANNER_GROUP, POLICY_GROUP = "zipmo_ros.planners", "zipmo_ros.policies"  # entry points of other packages
 
 
@@ -113,9 +114,27 @@ def find_policy(named: str | None, bundle: Path) -> Make:
     return _find(named or POLICY, POLICIES, POLICY_GROUP, bundle)
 
 
-def load_planner(named: str | None, bundle: Path, robot: RobotSpec, execution: Execution) -> Planner:
-    """The planner of this name (see find_planner). Raises ValueError or FileNotFoundError for what can't be made."""
-    return _make(find_planner(named, bundle), bundle, robot, execution)
+def load_planner(
+    named: str | None, bundle: Path, robot: RobotSpec, execution: Execution, tracker: Tracker | None = None
+) -> Planner:
+    """The planner of this name (see find_planner). tracker: follows its points in place of the usual one.
+
+    Raises ValueError or FileNotFoundError for what can't be made, ValueError for a tracker where none is followed.
+    """
+    make = find_planner(named, bundle)
+    if tracker is not None:
+        if not follows(named, bundle):
+            raise ValueError(f"the planner of {bundle} follows no points from image to image: nothing for a tracker")
+        make = partial(make, tracker=tracker)
+    return _make(make, bundle, robot, execution)
+
+
+def follows(named: str | None, bundle: Path) -> bool:
+    """Whether a planner of the bundle follows points; of one that is from elsewhere nothing is known."""
+    from zipmo_ros.motion.checkpoint import read_description
+
+    folder = bundle / planner_part(named)
+    return folder.is_dir() and read_description(folder)["kind"] in FOLLOWING
 
 
 def load_policy(named: str | None, bundle: Path, robot: RobotSpec, execution: Execution) -> Policy:

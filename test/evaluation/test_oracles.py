@@ -232,8 +232,27 @@ def test_zeros_are_what_a_policy_is_told_without_a_plan(bundle, env):
         build_agent(settings)
 
 
-@pytest.mark.parametrize(("oracle", "policy"), [*((oracle, None) for oracle in AGENTS), ("none", "bc")])
-def test_every_agent_acts(env, episode, bundle, oracle, policy):
+@pytest.fixture(scope="module")
+def arfm_bundle(tmp_path_factory):
+    """ARFM and the policy of tracks."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("arfm")
+    small = dataclasses.replace(arfm_nano(), width=64, depth=2, hidden=64, head_depth=1, steps=1, points=6)
+    checkpoint.save(folder / "planner", MotionPredictor(small))
+    checkpoint.save(folder / "policy", TrackPolicy(tracks_nano()))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("of", "oracle", "policy"),
+    [
+        *(("bundle", oracle, None) for oracle in AGENTS if oracle != "followed"),
+        ("bundle", "none", "bc"),
+        *(("arfm_bundle", oracle, None) for oracle in ("none", "tracks", "followed")),
+    ],
+)
+def test_every_agent_acts(env, episode, request, of, oracle, policy):
+    bundle = request.getfixturevalue(of)
     settings = Settings("mini", bundle, "direct", 7, 4, 1, "intended", oracle=oracle, policy=policy)
     agent = build_agent(settings)(env)
     env.reset(options={"init_state": 30})
@@ -245,6 +264,12 @@ def test_every_agent_acts(env, episode, bundle, oracle, policy):
         assert action.shape == (7,)
         assert np.abs(action).max() <= 1
         env.step(action)
+
+
+def test_only_a_planner_that_follows_points_has_them_followed_by_the_simulator(bundle):
+    settings = Settings("mini", bundle, "direct", 7, 4, 1, "intended", oracle="followed")
+    with pytest.raises(ValueError, match="is for a planner that follows points, as planner=arfm"):
+        build_agent(settings)
 
 
 def test_a_policy_that_cannot_act_on_the_planners_plans_is_refused_before_the_episodes(bundle):

@@ -369,7 +369,7 @@ def test_planners_stand_side_by_side(report, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "run_parallel", run)
     monkeypatch.setattr(command, "plot_failures", lambda report, path: None)
     common = ["tasks=[turn_lever_left,turn_lever_right]", "via=direct", "nfe=2"]
-    for name, *words in (("own", "ours", "episodes=5"), ("few", "ours", "episodes=2"), ("other", "arfm", "episodes=4"),
+    for name, *words in (("own", "ours", "episodes=5"), ("few", "ours", "episodes=2"), ("other", "arfm", "episodes=5"),
                          ("swap", "ours", "episodes=5", "instruction=swap")):  # fmt: skip
         of, *words = words
         assert cli.main(["eval", *common, *words, f"checkpoint={bundles[of]}", f"out={folder}/{name}.json"]) == 0
@@ -386,10 +386,11 @@ def test_planners_stand_side_by_side(report, tmp_path, monkeypatch):
     count, few, told = (sum(e["success"] for e in result["episodes"]) for result in (own, other, swap))
     assert [[row[0], row[2], row[3], *row[6:]] for row in done] == [
         [f"ZipMo, `{ours}`", "2 Euler steps", f"{count} of 10", "-", f"{told} of 10"],
-        [f"ARFM, `{arfm}`", "2 Euler steps", f"{few} of 8", "-", "-"],
+        [f"ARFM, `{arfm}`", "2 Euler steps", f"{few} of 10", "-", "-"],
     ]
     assert [row[0] for row in foreseen] == [
-        f"ZipMo, `{ours}`", f"ARFM, `{arfm}`", "nearest neighbour", "constant velocity", "nothing moves",
+        f"ZipMo, `{ours}`, 1 Euler step", f"ARFM, `{arfm}`, 1 Euler step", "nearest neighbour", "constant velocity",
+        "nothing moves",
     ]  # fmt: skip
     assert foreseen[0][1:4] != foreseen[1][1:4]
     assert foreseen[-1] == ["nothing moves", "1", "0.00", "0.00", "-", "-", *["100.0"] * 6]

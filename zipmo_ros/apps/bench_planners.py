@@ -48,10 +48,10 @@ def compared(request: BenchPlannersRequest) -> tuple[dict[str, Planner], list[di
         if named in planners:
             raise ValueError(f"{named} is named twice")
         # A planner without a sampler has no steps to be asked for.
-        kind = kinds.get(read_description(bundle / PLANNER)["kind"], "")
-        execution = Execution(request.device, THREADS, None if kind == "atm" else request.nfe)
+        kind = read_description(bundle / PLANNER)["kind"]
+        execution = Execution(request.device, THREADS, None if kind == NAMED["atm"] else request.nfe)
         planners[named] = load_planner(None, bundle, robot, execution)
-        facts.append({"name": named, "planner": kind, "checkpoint": shown(bundle), "hash": content_hash(bundle),
+        facts.append({"name": named, "planner": kinds[kind], "checkpoint": shown(bundle), "hash": content_hash(bundle),
                       "parameters": numbers(bundle / PLANNER)})  # fmt: skip
     return planners, facts
 
@@ -62,20 +62,21 @@ def table(report: dict[str, Any]) -> str:
     width = max(map(len, facts)) + 2
     lines = [
         f"{host['cpu']}, {host['cores']} cores, load {host['load_average']:.1f}; {report['date']}; {report['device']}",
-        f"{'':{width + 41}}{'first plan':>20}{'next plan':>20}",
+        f"{'':{width + 41}}{'first plan':>20}{'a step later':>20}",
         f"  {'checkpoint':<{width}}{'planner':<9}{'parameters':>12}{'futures':>9}{'':7}{'ms':>10}{'CPU ms':>10}"
         f"{'ms':>10}{'CPU ms':>10}{'ratio':>8}{'p25-p75':>14}",
     ]
     for row in report["rows"]:
-        fact, spread = facts[row["planner"]], "{:.2f}-{:.2f}".format(*row["ratio_p25_p75"])
+        fact, spread = facts[row["name"]], "{:.2f}-{:.2f}".format(*row["ratio_p25_p75"])
         lines.append(
-            f"  {row['planner']:<{width}}{fact['planner']:<9}{fact['parameters']:>12}{row['samples']:>9}{'':7}"
+            f"  {row['name']:<{width}}{fact['planner']:<9}{fact['parameters']:>12}{row['samples']:>9}{'':7}"
             f"{row['plan_ms']:>10.1f}{row['plan_cpu_ms']:>10.1f}{row['update_ms']:>10.1f}{row['update_cpu_ms']:>10.1f}"
             f"{row['ratio']:>8.2f}{spread:>14}"
         )
     first = report["rows"][0]
-    return "\n".join([*lines, "", f"ratio: the next plan over {first['planner']}'s of {first['samples']}, in the same "
-                      "turn, of CPU time where that is the device"])  # fmt: skip
+    of = f"{first['name']}'s with {first['samples']} at a time"
+    told = f"ratio: the plan of a step later over {of}, in the same turn; of CPU time, where that is the device"
+    return "\n".join([*lines, "", told])
 
 
 def main(argv: list[str]) -> int:

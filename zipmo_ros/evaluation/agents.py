@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from zipmo_ros.contract.protocols import Execution, Planner, Policy
+from zipmo_ros.contract.protocols import Execution, Planner, Policy, Tracker
 from zipmo_ros.contract.robot import load_robot
-from zipmo_ros.models import load_planner, load_policy
+from zipmo_ros.models import follows, load_planner, load_policy
 from zipmo_ros.runtime.agent import RecedingHorizonAgent
 from zipmo_ros.runtime.delay import Delay
 from zipmo_ros.runtime.horizons import HORIZONS, make_horizon
@@ -27,6 +27,12 @@ def build_agent(settings: Settings) -> MakeAgent:
 
 def _policy(settings: Settings) -> Policy:
     return load_policy(settings.policy, settings.checkpoint, load_robot(), Execution(settings.device))
+
+
+def _planner(settings: Settings, tracker: Tracker | None = None) -> Planner:
+    execution = Execution(settings.device, steps=settings.nfe, dtype=settings.dtype, warm_start=settings.warm_start,
+                          engine=settings.engine, text_encoder=settings.text_encoder)  # fmt: skip
+    return load_planner(settings.planner, settings.checkpoint, load_robot(), execution, tracker)
 
 
 class Strategy(NamedTuple):
@@ -57,9 +63,7 @@ def _whole(settings: Settings) -> MakeAgent:
     policy = _policy(settings)
     planner = None
     if policy.spec.plan:
-        execution = Execution(settings.device, steps=settings.nfe, dtype=settings.dtype, warm_start=settings.warm_start,
-                              engine=settings.engine, text_encoder=settings.text_encoder)  # fmt: skip
-        planner = load_planner(settings.planner, settings.checkpoint, load_robot(), execution)
+        planner = _planner(settings)
         if problem := policy.spec.misfit(planner.spec.plan):
             raise ValueError(problem)
     return lambda env: _receding(settings, planner, policy)
@@ -87,6 +91,15 @@ def _tracks(settings: Settings) -> MakeAgent:
     return make
 
 
+def _followed(settings: Settings) -> MakeAgent:
+    from zipmo_ros.evaluation.oracles import FollowedExactly
+
+    if not follows(settings.planner, settings.checkpoint):
+        raise ValueError("oracle=followed is for a planner that follows points, as planner=arfm")
+    policy = _policy(settings)
+    return lambda env: _receding(settings, FollowedExactly(env, partial(_planner, settings)), policy)
+
+
 def _zeroed(settings: Settings) -> MakeAgent:
     from zipmo_ros.evaluation.oracles import ZeroPlanner
 
@@ -111,5 +124,6 @@ def _plans(settings: Settings) -> MakeAgent:
 
 # Who acts, by oracle=...; see oracles.py.
 AGENTS: dict[str, Callable[[Settings], MakeAgent]] = {
-    "none": _whole, "expert": _expert, "tracks": _tracks, "plans": _plans, "zeroed": _zeroed, "replay": _replay,
+    "none": _whole, "expert": _expert, "tracks": _tracks, "plans": _plans, "followed": _followed, "zeroed": _zeroed,
+    "replay": _replay,
 }  # fmt: skip

@@ -20,7 +20,7 @@ from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.parallel import run_parallel
 from zipmo_ros.evaluation.places import Place
 from zipmo_ros.evaluation.runners import BY_EXPERT, MODELLESS, PLANNING, Settings, images
-from zipmo_ros.models import NO_PLANNER, POLICY, bundle_path, find_planner, find_policy, planner_part
+from zipmo_ros.models import CLONING, NO_PLANNER, POLICY, bundle_path, find_planner, find_policy, planner_part
 from zipmo_ros.motion.checkpoint import content_hash, read_description
 from zipmo_ros.motion.engines import check_installed
 from zipmo_ros.motion.text import check_source, source_hash
@@ -188,7 +188,7 @@ def resolve(
         raise ValueError(f"replan_every must be a whole number from 1 to {horizon}, got {replan_every}: a plan of "
                          f"{bundle} is for {horizon} steps")  # fmt: skip
     find_policy(policy, bundle)
-    if planner != NO_PLANNER:
+    if planner != NO_PLANNER and (planner or policy != CLONING):
         find_planner(planner, bundle)
     check_device(device)
     _check_sampler(bundle / planner_part(planner), nfe, warm_start, engine)

@@ -120,7 +120,7 @@ def report_motion(
     """
     check_device(device)
     protocol = protocol or ("zipmo" if planner == "zipmo" else "tracks")
-    if planner not in MEASURED[protocol]:
+    if planner not in MEASURED.get(protocol, {}):
         raise ValueError(f"protocol={protocol} is for planner=zipmo, not {planner}: it scores the autoencoder, too")
     bundle, whn = bundle_path(named, planner=planner), protocol == "whn"
     examined = MEASURED[protocol][planner](bundle, device)

@@ -2,13 +2,14 @@
 
 A ladder, each rung with less help than the one above, all run by zipmo_ros.evaluation.rollout:
 
-| rung   | who decides                                                                              |
-|--------|------------------------------------------------------------------------------------------|
-| expert | the scripted expert: the ceiling of the task                                             |
-| tracks | the policy, on embeddings of what the expert's future would look like from this very state |
-| plans  | the expert; the policy, on the planner's embeddings for the expert's states, is compared  |
-| zeroed | the policy, on embeddings of zeros: what it does without being told anything             |
-| replay | nobody: the actions of one demonstration of the expert, whatever is seen                 |
+| rung     | who decides                                                                                |
+|----------|--------------------------------------------------------------------------------------------|
+| expert   | the scripted expert: the ceiling of the task                                               |
+| tracks   | the policy, on embeddings of what the expert's future would look like from this very state |
+| plans    | the expert; the policy, on the planner's embeddings for the expert's states, is compared   |
+| followed | planner and policy; the planner's points (ARFM's) are followed by the simulator            |
+| zeroed   | the policy, on embeddings of zeros: what it does without being told anything               |
+| replay   | nobody: the actions of one demonstration of the expert, whatever is seen                   |
 
 The last two are no oracles but the floor: what success takes neither planner nor eyes.
 

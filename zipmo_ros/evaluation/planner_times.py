@@ -62,7 +62,7 @@ def _scene(planner: Planner, robot: RobotSpec) -> tuple[Observation, Observation
 def _row(
     name: str, count: int, times: Sequence[tuple[Times, Times]], reference: Sequence[float], clock: str
 ) -> dict[str, Any]:
-    row: dict[str, Any] = {"planner": name, "samples": count}
+    row: dict[str, Any] = {"name": name, "samples": count}
     for what, several in zip(("plan", "update"), zip(*times, strict=True), strict=True):
         row[f"{what}_ms"] = round(float(np.median([t.wall for t in several])), 2)
         row[f"{what}_cpu_ms"] = round(float(np.median([t.cpu for t in several])), 2)

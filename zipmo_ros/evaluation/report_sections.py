@@ -32,6 +32,7 @@ from zipmo_ros.evaluation.results import (
     count,
     embedded,
     endings,
+    episodes_of,
     finished,
     grouped,
     interval,
@@ -55,6 +56,7 @@ RUNGS = {
     "expert": "the scripted expert",
     "tracks": "the policy, on embeddings of the expert's own future",
     "plans": "the expert; the policy on the planner's embeddings is compared",
+    "followed": "planner and policy; the simulator follows the planner's points",
     "none": "planner and policy",
     "bc": "behaviour cloning, without a motion plan",
     "zeroed": "the policy, on embeddings of zeros",
@@ -82,7 +84,7 @@ class Section:
     used: tuple[Result, ...]
 
 
-def _setting(result: Result) -> tuple:
+def setting_of(result: Result) -> tuple:
     """What two evaluations must share to be compared in one table, besides what the table is about."""
     keys = ("suite", "seed", "replan_every", "ensemble")
     under = tuple(conditions(result).values())
@@ -113,10 +115,6 @@ def deviations(results: list[Result], usual: Mapping[str, Any]) -> Unusual:
 
 def _named(key: str, command: str) -> bool:
     return any(word.lstrip("-+").partition("=")[0] == key for word in shlex.split(command))
-
-
-def _episodes(result: Result) -> frozenset:
-    return frozenset((episode["task"], episode["init_state"], episode["seed"]) for episode in result["episodes"])
 
 
 def _replay(results: list[Result], result: Result) -> Result | None:
@@ -193,7 +191,7 @@ def words(results: list[Result], folder: Path) -> Iterator[Section]:
     # Told another task as long as that meant the same as its own sentence: not comparable with what it means now.
     old = [r for r in results if r["instruction"] == "swap" and "approach" not in r["protocol"]]
     told = [r for r in results if r.actor == "none" and r["instruction"] in SAID and r not in old]
-    for group in grouped(told, lambda r: (*_setting(r), r["hashes"]["checkpoint"], r["nfe"], r["via"])):
+    for group in grouped(told, lambda r: (*setting_of(r), r["hashes"]["checkpoint"], r["nfe"], r["via"])):
         # Of runs that were told alike, the one with most episodes.
         said = {result["instruction"]: result for result in sorted(group, key=lambda r: len(r["episodes"]))}
         if len(said) < 2:
@@ -234,7 +232,7 @@ def words(results: list[Result], folder: Path) -> Iterator[Section]:
 def ladders(results: list[Result], folder: Path, unusual: Unusual) -> Iterator[Section]:
     """Parts replaced by the truth, on the same episodes."""
     own = [result for result in results if result["instruction"] == "own" and result.actor in RUNGS]
-    for group in grouped(own, lambda r: (*_setting(r), _episodes(r))):
+    for group in grouped(own, lambda r: (*setting_of(r), episodes_of(r))):
         experts = [result for result in group if result.actor in MODELLESS]
         others = [result for result in group if result.actor not in MODELLESS]
         for rungs in grouped(others, lambda r: (r["hashes"]["checkpoint"], r["nfe"])):
@@ -279,7 +277,7 @@ def euler_steps(results: list[Result], benches: list[Result], folder: Path) -> I
     # Of several measurements the quickest: something else ran beside the others.
     measured = {nfe: (ms, bench) for nfe, ms, bench in sorted(latencies, key=lambda row: row[1], reverse=True)}
     stepping = [result for result in _whole(results) if result["nfe"] is not None]
-    for group in grouped(stepping, lambda r: (*_setting(r), r["hashes"]["checkpoint"], r["via"], _episodes(r))):
+    for group in grouped(stepping, lambda r: (*setting_of(r), r["hashes"]["checkpoint"], r["via"], episodes_of(r))):
         runs = {result["nfe"]: result for result in sorted(group, key=lambda r: r["nfe"])}
         if len(runs) < 2:
             continue

@@ -11,7 +11,7 @@ from zipmo_ros.contract.splits import ALL, BY_NAME
 from zipmo_ros.evaluation.origin import visuals
 from zipmo_ros.evaluation.outcomes import USUAL, clustered_interval, departures, several_sentences, wilson_interval
 from zipmo_ros.evaluation.protocols import OWN, EvaluationProtocol
-from zipmo_ros.models import NAMED
+from zipmo_ros.models import NAMED, NO_PLANNER
 from zipmo_ros.motion.checkpoint import write_atomically
 
 Item = TypeVar("Item")
@@ -52,7 +52,8 @@ class Result(NamedTuple):
 
         A name of NAMED only says of which kind the bundle's planner is. Older files call behaviour cloning an oracle.
         """
-        named = [part for key in ("planner", "policy") if (part := self.content.get(key)) and part not in NAMED]
+        unsaid = (None, "", NO_PLANNER, *NAMED)
+        named = [self.content[key] for key in ("planner", "policy") if self.content.get(key) not in unsaid]
         return self["oracle"] if self["oracle"] != "none" or not named else " and ".join(named)
 
 
@@ -149,7 +150,7 @@ def seeds_told(result: Result) -> str:
 
 def steps_told(steps: int | None) -> str:
     """What a plan takes: Euler steps, or, of a model that has none, one pass."""
-    return "one pass" if steps is None else f"{steps} Euler steps"
+    return "one pass" if steps is None else f"{steps} Euler step{'s' * (steps != 1)}"
 
 
 def protocol_of(result: Result) -> EvaluationProtocol:
@@ -166,6 +167,11 @@ def suite_title(result: Result) -> str:
 def finished(episodes: list[dict]) -> list[dict]:
     """Those that did not crash."""
     return [episode for episode in episodes if episode["error"] is None]
+
+
+def episodes_of(result: Result) -> frozenset:
+    """Which they were: task, initial state and seed of each."""
+    return frozenset((episode["task"], episode["init_state"], episode["seed"]) for episode in result["episodes"])
 
 
 def count(episodes: list[dict], key: str = "success") -> str:

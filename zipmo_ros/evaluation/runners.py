@@ -16,7 +16,7 @@ from zipmo_sim.suites import render_settings
 
 MODELLESS = ("expert", "replay")  # oracles that need neither a model nor images
 BY_EXPERT = (*MODELLESS, "tracks", "plans")  # oracles that need an expert
-PLANNING = ("none", "plans")  # oracles that leave the planner in
+PLANNING = ("none", "plans", "followed")  # oracles that leave the planner in
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from zipmo_ros.evaluation.results import (
     Result,
     conditions,
     count,
+    episodes_of,
     finished,
     grouped,
     interval,
@@ -35,7 +36,8 @@ def warm_starts(evaluations: Sequence[Result]) -> Iterator[Section]:
     """Success and smoothness by Euler steps and by where a plan begins, wherever some went on from the last one."""
     told = [r for r in evaluations if (r.actor, r["instruction"], r["via"]) == ("none", "own", "direct")]
     for group in grouped(told, _alike):
-        runs = sorted(group, key=lambda r: (r["nfe"] or 0, _warm(r) or 2.0))
+        different = {(r["nfe"] or 0, _warm(r) or 2.0): r for r in group}  # of runs that are alike, the last
+        runs = [different[key] for key in sorted(different)]
         if len({_warm(r) for r in runs}) < 2:
             continue
         rows = [
@@ -59,9 +61,8 @@ def _warm(result: Result) -> float | None:
 def _alike(result: Result) -> tuple:
     """What all but Euler steps and warm start have to share."""
     under = {name: value for name, value in conditions(result).items() if name != "warm_start"}
-    episodes = frozenset((e["task"], e["init_state"], e["seed"]) for e in result["episodes"])
     keys = (result[key] for key in ("suite", "seed", "replan_every", "ensemble"))
-    return (*keys, *under.values(), *result["hashes"].values(), episodes)
+    return (*keys, *under.values(), *result["hashes"].values(), episodes_of(result))
 
 
 def _mean(episodes: Sequence[dict[str, Any]], name: str, digits: int) -> str:

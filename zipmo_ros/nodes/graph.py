@@ -16,7 +16,7 @@ from zipmo_ros.contract.arm import COMMAND_KINDS, GRIPPER_KINDS
 from zipmo_ros.contract.protocols import DTYPES, ENGINES
 from zipmo_ros.contract.share import share_path
 from zipmo_ros.contract.topics import TRANSPORTS
-from zipmo_ros.models import NAMED, NO_PLANNER, shipped_for
+from zipmo_ros.models import CLONING, NAMED, NO_PLANNER, shipped_for
 from zipmo_sim.suites import DEFAULT, LOOKS, SUITES
 
 
@@ -132,7 +132,7 @@ GRAPHS = {
                      otherwise=lambda values: shipped_for(values["suite"], values["planner"])),
             Argument("planner", "", f"{', '.join(NAMED)}, folder of the bundle, module:callable, or another package's "
                      f"by name; empty: the bundle's; {NO_PLANNER}: the policy needs none", (("planner", "planner"),),
-                     otherwise=lambda values: NO_PLANNER if values["policy"] == "bc" else ""),
+                     otherwise=lambda values: NO_PLANNER if values["policy"] == CLONING else ""),
             Argument("policy", "", "folder of the bundle (policy, bc), module:callable, or another package's by name",
                      (("policy", "policy"),)),
             Argument("robot", "", "of config/robots, or a YAML file",

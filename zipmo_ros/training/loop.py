@@ -185,7 +185,8 @@ class TrainingRun:
         self.config = replace(config, shards=count if count > 1 else None)
         self.resume_file, self.log = run_dir / "resume.pt", MetricsLog(run_dir / "metrics.jsonl")
         self.device = next(model.parameters()).device
-        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
+        # As it is used: without dropout, also where a loss looks at it.
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)).eval()
         groups = parameter_groups(model, config.weight_decay)
         self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
         self.trainable = [parameter for group in groups for parameter in group["params"]]
@@ -264,7 +265,6 @@ class TrainingRun:
         return meter.means()
 
     def evaluate(self, validate: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
-        self.average.eval()
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             metrics = {f"validation/{name}": float(value) for name, value in validate(self.average.module).items()}
         self.log.write(self.step, self.seconds / 60, metrics)
@@ -300,12 +300,11 @@ class TrainingRun:
                 saved = time.monotonic()
             # Validation and saving are not training: they must not eat the minutes that the schedule counts.
             clock = time.monotonic()
-        model = self.average.module.eval()
+        model = self.average.module
         return FitResult(model, self.step, self.seconds / 60, metrics, interrupted=bool(stopped))
 
     def publish(self, save) -> None:
         if save:
-            self.average.eval()
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 save(self.average.module, self.step, self.seconds / 60)
 
