@@ -83,7 +83,6 @@ def test_every_point_of_a_step_gets_the_same_flag(model):
     change = other - seen
     assert change[:, :, [0, 1, 3]].abs().max() == 0
     local = change[0, : 2 * TINY.points, 2]
-    assert local.abs().min(dim=-1).values.max() >= 0
     torch.testing.assert_close(local, local[:1].expand_as(local))
     assert local.abs().max() > 1e-3
 

@@ -1,6 +1,5 @@
 """ARFM's futures: cache, cost, guidance, and how a plan is taken along."""
 
-import dataclasses
 import itertools
 
 import numpy as np
@@ -188,15 +187,24 @@ def test_regression_is_one_evaluation_without_noise():
     assert np.isfinite(first.numpy()).all()
 
 
-def test_the_past_matters():
-    """The head is given the last shift, the fusion all steps before."""
-    for previous in (True, False):
-        model = tiny(previous_shift=previous)
-        images, text, points = inputs(steps=3)
-        contexts = context_of(model, images, text, 3 + HORIZON - 1, frame_steps=(0, 2))
-        other = points.clone()
-        other[:, :, :, 0] = -other[:, :, :, 0]
-        with torch.no_grad():
-            ours, theirs = (forecast(model, contexts, p, noise(), steps=2) for p in (points, other))
-        assert (ours - theirs).abs().max() > 1e-4
-    assert dataclasses.replace(TINY, previous_shift=False).previous_shift is False
+@torch.no_grad()
+def test_all_steps_before_matter():
+    """Through the fusion: the last shift is the same."""
+    model = tiny()
+    images, text, points = inputs(steps=3)
+    contexts = context_of(model, images, text, 3 + HORIZON - 1, frame_steps=(0, 2))
+    other = points.clone()
+    other[:, :, :, 0] = -other[:, :, :, 0]
+    ours, theirs = (forecast(model, contexts, p, noise(), steps=2) for p in (points, other))
+    assert (ours - theirs).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("given", [True, False])
+@torch.no_grad()
+def test_the_head_is_given_each_points_last_shift(given):
+    head = tiny(previous_shift=given).head
+    generator = torch.Generator().manual_seed(0)
+    z, previous, features = (torch.randn(3, 5, size, generator=generator) for size in (2, 2, TINY.width))
+    t, text = torch.full((3,), 0.5), torch.zeros(3, TINY.width)
+    change = head(z, t, features, previous, text) - head(z, t, features, 0 * previous, text)
+    assert (change.abs().amax() > 1e-4) == given

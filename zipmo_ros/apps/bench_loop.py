@@ -9,7 +9,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from zipmo_ros.apps.configuration import Count, Domain, EulerSteps, Range, Seed, load, plain
 from zipmo_ros.contract.splits import EVALUATION
@@ -31,6 +31,7 @@ class BenchLoopRequest:
     """Keys of config/hydra/bench_loop.yaml."""
 
     checkpoint: str | None
+    planner: Literal["zipmo", "arfm", "atm"] | None
     suite: str
     periods: Count
     warm_up: Annotated[int, Range(1)]
@@ -56,6 +57,7 @@ def measure(request: BenchLoopRequest) -> dict[str, Any]:
     given = {
         "suite": request.suite,
         "checkpoint": request.checkpoint or "",
+        "planner": request.planner or "",
         "nfe": "" if request.nfe is None else str(request.nfe),
         "device": request.device,
         "mode": "lockstep",

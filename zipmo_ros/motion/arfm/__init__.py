@@ -18,6 +18,22 @@ Follows the paper where its release differs; each of these is a test:
 | masks of 0 and 1 are added to logits                               | fusion.py, head.py                             |
 | images are encoded again at every evaluation                       | a Context is encoded once                      |
 
+Of the paper's size (`arfm_paper`) there are the networks alone: SAM2 and CLIP read folders that the user names
+(foundation.py), but nothing here is trained with them, nor acts in the loop, and keys of the released file are not
+translated. `arfm_nano`, and how all sizes are trained here, does otherwise:
+
+| paper                                                              | here                                           |
+|--------------------------------------------------------------------|------------------------------------------------|
+| SAM2's maps, CLIP's image and words                                | an image encoder that it shares with the other |
+|                                                                    | planners, and that learns along; MiniLM's words|
+| a past of up to 50 steps                                           | none in nano: a plan sees one frame            |
+| a horizon of 50 steps is measured, too                             | windows have 16 steps, and so have the figures |
+| the query predictor learns the movement                            | in exponents of the draw, up to where it ends  |
+| the average of weights is taken every 100 steps                    | at every step                                  |
+| the cache lives from step to step                                  | so it does within a plan; the next one fuses   |
+|                                                                    | its past again, of which nano has one step     |
+| the policy looks at the whole of the tracks (a class token)        | at that and at each track (policy/track_head)  |
+
 Besides: views of one robot are drawn together, each with an embedding (the paper has one view, the release a flag for
 moving cameras); a flow time is drawn for every step, not for every sample.
 """
