@@ -121,7 +121,7 @@ def load_planner(
 
     Raises ValueError or FileNotFoundError for what can't be made, ValueError for a tracker where none is followed.
     """
-    make = find_planner(named, bundle)
+    make: Callable[..., Any] = find_planner(named, bundle)
     if tracker is not None:
         if not follows(named, bundle):
             raise ValueError(f"the planner of {bundle} follows no points from image to image: nothing for a tracker")

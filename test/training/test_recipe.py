@@ -76,18 +76,21 @@ BASE = "nano-mini-first"  # what others are compared with
 RIVALS = ("nano-mini-arfm", "nano-mini-atm")  # with another planner
 
 
+def whose(name):
+    """What an ablation is compared with, and the training that it changes."""
+    if rivals := [rival for rival in RIVALS if name.startswith(f"{rival}-")]:
+        return rivals[0], rivals[0].rpartition("-")[2]
+    return BASE, "policy" if name.endswith("plans") else "planner"
+
+
 @pytest.mark.parametrize(
-    ("name", "stages"),
-    [
-        (name, "policy" if name.endswith("plans") else "planner")
-        for name in NAMES
-        if name.startswith("nano-mini-") and name not in (BASE, *RIVALS, "nano-mini-bc")
-    ],
+    "name", [n for n in NAMES if n.startswith("nano-mini-") and n not in (BASE, *RIVALS, "nano-mini-bc")]
 )
-def test_an_ablation_changes_one_training_and_no_other(name, stages):
-    base, other = ({job.name: job.digest for job in TrainingRecipe.load(n).jobs()} for n in (BASE, name))
+def test_an_ablation_changes_one_training_and_no_other(name):
+    compared, stage = whose(name)
+    base, other = ({job.name: job.digest for job in TrainingRecipe.load(n).jobs()} for n in (compared, name))
     assert base.keys() == other.keys()
-    assert [job for job in base if base[job] != other[job]] == [f"first {stages}"]
+    assert [job for job in base if base[job] != other[job]] == [f"first {stage}"]
 
 
 def test_the_planner_keeps_what_its_encoder_reads_and_reads_the_same_layer():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,8 @@ def plan_times(
         for name, count in order:
             planner = planners[name]
             planner.reset()
-            both = [timed(lambda s=seen: planner.plan(s, goal, seed, count), device)[0] for seen in scenes[name]]  # noqa: B023
-            times[name, count].append((both[0], both[1]))
+            first, then = (timed(partial(planner.plan, seen, goal, seed, count), device)[0] for seen in scenes[name])
+            times[name, count].append((first, then))
     clock = "cpu" if device == "cpu" else "wall"
     reference = [getattr(update, clock) for _, update in times[cells[0]][1:]]
     return [_row(*cell, times[cell][1:], reference, clock) for cell in cells]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from zipmo_ros.contract.splits import ALL, BY_NAME
 from zipmo_ros.evaluation.origin import visuals
@@ -37,7 +38,8 @@ USUAL_TIMING = tuple(USUAL[name] for name in TIMING)  # of an evaluation in whic
 WORDS = ("who acts", "failures", "points", "policy", "a plan", "must", "stopped by", "at strength 1")
 
 
-class Result(NamedTuple):
+@dataclass(frozen=True)
+class Result:
     """One file. name: without its suffix."""
 
     name: str
@@ -103,7 +105,7 @@ def _named_whole(result: Result) -> Result:
     """With all that was not as usual in the protocol's name; older files leave some of it out."""
     protocol = result["protocol"]
     lacking = [told for told in unusual_conditions(result).values() if f"-{told}-" not in f"{protocol}-"]
-    return result._replace(content={**result.content, "protocol": "-".join([protocol, *lacking])})
+    return replace(result, content={**result.content, "protocol": "-".join([protocol, *lacking])})
 
 
 def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
