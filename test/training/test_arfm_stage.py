@@ -12,7 +12,6 @@ from window_stubs import make_windows
 from zipmo_ros.apps import train
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.observation import Observation
-from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.contract.protocols import Execution
 from zipmo_ros.contract.robot import load_robot
 from zipmo_ros.data.windows import DemonstrationWindows
@@ -62,21 +61,6 @@ def test_later_frames_are_those_of_later_windows():
     assert frames.seen.tolist() == [[True] * 5, [True] + [False] * 4, [True] * 2 + [False] * 3]
     assert (frames.sample[frames.frame_of] == torch.arange(3)[:, None]).all()
     assert len(frames.rows) == 5
-
-
-def test_a_batch_may_be_of_the_first_steps_alone(windows):
-    stage, lengths = make_stage(windows, batch_size=4, steps="drawn", draws=2), set()
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(12):
-        batch = stage.collate(torch.tensor([0, 5, 9, 20]), generator)
-        span = batch.frame_of.shape[1]
-        assert batch.tracks.shape[3] == batch.visible.shape[3] == span + 1
-        assert batch.seen.shape[1] == batch.offset.shape[1] == batch.inputs.shape[3] == span
-        lengths.add(span)
-    assert len(lengths) > 4
-    assert lengths <= set(range(1, HORIZON))
-    loss, _ = stage.loss(stage.model, batch, generator)
-    assert loss.isfinite()
 
 
 def test_a_batch_is_what_it_says(windows):

@@ -41,7 +41,6 @@ class ArfmOptions:
 
     batch_size: int
     draws: int
-    steps: Literal["all", "drawn"]
     most_seen: int | None
     times: Literal["uniform", "cosmap"]
     drop_text: float
@@ -155,27 +154,24 @@ class ArfmStage(Stage):
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> TrackBatch:
         options, count = self.options, len(indices)
-        span = self.steps - 1
-        if options.steps == "drawn":
-            span = int(torch.randint(1, span + 1, (), generator=generator))
-        most = min(options.most_seen or span, span)
+        most = min(options.most_seen or self.steps - 1, self.steps - 1)
         seen_steps = torch.randint(1, most + 1, (count,), generator=generator)
         frames = seen_frames(self.newest[indices], seen_steps)
         images, shifts = augment(self.windows.images[frames.rows], options.augment, generator)
         tracks, visible, moved = self.tracks(indices)
         chosen = self.drawn(moved, visible, generator)
-        uniform, frame_of = slice(moved.shape[2] // 2, None), frames.frame_of[:, :span]
+        uniform = slice(moved.shape[2] // 2, None)
         batch = TrackBatch(
             images=images,
             sample=frames.sample,
-            frame_of=frame_of,
-            seen=frames.seen[:, :span],
+            frame_of=frames.frame_of,
+            seen=frames.seen,
             told=tell(self.windows, self.sentences, frames.rows, shifts, self.telling, generator),
             hidden=torch.rand(count, generator=generator) < options.drop_text,
-            tracks=taken(tracks, chosen)[:, :, :, : span + 1],
-            visible=taken(visible, chosen)[:, :, :, : span + 1],
-            offset=shifts[frame_of],
-            spots=tracks[:, :, uniform, 0] + shifts[frame_of[:, 0]][:, :, None],
+            tracks=taken(tracks, chosen),
+            visible=taken(visible, chosen),
+            offset=shifts[frames.frame_of],
+            spots=tracks[:, :, uniform, 0] + shifts[frames.frame_of[:, 0]][:, :, None],
             moved=moved[:, :, uniform],
         )
         return TrackBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
