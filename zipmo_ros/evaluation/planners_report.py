@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.splits import CHOSEN_ON
 from zipmo_ros.evaluation.motion_report import DELTA_COLUMNS, NAMES, TRACK_PROTOCOL, delta_rows, prediction_rows
 from zipmo_ros.evaluation.motion_scores import POOLED
@@ -25,6 +26,7 @@ from zipmo_ros.evaluation.results import (
     timing,
 )
 from zipmo_ros.models import CLONING, NAMED
+from zipmo_ros.motion.metrics import DELTA_SIZE
 
 TITLES = {"zipmo": "ZipMo", "arfm": "ARFM", "atm": "ATM"}
 SAID = {"own": "done", "paraphrase": "reworded", "swap": "the hand at another's thing"}
@@ -36,9 +38,9 @@ ABOUT = (
 )
 FORESEEN = (
     "What they foresee, on {windows} windows of demonstrations held out of training, at the same {points} points a "
-    "view for all, drawn by how much they move (`zipmo motion protocol=tracks`): MSE in px^2 and ADE in px of 128 px "
-    "frames over moving points, of the first future and of the best of {k}; ARFM's measure, the share of points less "
-    "than so many px of 256 off, in the best of {k}. ZipMo's plans are decoded at the points."
+    "view for all, drawn by how much they move (`zipmo motion protocol=tracks`): MSE in px^2 and ADE in px of {size} "
+    "px frames over moving points, of the first future and of the best of {k}; ARFM's measure, the share of points less "
+    "than so many px of {of} off, in the best of {k}. ZipMo's plans are decoded at the points."
 )
 COST = (
     "What a plan costs ({device}; on a CPU one thread): the first of an episode, and that of a step later, for which "
@@ -97,6 +99,7 @@ def _side_by_side(
     )
     if alike:
         given = {"windows": alike[0]["windows"], "points": alike[0]["points"]["drawn"], "k": alike[0]["samples"]}
+        given |= {"size": IMAGE_SIZE, "of": DELTA_SIZE}
         parts += [FORESEEN.format(**given), _foreseen(facts, alike)]
     named, futures = _named(bench["planners"][0]), bench["rows"][0]["samples"]
     about = COST.format(device=bench["device"], first=named, futures=f"{futures} future{'s' * (futures != 1)}")
