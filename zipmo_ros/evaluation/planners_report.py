@@ -39,7 +39,7 @@ ABOUT = (
 FORESEEN = (
     "What they foresee, on {windows} windows of demonstrations held out of training, at the same {points} points a "
     "view for all, drawn by how much they move (`zipmo motion protocol=tracks`): MSE in px^2 and ADE in px of {size} "
-    "px frames over moving points, of the first future and of the best of {k}; ARFM's measure, the share of points less "
+    "px frames over moving points, of the first future and of the best of {k}; by ARFM, the share of points less "
     "than so many px of {of} off, in the best of {k}. ZipMo's plans are decoded at the points."
 )
 COST = (
