@@ -19,6 +19,7 @@ from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.data.rows import Rows
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_baselines import chosen_windows, constant_velocity, nearest_windows
+from zipmo_ros.motion.config import TextConfig
 from zipmo_ros.motion.metrics import average_displacement, endpoint_error, final_displacement, mse
 from zipmo_ros.motion.points import take_points
 from zipmo_ros.motion.text import embed_for
@@ -98,6 +99,15 @@ class Subject:
     def device(self) -> torch.device:
         return self.planner.latent_pos.device
 
+    @property
+    def text(self) -> TextConfig:
+        """How the planner reads sentences. Raises ValueError for one that takes none."""
+        if (text := self.planner.config.text) is None:
+            raise ValueError(
+                "this planner takes pokes, not sentences: it can't be told what the demonstrations were told"
+            )
+        return text
+
     @torch.no_grad()
     def encode(self, windows: DemonstrationWindows, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Normalised latents [B, L, C] of true tracks, and which points they were encoded from: bool [B, V, P]."""
@@ -148,9 +158,7 @@ def measure(
     TrackErrors.means}}) and without_past, the number of windows at the first frame of a demonstration.
     Raises ValueError for a planner that takes no sentence, and see nearest_windows.
     """
-    if subject.planner.config.text is None:
-        raise ValueError("this planner takes pokes, not sentences: it can't be told what the demonstrations were told")
-    text = embed_for(subject.planner.config.text, list(windows.sentences))
+    text = embed_for(subject.text, list(windows.sentences))
     neighbours = nearest_windows(windows, chosen, training)
     generator = torch.Generator().manual_seed(seed)
     uniform = slice(windows.tracks.shape[2] // 2, None)

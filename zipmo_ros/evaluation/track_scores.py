@@ -82,16 +82,13 @@ class Foresight(NamedTuple):
 
 def of_zipmo(subject: Subject) -> Foresight:
     """Its plans are decoded at the points. Raises ValueError for a planner that takes no sentence."""
-    config = subject.planner.config
-    if config.text is None:
-        raise ValueError("this planner takes pokes, not sentences: it can't be told what the demonstrations were told")
 
     def futures(
         images: Tensor, text: Tensor, starts: Tensor, draws: int, generator: torch.Generator, steps: int
     ) -> Tensor:
         return subject.decode(draw_plans(subject.planner, images, text, draws, steps, generator), images, starts)
 
-    return Foresight(config.text, futures)
+    return Foresight(subject.text, futures)
 
 
 def of_arfm(model: MotionPredictor) -> Foresight:
