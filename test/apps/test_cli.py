@@ -32,7 +32,7 @@ def test_unknown_command(capsys):
         (["tasks=[fly]"], "no task fly"),
         (["checkpoint=/nowhere"], "/nowhere"),
         (["via=telepathy"], "got 'telepathy'"),
-        (["oracle=luck"], "oracle must be one of none, expert, tracks, plans, zeroed, replay, got 'luck'"),
+        (["oracle=luck"], "oracle must be one of none, expert, tracks, plans, followed, zeroed, replay, got 'luck'"),
         (["instruction=mumble"], "instruction must be"),
         (["epsiodes=3"], "epsiodes"),
         (["episodes=0"], "episodes must be a whole number from 1, got 0"),
