@@ -153,3 +153,19 @@ def test_things_whose_place_a_sentence_of_the_scene_names_stay_near_it(suite, in
             env.reset(options={"init_state": 0})
             for name, (position, _) in env.object_poses().items():
                 assert np.linalg.norm((drawn[name][0] - position)[:2]) < 0.1
+
+
+@pytest.mark.parametrize("index", [4, 7, 9])  # in a drawer, on the stove, on the cabinet
+def test_what_stands_on_or_in_furniture_does_so_in_our_layouts_too(index):
+    with made("libero_spatial", index) as env:
+        places = {}
+        for layout in (0, 100, 101):
+            env.reset(options={"init_state": layout})
+            furniture = {name: position for name, (position, _) in env.fixture_poses().items() if name != "robot0_base"}
+            for bowl in ("akita_black_bowl_1", "akita_black_bowl_2"):
+                at = env.object_poses()[bowl][0]
+                under = min(furniture, key=lambda name: np.linalg.norm((furniture[name] - at)[:2]))
+                places[layout, bowl] = (under, at - furniture[under])
+    for (layout, bowl), (under, offset) in places.items():
+        assert under == places[0, bowl][0] != "table"
+        assert np.linalg.norm(offset - places[0, bowl][1]) < 0.1, (layout, bowl)

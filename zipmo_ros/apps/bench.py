@@ -16,7 +16,7 @@ from zipmo_ros.evaluation.plotting import plot_bench
 from zipmo_ros.evaluation.results import write_json
 
 # What else is measured, by modules of its own.
-OTHERS = {name: f"bench_{name}" for name in ("env", "loop", "planners", "train", "transport")}
+OTHERS = {name: f"bench_{name}" for name in ("act", "env", "loop", "planners", "train", "transport")}
 
 
 @dataclass(frozen=True)

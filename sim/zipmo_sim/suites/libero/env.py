@@ -311,6 +311,13 @@ def _problem(task: Task, assets: Path) -> dict[str, Any]:
     return import_envs(assets).bddl_utils.robosuite_parse_problem(str(bddl_file(task.suite, task.name)))
 
 
+def _placed_furniture(robosuite: Any) -> list[np.ndarray]:
+    """Positions [3] and quaternions [4] of the bodies that LIBERO moves in the model itself, as views of it."""
+    model = robosuite.sim.model
+    bodies = [model.body_name2id(fixture.root_body) for fixture in robosuite.fixtures_dict.values()]
+    return [poses[body] for body in bodies for poses in (model.body_pos, model.body_quat)]
+
+
 def _build(task: Task, assets: Path) -> Any:
     """The robosuite environment of the task's BDDL file, without cameras: ManipulationEnv has its own."""
     import robosuite
@@ -318,8 +325,19 @@ def _build(task: Task, assets: Path) -> Any:
 
     problem = import_envs(assets).TASK_MAPPING[_problem(task, assets)["problem_name"]]
 
+    homes: list[np.ndarray] = []
+
     def reset_internal(self: Any) -> None:
-        """LIBERO may find no places without collisions: draw again, which continues the seeded sequence."""
+        """LIBERO may find no places without collisions: draw again, which continues the seeded sequence.
+
+        It takes furniture for standing where the scene's file has it while it draws what stands on or in it, which is
+        true of a model that was just compiled, and of ours, which is kept, only if it is put back there.
+        """
+        placed = _placed_furniture(self)
+        if not homes:
+            homes.extend(pose.copy() for pose in placed)
+        for pose, home in zip(placed, homes, strict=True):
+            pose[:] = home
         for _ in range(_RESET_TRIES):
             try:
                 return problem._reset_internal(self)
