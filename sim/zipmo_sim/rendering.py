@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
+from zipmo_sim.layers import Drawing, Layers
 
 # A frame that shows anything at all has far more contrast; a lost context gives a constant or nearly black one.
 _LEAST_CONTRAST = 8.0
@@ -106,11 +108,17 @@ class ViewRenderer:
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = settings.reflections
         # What is out of the frame may still be seen in a mirror, or throw its shadow into it.
         self._culls = not settings.reflections and not (settings.shadows and model.light_castshadow.any())
+        # Invisible, they would still hide what is behind them from a layer.
+        layered = self._culls and not settings.samples and Layers.fit(model)
+        if layered:
+            self._option.sitegroup[:] = 0
+        indices = {view: model.camera(camera).id for view, camera in self._cameras.items()} if layered else {}
+        self._layers = {view: Layers(model, data, index, partial(self._draw, view)) for view, index in indices.items()}
         self._checked = False
 
     def views(self, chosen: Collection[str] | None = None) -> dict[str, np.ndarray]:
         """Render every camera, or those of the chosen views, at the data's current (forwarded) state."""
-        images = {view: self._render(self._cameras[view]) for view in (self._cameras if chosen is None else chosen)}
+        images = {view: self._drawing(view).image for view in (self._cameras if chosen is None else chosen)}
         if not self._checked:
             for view, image in images.items():
                 if image.std() < _LEAST_CONTRAST:
@@ -124,33 +132,42 @@ class ViewRenderer:
 
     def views_and_depths(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """As views(), with what the same drawing left in the depth buffer: float32 [H, W], m along the axis."""
-        images, depths = {}, {}
-        for view, camera in self._cameras.items():
-            images[view] = self._render(camera)
-            depths[view] = self._depth()
-        return images, depths
+        drawings = {view: self._drawing(view) for view in self._cameras}
+        return (
+            {view: drawing.image for view, drawing in drawings.items()},
+            {view: self._metres(drawing.depth) for view, drawing in drawings.items()},
+        )
 
-    def _depth(self) -> np.ndarray:
-        """Depth of the frame that was drawn last. mujoco.Renderer would draw it anew to tell."""
-        import mujoco
-
-        renderer, model = self._renderer, self._renderer.model
-        stored = np.empty((renderer.height, renderer.width), np.float32)
-        mujoco.mjr_readPixels(None, stored, renderer._rect, renderer._mjr_context)
+    def _metres(self, stored: np.ndarray) -> np.ndarray:
+        model = self._model
         near, far = (model.stat.extent * plane for plane in (model.vis.map.znear, model.vis.map.zfar))
         # The buffer holds 1 at the near plane and 0 at the far one (mujoco.Renderer asks for it).
         inverse = stored.astype(np.float64) * (1 / near - 1 / far) + 1 / far
-        return np.flipud(1 / inverse).astype(np.float32)
+        return (1 / inverse).astype(np.float32)
 
-    def _render(self, camera: str) -> np.ndarray:
+    def _drawing(self, view: str) -> Drawing:
+        shown = self._shown(self._cameras[view])
+        return self._layers[view].render(shown) if view in self._layers else self._draw(view, shown)
+
+    def _draw(self, view: str, shown: np.ndarray) -> Drawing:
+        """Geoms [ngeom] bool at once, with what that leaves in the depth buffer: mujoco.Renderer would draw anew."""
+        import mujoco
+
         groups = self._model.geom_group.copy()
-        if self._culls:
-            self._model.geom_group[~self._in_frame(camera)] = _NEVER_DRAWN
+        self._model.geom_group[~shown] = _NEVER_DRAWN
         try:
-            self._renderer.update_scene(self._data, camera=camera, scene_option=self._option)
+            self._renderer.update_scene(self._data, camera=self._cameras[view], scene_option=self._option)
         finally:
             self._model.geom_group[:] = groups
-        return np.ascontiguousarray(self._renderer.render())
+        image, renderer = np.ascontiguousarray(self._renderer.render()), self._renderer
+        depth = np.empty((renderer.height, renderer.width), np.float32)
+        mujoco.mjr_readPixels(None, depth, renderer._rect, renderer._mjr_context)
+        return Drawing(image, np.flipud(depth))
+
+    def _shown(self, camera: str) -> np.ndarray:
+        """Which geoms are to be drawn [ngeom] bool."""
+        drawn = self._option.geomgroup[self._model.geom_group] == 1
+        return drawn & self._in_frame(camera) if self._culls else drawn
 
     def _in_frame(self, camera: str) -> np.ndarray:
         """Which geoms may be seen by a camera [ngeom] bool: their bounding spheres reach into its frustum.
