@@ -1,4 +1,4 @@
-"""What README, docs/architecture.md, docs/robot.md and docs/cluster.md say of the code is so."""
+"""What README, docs/architecture.md, docs/robot.md, docs/cluster.md and docs/libero.md say of the code is so."""
 
 import importlib
 import re
@@ -25,6 +25,7 @@ PAGES = (
     "docs/planners.md",
     "docs/robot.md",
     "docs/cluster.md",
+    "docs/libero.md",
     "examples/README.md",
 )
 ROBOT_PAGE = (ROOT / "docs/robot.md").read_text()
@@ -84,7 +85,7 @@ def check_command(words, capsys):
         load(name, [word for word in keys if "=" in word])
 
 
-NAMED_PAGES = ("docs/robot.md", "docs/planners.md", "docs/cluster.md")
+NAMED_PAGES = ("docs/robot.md", "docs/planners.md", "docs/cluster.md", "docs/libero.md")
 
 
 @pytest.mark.parametrize("words", [words for page in NAMED_PAGES for words in commands(page)], ids=" ".join)

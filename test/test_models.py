@@ -67,7 +67,7 @@ def test_what_is_given_comes_first(tmp_path):
 
 
 def test_no_bundle_says_what_there_is():
-    with pytest.raises(ValueError, match=r"no shipped checkpoint was trained on 'libero_goal'.*nano-mini: mini"):
-        models.bundle_path(None, "libero_goal")
+    with pytest.raises(ValueError, match=r"no shipped checkpoint was trained on 'libero_90'.*nano-mini: mini"):
+        models.bundle_path(None, "libero_90")
     with pytest.raises(FileNotFoundError, match="no checkpoint directory 'nowhere', and those shipped are nano-mini"):
         models.bundle_path("nowhere")

@@ -38,6 +38,11 @@ class _Background:
     poses: np.ndarray
 
 
+def sites_seen(model: Any) -> bool:
+    """Whether a site is to be seen now: those of robots never are, and a stove's burner is while it glows."""
+    return bool(((model.site_rgba[:, 3] > 0) & (model.site_group < 3)).any())
+
+
 class Layers:
     """Of one camera. model, data: raw mujoco.MjModel and mujoco.MjData. index: of the camera.
 
@@ -56,17 +61,11 @@ class Layers:
         self._frame = 0
         self._background: _Background | None = None
 
-    @staticmethod
-    def fit(model: Any) -> bool:
-        """Whether all that is drawn, apart from geoms, can't be seen: the sites of robots are."""
-        unseen = (model.site_rgba[:, 3] <= 0) | (model.site_group > 2)
-        return bool(unseen.all()) and not (model.ntendon or model.nskin or model.nflex)
-
     def render(self, shown: np.ndarray) -> Drawing:
         """The data's current (forwarded) state. shown: geoms [ngeom] bool that are in the frame."""
         data = self._data
         poses = np.concatenate([data.geom_xpos, data.geom_xmat], axis=1).astype(np.float32)  # as MuJoCo draws them
-        if self._opaque(shown) and not self._changed(poses):
+        if not sites_seen(self._model) and self._opaque(shown) and not self._changed(poses):
             return self._composed(shown, poses)
         self._background, self._poses, self._moved[:] = None, poses, self._frame - _RECENT
         return self._draw(shown)

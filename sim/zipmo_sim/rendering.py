@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
-from zipmo_sim.layers import Drawing, Layers
+from zipmo_sim.layers import Drawing, Layers, sites_seen
 
 # A frame that shows anything at all has far more contrast; a lost context gives a constant or nearly black one.
 _LEAST_CONTRAST = 8.0
@@ -108,10 +108,7 @@ class ViewRenderer:
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = settings.reflections
         # What is out of the frame may still be seen in a mirror, or throw its shadow into it.
         self._culls = not settings.reflections and not (settings.shadows and model.light_castshadow.any())
-        # Invisible, they would still hide what is behind them from a layer.
-        layered = self._culls and not settings.samples and Layers.fit(model)
-        if layered:
-            self._option.sitegroup[:] = 0
+        layered = self._culls and not settings.samples and not (model.ntendon or model.nskin or model.nflex)
         indices = {view: model.camera(camera).id for view, camera in self._cameras.items()} if layered else {}
         self._layers = {view: Layers(model, data, index, partial(self._draw, view)) for view, index in indices.items()}
         self._checked = False
@@ -153,6 +150,8 @@ class ViewRenderer:
         """Geoms [ngeom] bool at once, with what that leaves in the depth buffer: mujoco.Renderer would draw anew."""
         import mujoco
 
+        if self._layers:  # what can't be seen would still hide what is behind it from a layer
+            self._option.sitegroup[:3] = sites_seen(self._model)
         groups = self._model.geom_group.copy()
         self._model.geom_group[~shown] = _NEVER_DRAWN
         try:

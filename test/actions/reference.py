@@ -3,8 +3,7 @@
     python test/actions/reference.py record   # before: writes actions.npz, each episode run directly and over ROS
     python test/actions/reference.py verify   # after: the same episodes, both ways, to the bit
 
-Floating-point sums depend on the processor's instructions: record and verify on machines of one kind. The LIBERO
-checkpoints were trained on the assets that ZIPMO_LIBERO_ASSETS names here.
+Floating-point sums depend on the processor's instructions: record and verify on machines of one kind.
 """
 
 from __future__ import annotations
@@ -32,8 +31,7 @@ SEED, REPLAN_EVERY, NFE = 7, 2, 4
 # bundle -> (suite, numbers of the tasks): three episodes each
 EPISODES = {
     "nano-mini": [("mini", (0, 6, 9))],
-    "nano-libero-object": [("libero_object", (0, 4)), ("libero_object_mixed", (13,))],
-    "nano-libero-spatial": [("libero_spatial", (0, 4, 9))],
+    "nano-libero": [("libero_object", (0, 4)), ("libero_spatial", (4, 9)), ("libero_goal", (3,))],
 }
 
 

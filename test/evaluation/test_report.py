@@ -26,7 +26,6 @@ from zipmo_ros.motion.arfm.predictor import MotionPredictor
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
-from zipmo_sim.suites.libero.assets import STAND_INS
 
 CHANCES = {"expert": 1.0, "tracks": 0.9, "plans": 1.0, "none": 0.6, "bc": 0.3, "zeroed": 0.1, "replay": 0.2}
 
@@ -313,16 +312,17 @@ def test_what_is_missing_is_left_out(report, written, tmp_path, capsys):
 
 
 def test_libero_figures_say_what_their_images_are(report, written, tmp_path):
-    (digest,) = STAND_INS
-    hashes = {**json.loads((written / "mini.json").read_text())["hashes"], "assets": digest}
+    hashes = {**json.loads((written / "mini.json").read_text())["hashes"], "assets": "0123456789abcdef"}
     names = ("mini.json", "rung-bc.json", "quick.json", "swap.json")
     folder = copy(written, tmp_path / "libero", *names, suite="libero_object", hashes=hashes)
     text = report(folder).read_text()
     titles = [line for line in text.splitlines() if line.startswith("## ")]
     assert len(titles) == 4
-    assert all(title.endswith("libero_object (stand-in visuals)") for title in titles)
+    assert all(
+        title.endswith("libero_object (assets 0123456789ab, not known as LIBERO's originals)") for title in titles
+    )
     assert "Not the protocol of the paper's figures, which is in brackets: max_steps 300 (600), " in text
-    assert "10 settle steps (5), states 25-49 (all 50, half of which serve training here)." in text
+    assert "10 settle steps (5), states 25-49 (all 50)." in text
 
 
 def test_a_table_never_mixes_settings(report, written, tmp_path):

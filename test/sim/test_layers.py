@@ -57,6 +57,8 @@ def test_what_is_moved_recoloured_or_seen_through(env):
         if step == 14:
             model.geom_matid[geoms] = -1
             model.geom_rgba[geoms] = (1, 0, 1, 1)
+        if step in (15, 17):
+            model.site_rgba[:, 3] = 1.0 if step == 15 else -1.0
         if step == 18:
             model.geom_rgba[geoms, 3] = 0.5
         check(env)

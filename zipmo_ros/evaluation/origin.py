@@ -16,9 +16,9 @@ from zipmo_sim.suites.libero.assets import kind_of_assets
 
 def visuals(suite: str, asset_hash: str) -> str | None:
     """What a figure made with these assets must say of its images; None where there is nothing to say."""
-    kind = kind_of_assets(asset_hash) if suite_entry(suite).libero else "original"
-    other = f"assets {asset_hash[:12]}, not known as LIBERO's originals"
-    return {"original": None, "stand-in": "stand-in visuals", "other": other}[kind]
+    if kind_of_assets(asset_hash) == "original" or not suite_entry(suite).libero:
+        return None
+    return f"assets {asset_hash[:12]}, not known as LIBERO's originals"
 
 
 def machine() -> dict:

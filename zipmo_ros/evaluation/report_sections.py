@@ -170,7 +170,7 @@ def _differences(result: Result) -> str:
     other = [f"{name} {given[name]} ({value})" for name, value in reference.items() if given[name] != value]
     settling, states = SETTLINGS[result.content.get("settle") or SETTLING], BY_NAME.get(result["states"])
     other += [f"{settling.steps} settle steps (5)"] if settling.steps != 5 else []
-    told = [*other, f"states {states[0]}-{states[-1]} (all 50, half of which serve training here)"] if states else other
+    told = [*other, f"states {states[0]}-{states[-1]} (all 50)"] if states else other
     return f"Not the protocol of the paper's figures, which is in brackets: {', '.join(told)}."
 
 

