@@ -31,7 +31,8 @@ SEED, REPLAN_EVERY, NFE = 7, 2, 4
 # bundle -> (suite, numbers of the tasks): three episodes each
 EPISODES = {
     "nano-mini": [("mini", (0, 6, 9))],
-    "nano-libero": [("libero_object", (0, 4)), ("libero_spatial", (4, 9)), ("libero_goal", (3,))],
+    "nano-libero": [("libero_spatial", (4, 9)), ("libero_goal", (3,))],
+    "nano-libero-object": [("libero_object", (0, 4)), ("libero_object_mixed", (13,))],
 }
 
 

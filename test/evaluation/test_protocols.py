@@ -155,7 +155,8 @@ def test_without_words_the_episodes_are_the_same(evaluated):
 def test_a_table_is_of_one_protocol_and_has_pro_beside_the_plain_suites(evaluated, tmp_path):
     for suite in ("libero_object", "libero_object_swap", "libero_spatial"):
         for protocol in ("reference", "lerobot"):
-            evaluated(f"{suite}-{protocol}", f"suite={suite}", f"protocol={protocol}", "episodes=1")
+            checkpoint = "checkpoint=nano-libero-object"
+            evaluated(f"{suite}-{protocol}", f"suite={suite}", f"protocol={protocol}", checkpoint, "episodes=1")
     evaluated("none", "suite=libero_object", "protocol=reference", "episodes=1", "instruction=none")
     page = tmp_path / "page.md"
     assert cli.main(["report", f"results={tmp_path}", f"out={page}"]) == 0
