@@ -1,5 +1,7 @@
 """Off-screen rendering: choice of the OpenGL backend and the camera views of an environment."""
 
+from __future__ import annotations
+
 import contextlib
 import ctypes.util
 import importlib
@@ -8,11 +10,14 @@ import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
-from zipmo_sim.layers import Drawing, Layers, sites_seen
+
+if TYPE_CHECKING:
+    from zipmo_sim.layers import Drawing
 
 # A frame that shows anything at all has far more contrast; a lost context gives a constant or nearly black one.
 _LEAST_CONTRAST = 8.0
@@ -91,7 +96,8 @@ class ViewRenderer:
     def __init__(self, model, data, cameras: dict[str, str], settings: RenderSettings):
         import mujoco
 
-        from zipmo_sim.coarse import coarse_meshes  # names of looks do without
+        from zipmo_sim.coarse import coarse_meshes  # names of looks do without both
+        from zipmo_sim.layers import Layers
 
         self._model, self._data = model, data
         self._cameras = dict(cameras)
@@ -149,6 +155,8 @@ class ViewRenderer:
     def _draw(self, view: str, shown: np.ndarray) -> Drawing:
         """Geoms [ngeom] bool at once, with what that leaves in the depth buffer: mujoco.Renderer would draw anew."""
         import mujoco
+
+        from zipmo_sim.layers import Drawing, sites_seen
 
         if self._layers:  # what can't be seen would still hide what is behind it from a layer
             self._option.sitegroup[:3] = sites_seen(self._model)
