@@ -65,12 +65,12 @@ class Layers:
         """The data's current (forwarded) state. shown: geoms [ngeom] bool that are in the frame."""
         data = self._data
         poses = np.concatenate([data.geom_xpos, data.geom_xmat], axis=1).astype(np.float32)  # as MuJoCo draws them
-        if not sites_seen(self._model) and self._opaque(shown) and not self._changed(poses):
+        if not sites_seen(self._model) and self._opaque(shown) and not self._changed():
             return self._composed(shown, poses)
         self._background, self._poses, self._moved[:] = None, poses, self._frame - _RECENT
         return self._draw(shown)
 
-    def _changed(self, poses: np.ndarray) -> bool:
+    def _changed(self) -> bool:
         """Whether more than geoms are otherwise than in the frame before: the camera, a light, a look."""
         model, data, lamp = self._model, self._data, self._model.vis.headlight
         places = (data.cam_xpos[self._index], data.cam_xmat[self._index], data.light_xpos, data.light_xdir)
@@ -78,7 +78,7 @@ class Layers:
         lit = [np.array(part) for part in (lamp.active, lamp.ambient, lamp.diffuse, lamp.specular)]
         scene = [part.tobytes() for part in (*(place.astype(np.float32) for place in places), *looks, *lit)]
         before, self._scene = self._scene, scene
-        return scene != before or poses.shape != self._poses.shape
+        return scene != before
 
     def _opaque(self, shown: np.ndarray) -> bool:
         """Whether nothing in the frame is seen through. What is not to be seen at all MuJoCo does not draw."""

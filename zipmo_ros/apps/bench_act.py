@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
         times = chunk_times(bundle, load_robot(), nfe=request.nfe, engines=request.engines, threads=request.threads,
                             repetitions=request.repetitions, seed=request.seed)  # fmt: skip
     except (ValueError, FileNotFoundError) as error:
-        print(f"zipmo bench: {error}", file=sys.stderr)
+        print(f"zipmo bench act: {error}", file=sys.stderr)
         return 2
     report = {**asked("bench act", argv, plain(request)), **origin(), "checkpoint": shown(bundle),
               "hash": content_hash(bundle), **times}  # fmt: skip

@@ -69,8 +69,9 @@ def chunk_times(
     seed: int,
 ) -> dict[str, Any]:
     """Rows of what a chunk of actions costs, by engine: a plan of `nfe` Euler steps and the policy's chunk, as the loop
-    calls them, and ACT's network alone, without what prepares its images. ratio: over ACT's with the same engine in the
-    same repetition, of CPU time, the median.
+    calls them, and ACT's network alone, without what prepares its images. Medians over the repetitions of CPU time over
+    that of ACT in the same one: ratio, with the same engine; eager_ratio, by PyTorch as lerobot runs it (None where
+    that is not among the engines).
 
     Raises ValueError for an engine that is not installed, and where lerobot is not.
     """
@@ -78,10 +79,8 @@ def chunk_times(
     images = {view: draw.integers(0, 256, (IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8) for view in robot.views}
     seen = Observation(0, 0, images, draw.standard_normal(len(robot.proprio_names)).astype(np.float32))
     torch.manual_seed(seed)
-    act, policy = (
-        ActCall(len(robot.proprio_names), len(robot.views)),
-        load_policy(None, bundle, robot, Execution(threads=threads)),
-    )
+    act = ActCall(len(robot.proprio_names), len(robot.views))
+    policy = load_policy(None, bundle, robot, Execution(threads=threads))
     calls: dict[Any, Callable[[], Any]] = {}  # by engine and steps; of ACT, None
     for engine in engines:
         calls[engine, None] = partial(_by_act, carried_out(act, Execution(threads=threads, engine=engine)), seen)
@@ -92,7 +91,8 @@ def chunk_times(
         call()
     times = interleave(calls, repetitions, "cpu", seed)
     rows = []
-    for (engine, steps), own in ((key, times[key]) for key in calls):
+    for engine, steps in calls:
+        own = times[engine, steps]
         rows.append({
             "engine": engine, "nfe": steps, **percentiles(own), "ratio": _ratio(own, times[engine, None]),
             "eager_ratio": _ratio(own, times["eager", None]) if "eager" in engines else None,

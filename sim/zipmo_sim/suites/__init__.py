@@ -55,7 +55,7 @@ _TRAINED_ON = (
     "each of the tasks was trained on, though, in other states."
 )
 _WHICH_BOWL = "Only the sentence says which of the two bowls is meant; how scenes are laid out is libero_spatial's own."
-_ONE_SCENE = "All tasks are of one scene: only the sentence says which is meant. Things stand within a few centimetres."
+_ONE_SCENE = "All tasks are of one scene: only the sentence says which is meant; each of them was trained on."
 _TWO_BOWLS = "Where the two bowls stand may tell the task: it does not show that the sentence is read."
 _NANO = "nano-libero"
 _BASKET = {"expert": "zipmo_sim.experts.basket", "near_goal": 0.08, "checkpoint": "nano-libero-object", "libero": True}
