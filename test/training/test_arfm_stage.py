@@ -83,6 +83,28 @@ def test_a_batch_is_what_it_says(windows):
     assert batch.seen.sum() == 8
 
 
+def test_windows_are_cut_to_their_first_steps(windows):
+    """All numbers of steps occur, few more often than many, and what is told are the windows' own first steps."""
+    stage = make_stage(windows, batch_size=3, most_seen=None, augment=None, fewest_steps=1)
+    generator = torch.Generator().manual_seed(0)
+    told = torch.tensor([stage.told_steps(generator) for _ in range(3000)])
+    assert set(told.tolist()) == set(range(1, 16))
+    assert (told < 4).float().mean() == pytest.approx(0.5, abs=0.03)
+    indices, seen = torch.tensor([0, 7, 100]), set()
+    for number in range(20):
+        batch = stage.collate(indices, torch.Generator().manual_seed(number))
+        steps = batch.tracks.shape[3] - 1
+        seen.add(steps)
+        assert batch.visible.shape[3] == steps + 1
+        assert batch.frame_of.shape == batch.seen.shape == batch.offset.shape[:2] == (3, steps)
+        starts = stage.windows.tracks[indices][:, :, :, : steps + 1].float()
+        assert all((starts[0, 0] == track).flatten(1).all(1).any() for track in batch.tracks[0, 0])
+        total, _ = stage.loss(stage.model, batch, torch.Generator().manual_seed(number))
+        assert total.isfinite()
+    assert len(seen) > 3
+    assert make_stage(windows, fewest_steps=None).told_steps(generator) == 15
+
+
 def rearranged(values):
     """[B, V, N, T, 2] -> [B, T, V, N, 2]."""
     return values.permute(0, 3, 1, 2, 4)
@@ -227,6 +249,7 @@ def test_options_are_checked():
         ({"times": "late"}, "times must be one of"),
         ({"drop_text": 1.0}, "probability"),
         ({"most_seen": 0}, "at least 1"),
+        ({"fewest_steps": 0}, "at least 1"),
     ):
         with pytest.raises(ValueError, match=words):
             stage_options(ArfmOptions, "arfm", **changes)

@@ -46,9 +46,13 @@ class TrackErrors:
         self.sums: dict[str, float] = {}
         self.counts: dict[str, int] = {}
 
-    def add(self, predicted: Tensor, target: Tensor, moving: Tensor, prefix: str = "") -> None:
-        """predicted, target: [B, N, T, 2] in [-1, 1]; moving: bool [B, N]."""
-        still = target[:, :, :1].expand_as(target)
+    def add(
+        self, predicted: Tensor, target: Tensor, moving: Tensor, prefix: str = "", start: Tensor | None = None
+    ) -> None:
+        """predicted, target: [B, N, T, 2] in [-1, 1]; moving: bool [B, N]; start [B, N, 1, 2]: where they began, unless
+        it is the first of them.
+        """
+        still = (target[:, :, :1] if start is None else start).expand_as(target)
         for source, tracks in (("", predicted), ("still_", still)):
             difference = (tracks.float() - target.float()) * (IMAGE_SIZE / 2)
             distance = difference.norm(dim=-1)
@@ -68,7 +72,10 @@ class TrackErrors:
 
 
 class PlanFigures:
-    """What a stage that predicts tracks says of them: TrackErrors and ARFM's mean delta, of all views and of each."""
+    """What a stage that predicts tracks says of them: TrackErrors and ARFM's mean delta, of all views and of each.
+
+    first_*: TrackErrors of the first step alone, which is executed first.
+    """
 
     def __init__(self, views: Sequence[str]) -> None:
         self._views, self._errors = views, TrackErrors()
@@ -83,6 +90,8 @@ class PlanFigures:
             within = share_within(ours[:, :, 1:], theirs[:, :, 1:], seen)
             for prefix in ("", f"{name}_"):
                 self._errors.add(ours, theirs, moving[:, view], prefix)
+                first, true, start = ours[:, :, 1:2], theirs[:, :, 1:2], theirs[:, :, :1]
+                self._errors.add(first, true, moving[:, view], f"{prefix}first_", start)
                 self._within.setdefault(f"{prefix}delta", []).append(within)
 
     def means(self) -> dict[str, float]:

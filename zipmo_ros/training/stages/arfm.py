@@ -42,6 +42,7 @@ class ArfmOptions:
     batch_size: int
     draws: int
     most_seen: int | None
+    fewest_steps: int | None
     times: Literal["uniform", "cosmap"]
     drop_text: float
     augment: AugmentConfig | None
@@ -57,6 +58,8 @@ class ArfmOptions:
             raise ValueError(f"drop_text is a probability, got {self.drop_text}")
         if self.draws < 1 or (self.most_seen is not None and self.most_seen < 1):
             raise ValueError(f"draws and most_seen are at least 1, got {self.draws} and {self.most_seen}")
+        if self.fewest_steps is not None and self.fewest_steps < 1:
+            raise ValueError(f"fewest_steps is at least 1, got {self.fewest_steps}")
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def consistency(z: Tensor, t: Tensor, v: Tensor, near_z: Tensor, near_t: Tensor,
 
 class ArfmStage(Stage):
     builds_on = ("encoder", "init")
-    headline = ("epe_moving", "still_epe_moving", "delta")
+    headline = ("epe_moving", "still_epe_moving", "first_epe_moving", "first_still_epe_moving", "delta")
     model: MotionPredictor
 
     def __init__(self, windows, model: MotionPredictor, sentences: Sentences, options: ArfmOptions,
@@ -154,9 +157,10 @@ class ArfmStage(Stage):
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> TrackBatch:
         options, count = self.options, len(indices)
-        most = min(options.most_seen or self.steps - 1, self.steps - 1)
+        told = self.told_steps(generator)
+        most = min(options.most_seen or told, told)
         seen_steps = torch.randint(1, most + 1, (count,), generator=generator)
-        frames = seen_frames(self.newest[indices], seen_steps)
+        frames = seen_frames(self.newest[indices, :told], seen_steps)
         images, shifts = augment(self.windows.images[frames.rows], options.augment, generator)
         tracks, visible, moved = self.tracks(indices)
         chosen = self.drawn(moved, visible, generator)
@@ -168,13 +172,21 @@ class ArfmStage(Stage):
             seen=frames.seen,
             told=tell(self.windows, self.sentences, frames.rows, shifts, self.telling, generator),
             hidden=torch.rand(count, generator=generator) < options.drop_text,
-            tracks=taken(tracks, chosen),
-            visible=taken(visible, chosen),
+            tracks=taken(tracks, chosen)[:, :, :, : told + 1],
+            visible=taken(visible, chosen)[:, :, :, : told + 1],
             offset=shifts[frames.frame_of],
             spots=tracks[:, :, uniform, 0] + shifts[frames.frame_of[:, 0]][:, :, None],
             moved=moved[:, :, uniform],
         )
         return TrackBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
+
+    def told_steps(self, generator: torch.Generator) -> int:
+        """How many steps of its windows a batch tells: all, or a number whose logarithm is uniform."""
+        every, fewest = self.steps - 1, self.options.fewest_steps
+        if fewest is None or fewest >= every:
+            return every
+        share = float(torch.rand((), generator=generator, dtype=torch.float64))
+        return min(every, int(fewest * ((every + 1) / fewest) ** share))
 
     def tracks(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tracks [B, V, P, T, 2], visible and movement [B, V, P] of windows."""
