@@ -84,12 +84,12 @@ def test_a_batch_is_what_it_says(windows):
 
 
 def test_windows_are_cut_to_their_first_steps(windows):
-    """All numbers of steps occur, few more often than many, and what is told are the windows' own first steps."""
+    """All numbers of steps occur, most often the first one alone, and what is told are the windows' own first steps."""
     stage = make_stage(windows, batch_size=3, most_seen=None, augment=None, fewest_steps=1)
     generator = torch.Generator().manual_seed(0)
     told = torch.tensor([stage.told_steps(generator) for _ in range(3000)])
     assert set(told.tolist()) == set(range(1, 16))
-    assert (told < 4).float().mean() == pytest.approx(0.5, abs=0.03)
+    assert (told < 4).float().mean() == pytest.approx(0.8, abs=0.03)
     indices, seen = torch.tensor([0, 7, 100]), set()
     for number in range(20):
         batch = stage.collate(indices, torch.Generator().manual_seed(number))

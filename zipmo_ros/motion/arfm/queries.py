@@ -53,6 +53,8 @@ class QueryPredictor(nn.Module):
         return self.mlp(features.detach()).squeeze(-1)
 
     def loss(self, features: Tensor, moved: Tensor, temperature: float) -> Tensor:
-        """Squared error in exponents of the draw; features [..., C], moved [...] as `movement`."""
+        """Squared error in exponents of the draw, the steepest counted as 1, so that gradients are clipped by those of
+        the flow; features [..., C], moved [...] as `movement`.
+        """
         wanted = (temperature * moved).clamp(max=STEEPEST)
-        return (temperature * self(features) - wanted).square().mean()
+        return ((temperature * self(features) - wanted) / STEEPEST).square().mean()

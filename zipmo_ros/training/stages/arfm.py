@@ -181,12 +181,12 @@ class ArfmStage(Stage):
         return TrackBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
 
     def told_steps(self, generator: torch.Generator) -> int:
-        """How many steps of its windows a batch tells: all, or a number whose logarithm is uniform."""
+        """How many steps of its windows a batch tells: all, or a number whose inverse is uniform."""
         every, fewest = self.steps - 1, self.options.fewest_steps
         if fewest is None or fewest >= every:
             return every
         share = float(torch.rand((), generator=generator, dtype=torch.float64))
-        return min(every, int(fewest * ((every + 1) / fewest) ** share))
+        return min(every, int(1 / ((1 - share) / fewest + share / (every + 1))))
 
     def tracks(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tracks [B, V, P, T, 2], visible and movement [B, V, P] of windows."""
