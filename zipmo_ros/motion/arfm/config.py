@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from zipmo_ros.contract.plan import HORIZON
-from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig, check_width, image_nano, require, text_nano
+from zipmo_ros.motion.config import (
+    LATER,
+    ImageEncoderConfig,
+    TextConfig,
+    check_width,
+    image_nano,
+    require,
+    text_nano,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class ArfmConfig:
     width, depth, hidden: of the fusion, which attends along time and over sites by turns, and of its gated MLPs.
     head_depth, time_width: layers of the head; features of the flow time.
     global_grid: image tokens a side and view that join the points as sites.
+    places:      points say where in the frame they are, and the head is told where the image encoder points for the
+                 sentence (paper: neither; absolute positions overfit).
     views, points: of a plan; N points in each view.
     context:     steps at a time that are fused; a plan takes HORIZON - 1 of them, the past what is left.
     pixels:      a side of the frame in whose pixels shifts are counted: what unit noise is measured against.
@@ -56,6 +66,7 @@ class ArfmConfig:
     head_depth: int = 6
     time_width: int = 256
     global_grid: int = 7
+    places: bool = field(default=False, metadata=LATER)
     views: int = 1
     points: int = 100
     context: int = 50
@@ -85,6 +96,10 @@ class ArfmConfig:
             self.image is None or self.image.grid % self.global_grid == 0,
             f"global_grid {self.global_grid} does not divide the image encoder's grid",
         )
+        require(
+            not self.places or bool(self.image and self.image.landmarks),
+            "places are those that an image encoder with landmarks points at",
+        )
         require(self.depth >= 2 and self.head_depth >= 1, f"too few layers: {self.depth} and {self.head_depth}")
         require(self.time_width % 2 == 0, f"time_width must be even, got {self.time_width}")
         require(min(self.views, self.points, self.steps) >= 1, "views, points and steps must be positive")
@@ -111,6 +126,7 @@ def arfm_nano(views: int = 2) -> ArfmConfig:
         hidden=384,
         head_depth=2,
         global_grid=4,
+        places=True,
         views=views,
         points=24,
         context=HORIZON - 1,

@@ -18,10 +18,14 @@ MOST_WORDS = 32  # steps that a sentence takes of which tokens are read; one wit
 
 
 class Frames(NamedTuple):
-    """R frames of V views. maps: features [R, V, cells, C] on square grids, the finest first. tokens [R, V, G, C]."""
+    """R frames of V views. maps: features [R, V, cells, C] on square grids, the finest first. tokens [R, V, G, C].
+    pointed: of each view and landmark that the sentence means, how sure it is and (y, x), as much as it is sure
+    [R, V * K * 3]; None where nobody points.
+    """
 
     maps: tuple[Tensor, ...]
     tokens: Tensor
+    pointed: Tensor | None = None
 
     def lookup(self, frame_of: Tensor, points: Tensor) -> Tensor:
         """Features of the cells that points lie in, of all maps: [B, V, N, T, C]. Points outside: of the nearest cell.
@@ -39,6 +43,15 @@ class Words(NamedTuple):
     tokens: Tensor
     whole: Tensor
     counted: Tensor | None = None
+
+
+def pointed_at(pointing: Pointing, frames: int) -> Tensor:
+    """See Frames.pointed; of each frame's first sentence."""
+    first = slice(None, None, len(pointing.logits) // frames)
+    heat = pointing.logits[first].softmax(-1)[..., None]
+    sure = heat.amax(dim=-2)
+    where = (heat * pointing.places[first]).sum(dim=-2)
+    return torch.cat([sure, sure * where], dim=-1).flatten(1)
 
 
 class OwnEncoders(nn.Module):
@@ -70,7 +83,9 @@ class OwnEncoders(nn.Module):
         tokens = rearrange(tokens[:: len(tokens) // len(images)], "r (v l) d -> r v l d", v=images.shape[1])
         field = rearrange(tokens, "r v (h w) d -> (r v) d h w", h=self.grid)
         pooled = rearrange(F.avg_pool2d(field, self.pooling), "(r v) d h w -> r v (h w) d", r=len(images))
-        return Frames((*maps, tokens), pooled), pointing
+        return Frames(
+            (*maps, tokens), pooled, None if pointing is None else pointed_at(pointing, len(images))
+        ), pointing
 
     def read(self, text: Tensor) -> Words:
         """Vectors [B, C] of the sentence encoder, or rows of tokens [B, 1 + L, C]."""

@@ -22,7 +22,8 @@ class Context:
     """What futures are drawn from, encoded once.
 
     frames: see Frames. frame_of: int64 [B, T], the newest frame that each step sees. seen: bool [B, T], whether the
-    step's own frame is there. words: cache of the sentence alone. text: conditioning of the head [B, D].
+    step's own frame is there. words: cache of the sentence alone. text: what the head is told, of the sentence and of
+    where it points in the newest frame [B, D].
     """
 
     frames: Frames
@@ -45,6 +46,11 @@ class MotionPredictor(nn.Module):
         self.seen_local, self.seen_global = nn.Embedding(2, local), nn.Embedding(2, glob)
         self.local_proj, self.global_proj = nn.Linear(local, width), nn.Linear(glob, width)
         self.word_proj, self.text_proj = nn.Linear(text, width), nn.Linear(text, width)
+        if config.places:
+            assert config.image is not None
+            pointed = 3 * config.views * config.image.landmarks
+            self.position = nn.Linear(2, width)
+            self.pointed = nn.Sequential(nn.Linear(pointed, width), nn.SiLU(), nn.Linear(width, width))
         self.no_words = nn.Parameter(0.02 * torch.randn(self.encoders.silence, width))
         self.no_text = nn.Parameter(0.02 * torch.randn(width))
         self.view = nn.Parameter(0.02 * torch.randn(config.views, width)) if config.views > 1 else None
@@ -72,6 +78,8 @@ class MotionPredictor(nn.Module):
             if counted is not None:
                 silence = torch.arange(counted.shape[1], device=counted.device) < self.encoders.silence
                 counted = torch.where(hidden[:, None], silence, counted)
+        if self.config.places:
+            whole = whole + self.pointed(frames.pointed[frame_of[:, -1]])
         return Context(frames, frame_of, seen, self.fusion.read(tokens, counted), whole)
 
     def sites(self, context: Context, points: Tensor, first: int = 0) -> Tensor:
@@ -83,7 +91,10 @@ class MotionPredictor(nn.Module):
         local = context.frames.lookup(frame_of, points) + self.seen_local(seen)[:, None, None]
         glob = rearrange(context.frames.tokens[frame_of], "b t v g c -> b v g t c")
         glob = glob + self.seen_global(seen)[:, None, None]
-        parts = [self.local_proj(local), self.global_proj(glob)]
+        local = self.local_proj(local)
+        if self.config.places:
+            local = local + self.position(points)
+        parts = [local, self.global_proj(glob)]
         if self.view is not None:
             parts = [part + rearrange(self.view, "v d -> v 1 1 d") for part in parts]
         return torch.cat([rearrange(part, "b v n t d -> b (v n) t d") for part in parts], dim=1)
