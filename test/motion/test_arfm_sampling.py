@@ -169,10 +169,10 @@ def test_a_new_step_is_drawn_in_full_and_the_others_stay_near(model, monkeypatch
 def test_strength_by_error(model):
     """Nothing is drawn again of a plan that came true; all of one that is ten pixels off."""
     found = torch.rand(2, 5, 2)
-    assert strength(found, found, 128.0) == (0.0, 0)
+    assert strength(found, found) == (0.0, 0)
     off = found + torch.tensor([5 / 128, 0.0])
-    assert strength(off, found, 128.0) == (pytest.approx(0.5, abs=1e-4), 8)
-    assert strength(found + 1, found, 128.0) == (1.0, 16)
+    assert strength(off, found) == (pytest.approx(0.5, abs=1e-4), 8)
+    assert strength(found + 1, found) == (1.0, 16)
     by_error = EditConfig(rule="replace", by_error=True)
     planned = drawn(model)
     again = drawn(model, planned=planned, edit=by_error)

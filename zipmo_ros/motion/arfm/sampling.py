@@ -17,7 +17,7 @@ from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor, repeated
 from zipmo_ros.motion.flow import Velocity, euler, guided, interpolate
 from zipmo_ros.motion.pointer import Pointing
 
-WORST = 10.0  # pixels from plan to followed points at which nothing of the plan is kept
+WORST = 10 / 128  # from plan to followed points, at which nothing of the plan is kept: 10 pixels of a frame of 256
 STRONGEST = 16  # evaluations then
 
 
@@ -124,7 +124,7 @@ def forecast(
         edit = edit or model.config.edit
         start, again = (edit.start, edit.steps)
         if edit.by_error:
-            start, again = strength(planned[:, 0, :, :, 0], past[:, :, :, -1], model.config.scale)
+            start, again = strength(planned[:, 0, :, :, 0], past[:, :, :, -1])
         ahead = rearrange(planned, "b k v n t c -> t (b k) v n c")
         if edit.rule == "translate":
             ahead = ahead + (now - ahead[0])
@@ -137,11 +137,11 @@ def forecast(
     return rearrange(torch.stack(tracks), "t (b k) v n c -> b k v n t c", k=draws)
 
 
-def strength(planned: Tensor, found: Tensor, scale: float) -> tuple[float, int]:
+def strength(planned: Tensor, found: Tensor) -> tuple[float, int]:
     """(start, evaluations) for a plan whose points [..., 2] were found elsewhere: in proportion to the mean distance,
-    all of it from WORST pixels on. Nothing is drawn again where they are as planned.
+    all of it from WORST on. Nothing is drawn again where they are as planned.
     """
-    share = min(float((planned - found).norm(dim=-1).mean()) * scale, WORST) / WORST
+    share = min(float((planned - found).norm(dim=-1).mean()), WORST) / WORST
     return share, round(STRONGEST * share)
 
 
