@@ -15,9 +15,10 @@ from zipmo_ros.motion.arfm.config import EditConfig
 from zipmo_ros.motion.arfm.fusion import FusionCache
 from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor, repeated
 from zipmo_ros.motion.flow import Velocity, euler, guided, interpolate
+from zipmo_ros.motion.metrics import DELTA_SIZE
 from zipmo_ros.motion.pointer import Pointing
 
-WORST = 10 / 128  # from plan to followed points, at which nothing of the plan is kept: 10 pixels of a frame of 256
+WORST = 10 / (DELTA_SIZE / 2)  # from plan to followed points, at which nothing is kept: 10 of ARFM's pixels
 STRONGEST = 16  # evaluations then
 
 
