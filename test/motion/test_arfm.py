@@ -292,3 +292,27 @@ def test_expected_movement_is_learned():
     with torch.no_grad():
         expected = predictor(features)
     assert (expected - moved.clamp(max=20)).abs().mean() < 1.5, "beyond 20 it makes no difference to the draw"
+
+
+@torch.no_grad()
+def test_the_head_is_told_where_the_encoder_points():
+    """And points where they are; without `places` neither matters."""
+    images, text, points = inputs(frames=1, steps=1)
+    for places in (True, False):
+        model = tiny(places=places)
+        context = context_of(model, images, text, 1, frame_steps=(0,))[0]
+        pointed = context.frames.pointed
+        assert pointed.shape == (2, 2 * 1 * 3)
+        sure = pointed.unflatten(1, (2, 1, 3))[..., 0]
+        assert ((sure > 0) & (sure <= 1)).all()
+        elsewhere = context.frames._replace(pointed=pointed + 0.5)
+        other = model.context(elsewhere, context.frame_of, context.seen, text)
+        assert torch.equal(other.text, context.text) != places
+        sites = model.sites(context, points)
+        same_cell = points + 1e-4
+        assert torch.equal(model.sites(context, same_cell), sites) != places
+
+
+def test_places_need_an_encoder_that_points():
+    with pytest.raises(ValueError, match="landmarks"):
+        dataclasses.replace(TINY, image=dataclasses.replace(TINY.image, landmarks=0), places=True)

@@ -79,6 +79,7 @@ class MotionPredictor(nn.Module):
                 silence = torch.arange(counted.shape[1], device=counted.device) < self.encoders.silence
                 counted = torch.where(hidden[:, None], silence, counted)
         if self.config.places:
+            assert frames.pointed is not None  # see ArfmConfig
             whole = whole + self.pointed(frames.pointed[frame_of[:, -1]])
         return Context(frames, frame_of, seen, self.fusion.read(tokens, counted), whole)
 
