@@ -74,8 +74,10 @@ class TrackErrors:
 class PlanFigures:
     """What a stage that predicts tracks says of them: TrackErrors and ARFM's mean delta, of all views and of each.
 
-    first_*: TrackErrors of the first step alone, which is executed first.
+    first_*: TrackErrors of the first step alone, which is executed first. headline: see Stage.
     """
+
+    headline = ("epe_moving", "still_epe_moving", "first_epe_moving", "first_still_epe_moving", "delta")
 
     def __init__(self, views: Sequence[str]) -> None:
         self._views, self._errors = views, TrackErrors()

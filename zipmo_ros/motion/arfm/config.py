@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from zipmo_ros.contract.plan import HORIZON
-from zipmo_ros.motion.config import (
-    LATER,
-    ImageEncoderConfig,
-    TextConfig,
-    check_width,
-    image_nano,
-    require,
-    text_nano,
-)
+from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig, check_width, image_nano, require, text_nano
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ class ArfmConfig:
     head_depth: int = 6
     time_width: int = 256
     global_grid: int = 7
-    places: bool = field(default=False, metadata=LATER)
+    places: bool = False
     views: int = 1
     points: int = 100
     context: int = 50

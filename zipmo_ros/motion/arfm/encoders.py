@@ -48,9 +48,8 @@ class Words(NamedTuple):
 def pointed_at(pointing: Pointing, frames: int) -> Tensor:
     """See Frames.pointed; of each frame's first sentence."""
     first = slice(None, None, len(pointing.logits) // frames)
-    heat = pointing.logits[first].softmax(-1)[..., None]
-    sure = heat.amax(dim=-2)
-    where = (heat * pointing.places[first]).sum(dim=-2)
+    sure = pointing.confidence()[first, ..., None]
+    where = (pointing.logits[first].softmax(-1)[..., None] * pointing.places[first]).sum(dim=-2)
     return torch.cat([sure, sure * where], dim=-1).flatten(1)
 
 
@@ -83,9 +82,8 @@ class OwnEncoders(nn.Module):
         tokens = rearrange(tokens[:: len(tokens) // len(images)], "r (v l) d -> r v l d", v=images.shape[1])
         field = rearrange(tokens, "r v (h w) d -> (r v) d h w", h=self.grid)
         pooled = rearrange(F.avg_pool2d(field, self.pooling), "(r v) d h w -> r v (h w) d", r=len(images))
-        return Frames(
-            (*maps, tokens), pooled, None if pointing is None else pointed_at(pointing, len(images))
-        ), pointing
+        pointed = None if pointing is None else pointed_at(pointing, len(images))
+        return Frames((*maps, tokens), pooled, pointed), pointing
 
     def read(self, text: Tensor) -> Words:
         """Vectors [B, C] of the sentence encoder, or rows of tokens [B, 1 + L, C]."""

@@ -129,7 +129,7 @@ def consistency(z: Tensor, t: Tensor, v: Tensor, near_z: Tensor, near_t: Tensor,
 
 class ArfmStage(Stage):
     builds_on = ("encoder", "init")
-    headline = ("epe_moving", "still_epe_moving", "first_epe_moving", "first_still_epe_moving", "delta")
+    headline = PlanFigures.headline
     model: MotionPredictor
 
     def __init__(self, windows, model: MotionPredictor, sentences: Sentences, options: ArfmOptions,
@@ -157,10 +157,10 @@ class ArfmStage(Stage):
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> TrackBatch:
         options, count = self.options, len(indices)
-        told = self.told_steps(generator)
-        most = min(options.most_seen or told, told)
+        steps = self.told_steps(generator)
+        most = min(options.most_seen or steps, steps)
         seen_steps = torch.randint(1, most + 1, (count,), generator=generator)
-        frames = seen_frames(self.newest[indices, :told], seen_steps)
+        frames = seen_frames(self.newest[indices, :steps], seen_steps)
         images, shifts = augment(self.windows.images[frames.rows], options.augment, generator)
         tracks, visible, moved = self.tracks(indices)
         chosen = self.drawn(moved, visible, generator)
@@ -172,8 +172,8 @@ class ArfmStage(Stage):
             seen=frames.seen,
             told=tell(self.windows, self.sentences, frames.rows, shifts, self.telling, generator),
             hidden=torch.rand(count, generator=generator) < options.drop_text,
-            tracks=taken(tracks, chosen)[:, :, :, : told + 1],
-            visible=taken(visible, chosen)[:, :, :, : told + 1],
+            tracks=taken(tracks, chosen)[:, :, :, : steps + 1],
+            visible=taken(visible, chosen)[:, :, :, : steps + 1],
             offset=shifts[frames.frame_of],
             spots=tracks[:, :, uniform, 0] + shifts[frames.frame_of[:, 0]][:, :, None],
             moved=moved[:, :, uniform],

@@ -62,7 +62,7 @@ class MaskedBatch:
 
 class AtmStage(Stage):
     builds_on = ("encoder", "init")
-    headline = ("epe_moving", "still_epe_moving", "first_epe_moving", "first_still_epe_moving", "delta")
+    headline = PlanFigures.headline
     model: TrackTransformer
 
     def __init__(self, windows, model: TrackTransformer, sentences: Sentences, options: AtmOptions,
