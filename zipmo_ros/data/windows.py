@@ -139,6 +139,16 @@ class DemonstrationWindows:
         places = self.landmarks[indices, own.int().argmax(1)].float()
         return places.masked_fill(~own.any(1)[:, None, None, None], torch.nan)
 
+    def another_sentence(self, indices: Tensor) -> Tensor:
+        """Rows [B] of `sentences`: of each window another sentence of its scene; its own where there is no other."""
+        own = self.sentence[indices]
+        if not self.told.shape[1]:
+            return own
+        told = self.told[indices]
+        differs = (told >= 0) & (told != own[:, None])
+        first = told.gather(1, differs.int().argmax(1, keepdim=True))[:, 0]
+        return torch.where(differs.any(1), first, own)
+
     def proprio_statistics(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation [9] of the proprioception over `indices`; a constant channel gets deviation 1."""
         chosen = self.proprio[indices].double()

@@ -74,28 +74,32 @@ class TrackErrors:
 class PlanFigures:
     """What a stage that predicts tracks says of them: TrackErrors and ARFM's mean delta, of all views and of each.
 
-    first_*: TrackErrors of the first step alone, which is executed first. headline: see Stage.
+    first_*: TrackErrors of the first step alone, which is executed first. another_*: of the plan when another sentence
+    of the scene is told: a planner that reads is farther off. headline: see Stage.
     """
 
-    headline = ("epe_moving", "still_epe_moving", "first_epe_moving", "first_still_epe_moving", "delta")
+    headline = ("epe_moving", "another_epe_moving", "still_epe_moving", "first_epe_moving", "first_still_epe_moving",
+                "delta")  # fmt: skip
 
     def __init__(self, views: Sequence[str]) -> None:
         self._views, self._errors = views, TrackErrors()
         self._within: dict[str, list[Tensor]] = {}
 
-    def add(self, predicted: Tensor, target: Tensor, visible: Tensor, moving: Tensor) -> None:
-        """predicted, target: [B, V, N, T, 2] in [-1, 1], the first sample given; visible: bool [B, V, N, T]; moving:
-        bool [B, V, N].
+    def add(self, predicted: Tensor, another: Tensor, target: Tensor, visible: Tensor, moving: Tensor) -> None:
+        """predicted, another (see above), target: [B, V, N, T, 2] in [-1, 1], the first sample given; visible: bool
+        [B, V, N, T]; moving: bool [B, V, N].
         """
         for view, name in enumerate(self._views):
             ours, theirs, seen = predicted[:, view], target[:, view], visible[:, view, :, 1:]
             within = share_within(ours[:, :, 1:], theirs[:, :, 1:], seen)
             for prefix in ("", f"{name}_"):
                 self._errors.add(ours, theirs, moving[:, view], prefix)
+                self._errors.add(another[:, view], theirs, moving[:, view], f"{prefix}another_")
                 first, true, start = ours[:, :, 1:2], theirs[:, :, 1:2], theirs[:, :, :1]
                 self._errors.add(first, true, moving[:, view], f"{prefix}first_", start)
                 self._within.setdefault(f"{prefix}delta", []).append(within)
 
     def means(self) -> dict[str, float]:
         deltas = {name: float(torch.cat(parts).nanmean()) for name, parts in self._within.items()}
-        return {**self._errors.means(), **deltas}
+        errors = {name: value for name, value in self._errors.means().items() if "another_still" not in name}
+        return {**errors, **deltas}

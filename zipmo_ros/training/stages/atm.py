@@ -130,9 +130,12 @@ class AtmStage(Stage):
             uniform = torch.rand(moved.shape, generator=generator)
             points = draw_points(moved, uniform, self.options.points, ARFM.temperature, often)
             target = taken(tracks, points)
-            text = self.sentences.own(self.windows.sentence[chosen])
-            predicted = predict_tracks(model, self.windows.images[chosen], text, target[:, :, :, 0])
-            figures.add(predicted, target, taken(visible, points), taken(self.windows.moving[chosen], points))
+            images, starts, moving = self.windows.images[chosen], target[:, :, :, 0], self.windows.moving[chosen]
+            own, another = (
+                predict_tracks(model, images, self.sentences.own(rows), starts)
+                for rows in (self.windows.sentence[chosen], self.windows.another_sentence(chosen))
+            )
+            figures.add(own, another, target, taken(visible, points), taken(moving, points))
         refused = self.understood.figures(model.image_encoder) if self.understood else {}
         return {**figures.means(), **refused}
 

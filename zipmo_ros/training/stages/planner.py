@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.flow import euler, logit_normal_times
+from zipmo_ros.motion.flow import Velocity, euler, logit_normal_times
 from zipmo_ros.motion.losses import flow_matching_loss
+from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.motion.zipmo.config import PlannerConfig, planner_base_libero, planner_nano
-from zipmo_ros.motion.zipmo.planner import Conditioning, MotionPlanner
+from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
 from zipmo_ros.training.augmentation import AugmentConfig, augment
 from zipmo_ros.training.latents import cached, draw_row, encode_tracks
@@ -102,7 +103,8 @@ class PlannerStage(Stage):
         self.options, self.latents, self.sentences, self.understood = options, latents, sentences, understood
         self.telling = options.telling if understood else None
         # The errors by view are of plans with TRACK_STEPS evaluations.
-        tracks = (f"{view}_{name}" for view in windows.views for name in ("mse", "still_mse", "floor_mse"))
+        of_views = ("mse", "another_mse", "still_mse", "floor_mse")
+        tracks = (f"{view}_{name}" for view in windows.views for name in of_views)
         self.headline = ("latent_mse_nfe1", "latent_mse_nfe4", *tracks, f"{windows.views[0]}_thing_near")
         self.headline += ("refused", "refused_falsely") if understood else ()
         self.model, self.vae = model.to(self.device), vae.to(self.device)
@@ -155,34 +157,43 @@ class PlannerStage(Stage):
         return flow + self.options.pointing_weight * encoding, {"flow": flow.detach(), **scalars}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Latent error for several numbers of evaluations; track errors of the plans, of "nothing moves" and of the
-        autoencoder; where the image encoder points, if it does; what it refuses, if it can.
+        """Latent error for several numbers of evaluations; track errors of the plans, of those when another sentence
+        of the scene is told, of "nothing moves" and of the autoencoder; where the image encoder points, if it does;
+        what it refuses, if it can.
         """
         generator, errors, distances = torch.Generator().manual_seed(self.seed), TrackErrors(), []
         squares = {steps: [] for steps in VALIDATION_STEPS}
         for chosen in self.validation_indices(self.options.validation_windows).split(64):
             target = self.latents[chosen, 0].float().to(self.device)
             noise = torch.randn(target.shape, generator=generator).to(self.device)
-            text = self.sentences.own(self.windows.sentence[chosen]).to(self.device)
-            tokens, pointing = model.image_encoder.look(self.windows.images[chosen].to(self.device), text)
-            conditioning = model.condition(text=text, image_tokens=tokens)
+            velocity, pointing = self.told(model, chosen, self.windows.sentence[chosen])
             if pointing is not None:
                 distances.append(pixels_off(pointing, self.windows.own_landmarks(chosen).to(self.device)))
-
-            def velocity(z: Tensor, t: float, conditioning: Conditioning = conditioning) -> Tensor:
-                return model.velocity(z, torch.full((len(z),), t, device=z.device), conditioning)
-
             for steps in VALIDATION_STEPS:
                 plan = euler(velocity, noise, steps)
                 squares[steps].append((plan - target).square().mean(dim=(1, 2)))
                 if steps == TRACK_STEPS:
                     self.add_track_errors(errors, chosen, plan, "")
+            another, _ = self.told(model, chosen, self.windows.another_sentence(chosen))
+            self.add_track_errors(errors, chosen, euler(another, noise, TRACK_STEPS), "another_")
             self.add_track_errors(errors, chosen, target, "floor_")
         latent = {f"latent_mse_nfe{steps}": float(torch.cat(values).mean()) for steps, values in squares.items()}
-        tracks = {name: value for name, value in errors.means().items() if "floor_still" not in name}
+        twice = ("floor_still", "another_still")
+        tracks = {name: value for name, value in errors.means().items() if not any(part in name for part in twice)}
         pointed = pointing_errors(torch.cat(distances), self.windows.views) if distances else {}
         refused = self.understood.figures(model.image_encoder) if self.understood else {}
         return {**latent, **tracks, **pointed, **refused}
+
+    def told(self, model: nn.Module, chosen: Tensor, rows: Tensor) -> tuple[Velocity, Pointing | None]:
+        """The velocities of windows' plans when the sentences `rows` [B] are told, and where the encoder points."""
+        text = self.sentences.own(rows).to(self.device)
+        tokens, pointing = model.image_encoder.look(self.windows.images[chosen].to(self.device), text)
+        conditioning = model.condition(text=text, image_tokens=tokens)
+
+        def velocity(z: Tensor, t: float) -> Tensor:
+            return model.velocity(z, torch.full((len(z),), t, device=z.device), conditioning)
+
+        return velocity, pointing
 
     def save(self, model: nn.Module, directory: Path, meta: dict) -> None:
         """With what counts as understood, as the image encoder is now."""
