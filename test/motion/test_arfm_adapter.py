@@ -168,7 +168,7 @@ def test_strides_of_several_steps():
     np.testing.assert_allclose(*ways, atol=1e-4)
     third = tracks(arfm.plan(seen(8), GO, 0))
     np.testing.assert_allclose(third[:, :, 0], second[:, :, 0] + 0.02, atol=1e-5)
-    # Two frames of the past, at steps 0 and 3, and now, step 8: strides begin at 3 and at 8, and what is to come are two more.
+    # Frames of steps 0 and 3, and now, step 8: strides begin at 3 and at 8, and two more are to come.
     assert [frame_of.tolist() for frame_of, _ in told] == [[[0, 0, 0]], [[0, 1, 1, 1]]]
     assert arfm._course.past.shape[2] == 9
 
