@@ -10,6 +10,7 @@ import numpy as np
 from zipmo_ros.contract.pose import composed, pose_of, relative
 from zipmo_ros.contract.robot import load_robot
 from zipmo_sim.rendering import RenderSettings, ViewRenderer, select_backend
+from zipmo_sim.stepping import control_step
 from zipmo_sim.task import INIT_STATES, SETTLING, SETTLINGS, Task
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ class ManipulationEnv(gymnasium.Env):
 
     def advance(self, action: np.ndarray) -> None:
         """Execute an action [7] in [-1, 1] for 0.05 s that is no step of the episode."""
-        self.robosuite.step(action)
+        control_step(self.robosuite, action)
         # robosuite leaves body poses one physics step behind the state; images must show what get_state gives.
         self.sim.forward()
 
