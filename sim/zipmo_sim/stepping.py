@@ -1,4 +1,4 @@
-"""A control step of robosuite 1.4, equal to its own to the bit, that computes kinematics and contacts once a physics step.
+"""A control step, equal to robosuite 1.4's to the bit, that computes kinematics and contacts once a physics step.
 
 robosuite has them computed before the action and in the controller, and MuJoCo's step computes them again.
 """
