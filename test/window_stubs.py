@@ -11,7 +11,9 @@ SENTENCES = ("put the milk in the left bin", "turn the lever to the left")
 
 
 def make_windows(count=4, points=24, **given):
-    """Windows of two demonstrations that alternate, steps 0, 0, 2, 2, ...; zero where nothing is given."""
+    """Windows of two demonstrations that alternate, steps 0, 0, 2, 2, ..., of a scene of both sentences; zero where
+    nothing is given.
+    """
     shape = (count, 2, points)
     generator = torch.Generator().manual_seed(0)
     arrays = {
@@ -21,6 +23,7 @@ def make_windows(count=4, points=24, **given):
         "moving": torch.zeros(shape, dtype=torch.bool),
         "demo": torch.arange(count) % 2,
         "step": torch.arange(count) // 2 * 2,
+        "told": torch.tensor([[0, 1]]).repeat(count, 1),
         **given,
     }
     names = {field.name for field in dataclasses.fields(DemonstrationWindows) if "Tensor" in field.type}

@@ -47,6 +47,11 @@ def test_report(bundle, tmp_path, monkeypatch, capsys):
     assert {row["k"] for row in report["predictions"]} == {1, 2}
     assert out.with_suffix(".png").stat().st_size > 5000
     assert len(out.read_text()) < 60_000
+    early = make_windows(6, init_state=torch.tensor([3, 22, 3, 22, 3, 22]))
+    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: early)
+    assert cli.main(["motion", *words, "opening=4", "windows=9"]) == 0
+    assert "2 held-out windows from the first 4 steps" in capsys.readouterr().out
+    assert json.loads(out.read_text())["opening"] == 4
 
 
 def test_the_protocol_of_table_e_is_of_moving_points_in_windows_that_do_not_overlap(
@@ -81,7 +86,7 @@ def test_arfm_has_figures_of_its_own_and_needs_its_kind(bundle, tmp_path, monkey
     assert "<16 px, %" in text
     assert "autoencoder" not in text
     report = json.loads(out.read_text())
-    assert (report["protocol"], report["points"], report["nfe"]) == ("tracks-motion-v2", {"drawn": 24}, 1)
+    assert (report["protocol"], report["points"], report["nfe"]) == ("tracks-motion-v3", {"drawn": 24}, 1)
     assert out.with_suffix(".png").stat().st_size > 5000
     assert cli.main(["report", f"results={tmp_path}", f"out={tmp_path}/report.md"]) == 0
     told = (tmp_path / "report.md").read_text()

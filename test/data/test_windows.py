@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from training_settings import augment_config
+from window_stubs import make_windows
 
 from zipmo_ros.data.batches import WindowBatches
 from zipmo_ros.data.windows import DemonstrationWindows, action_windows
@@ -187,3 +188,12 @@ def test_the_data_hash_is_of_all_contents(write, tmp_path):
 def test_layouts_beyond_those_of_the_evaluation_are_taken(write, tmp_path):
     write(tmp_path, demos=2, steps=4, first_state=100)
     assert set(DemonstrationWindows.load(tmp_path).init_state.tolist()) == {100, 101}
+
+
+def test_another_sentence_is_one_of_the_scene():
+    told = torch.tensor([[0, 1], [1, -1], [-1, 0], [1, 0]])
+    windows = make_windows(told=told, sentence=torch.tensor([0, 1, 1, 1]))
+    assert windows.another_sentence(torch.tensor([0, 1, 2, 3])).tolist() == [1, 1, 0, 0]
+    assert windows.another_sentence(torch.tensor([3, 0])).tolist() == [0, 1]
+    silent = make_windows(told=torch.zeros(4, 0, dtype=torch.int64), sentence=torch.tensor([0, 1, 1, 0]))
+    assert silent.another_sentence(torch.arange(4)).tolist() == [0, 1, 1, 0]

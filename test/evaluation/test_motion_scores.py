@@ -120,6 +120,7 @@ def test_measure():
     uniform = windows.tracks[chosen][:, 0, 12:].float()
     still = ((uniform - uniform[:, :, :1]) * 64).square().mean()
     assert rows["still", 1, "agentview", "all"]["mean_mse"] == pytest.approx(float(still), abs=1e-3)
+    assert rows["another", 1, "agentview", "all"] != {**rows["planner", 1, "agentview", "all"], "predictor": "another"}
     best, mean = (rows["planner", 3, POOLED, "all"][f"{kind}_mse"] for kind in ("min", "mean"))
     assert 0 < best < mean
     held, given = (report["autoencoder"][kind]["both"] for kind in ("held_out", "encoded"))

@@ -77,7 +77,7 @@ def test_measure():
     report = measured(5)
     assert sum(done) == 2
     rows = {(row["predictor"], row["view"]): row for row in report["deltas"]}
-    assert {name for name, _ in rows} == {"planner", "neighbour", "velocity", "still"}
+    assert {name for name, _ in rows} == {"planner", "another", "neighbour", "velocity", "still"}
     assert (rows["planner", POOLED]["k"], rows["still", POOLED]["k"]) == (3, 1)
     assert all(0 <= row["delta4"] <= row["delta8"] <= row["delta64"] <= 1 for row in report["deltas"])
     errors = {(row["predictor"], row["k"], row["view"], row["points"]): row for row in report["predictions"]}

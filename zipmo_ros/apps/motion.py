@@ -39,6 +39,7 @@ class MotionRequest:
     samples: Count
     nfe: EulerSteps | None
     seed: Seed
+    opening: Count | None
     max_demos: Count | None
     cache: Path | None
     device: str
@@ -56,6 +57,8 @@ def aligned(columns: list[str], rows: list[list[str]]) -> str:
 def table(report: dict) -> str:
     """The report as text."""
     which = "held-out windows" if report["held_out"] else "TRAINING windows (none is held out)"
+    if report["opening"]:
+        which += f" from the first {report['opening']} steps of demonstrations"
     parts = [
         f"{report['windows']} {which} of {', '.join(report['suites'])}, {report['points']['drawn']} points a view; "
         f"checkpoint {report['hashes']['checkpoint'][:12]}, {steps_told(report['nfe'])}, {report['samples']} samples"
@@ -80,7 +83,7 @@ def main(argv: list[str]) -> int:
         figures = report_motion(
             request.data, request.checkpoint, planner=request.planner, windows=request.windows, samples=request.samples,
             nfe=request.nfe, seed=request.seed, max_demos=request.max_demos, cache=request.cache, device=request.device,
-            protocol=request.protocol,
+            protocol=request.protocol, opening=request.opening,
         )  # fmt: skip
     except (ValueError, FileNotFoundError) as error:
         print(f"zipmo motion: {error}", file=sys.stderr)

@@ -26,9 +26,9 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 # v1: validation states, windows of 16 control steps, uniformly drawn points; Min, Mean: mean over points, steps and
 # coordinates of a view's window, then over the samples, then over windows.
 PROTOCOL = "zipmo-motion-v1"
-# v2 of that of tracks: the same windows, points drawn by how much they move among those seen more than half of the
+# v3 of that of tracks: the same windows, points drawn by how much they move among those seen more than half of the
 # time, the same ones whoever predicts; deltas of the best sample and ADE over all of them, on what is visible.
-TRACK_PROTOCOL = "tracks-motion-v2"
+TRACK_PROTOCOL = "tracks-motion-v3"
 # v1 of the paper's Table E, as far as it is told; threshold, stride and seed are this project's: a window every HORIZON
 # steps of a demonstration, so that none overlap, and in each view so many points that are seen at its start and whose
 # variance over its samples (y and x together) is above the threshold in px^2, or all that there are of those.
@@ -41,8 +41,8 @@ WHN_PUBLISHED = (
     "points in place of exact ones, a threshold that is not told."
 )
 NAMES = {
-    "planner": "planner", "reconstruction": "reconstruction", "neighbour": "nearest neighbour",
-    "velocity": "constant velocity", "still": "nothing moves",
+    "planner": "planner", "another": "told another sentence", "reconstruction": "reconstruction",
+    "neighbour": "nearest neighbour", "velocity": "constant velocity", "still": "nothing moves",
 }  # fmt: skip
 
 
@@ -110,12 +110,14 @@ def report_motion(
     cache: Path | None = None,
     device: str = "cpu",
     protocol: str | None = None,
+    opening: int | None = None,
 ) -> dict:
     """The report of a bundle (`named`: see bundle_path) on the held-out demonstrations of the folders `data`.
 
     planner: zipmo, arfm or atm, what the bundle's planner is. windows: at most so many of them. samples: plans a
     window. nfe: Euler steps a plan, None for the planner's own number. protocol: of MEASURED; None: zipmo where the
-    planner is that, else tracks. max_demos: of a task. cache: see DemonstrationWindows.load.
+    planner is that, else tracks. max_demos: of a task. cache: see DemonstrationWindows.load. opening: of
+    windows that begin in so many first steps of their demonstration; None: of all.
     Raises ValueError or FileNotFoundError for what can't be measured.
     """
     check_device(device)
@@ -133,6 +135,8 @@ def report_motion(
         validation = validation[found.step[validation] % HORIZON == 0]
         if not len(validation):
             raise ValueError(f"no window of these demonstrations starts at a multiple of {HORIZON} steps")
+    if opening is not None:
+        validation = validation[found.step[validation] < opening]
     chosen = validation[:: max(1, -(-len(validation) // windows))]
     count = partial(moving_by_variance, points=WHN_POINTS, threshold=WHN_VARIANCE)
     options = {"count": count} if whn else {}
@@ -150,6 +154,7 @@ def report_motion(
         "validation_states": list(VALIDATION),
         "held_out": set(found.init_state[chosen].tolist()) <= set(VALIDATION),
         "windows": len(chosen),
+        "opening": opening,
         "points": examined.points(found.tracks.shape[2]),
         "samples": samples,
         "nfe": steps,

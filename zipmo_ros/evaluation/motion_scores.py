@@ -7,7 +7,7 @@ V views, K plans of a window, N points, T samples, L latent tokens of all views,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -32,8 +32,9 @@ Count = Callable[[Tensor, Tensor, torch.Generator], Tensor]  # tracks, visible, 
 BATCH = 32
 POOLED = "both"
 METRICS = {"mse": mse, "ade": average_displacement, "fde": final_displacement}
-# Who predicts, in the order of tables. `reconstruction` has seen the future: what the autoencoder lets through.
-PREDICTORS = ("planner", "reconstruction", "neighbour", "velocity", "still")
+# Who predicts, in the order of tables. `another`: the planner, told another sentence of the scene, with the same noise.
+# `reconstruction` has seen the future: what the autoencoder lets through.
+PREDICTORS = ("planner", "another", "reconstruction", "neighbour", "velocity", "still")
 
 
 class PlanErrors:
@@ -170,10 +171,13 @@ def measure(
         queries = target[:, :, :, 0]
         true, given = subject.encode(batch, generator)
         similar, _ = subject.encode(chosen_windows(windows, near), generator)
-        plans = sample_plans(subject.planner, batch, text, draws, steps, seed + number)
+        elsewhere = replace(batch, sentence=windows.another_sentence(own))
+        plans, others = (sample_plans(subject.planner, told, text, draws, steps, seed + number)
+                         for told in (batch, elsewhere))  # fmt: skip
         past = torch.stack([constant_velocity(windows, int(i), q) for i, q in zip(own, queries, strict=True)])
         predictions = {
             "planner": subject.decode(plans, batch.images, queries),
+            "another": subject.decode(others, batch.images, queries),
             "reconstruction": subject.decode(true[:, None], batch.images, queries),
             "neighbour": subject.decode(similar[:, None], batch.images, queries),
             "velocity": past[:, None],

@@ -153,7 +153,8 @@ def _foreseen(facts: Mapping[str, dict[str, Any]], motions: Sequence[Result]) ->
     rows = []
     for digest, fact in facts.items():
         for result in (r for r in motions if r["hashes"]["checkpoint"] == digest):
-            rows += _figures(result, {NAMES["planner"]: f"{_named(fact)}, {steps_told(result['nfe'])}"})
+            name = f"{_named(fact)}, {steps_told(result['nfe'])}"
+            rows += _figures(result, {NAMES["planner"]: name, NAMES["another"]: f"{name}, {NAMES['another']}"})
     # What needs no planner is the same for all.
     others = {name: name for key, name in NAMES.items() if key in ("neighbour", "velocity", "still")}
     rows += _figures(motions[0], others)

@@ -147,8 +147,8 @@ def plot_motion(report: dict, path: Path) -> None:
     from zipmo_ros.evaluation.results import steps_told
 
     looks = {
-        "planner": ("tab:blue", "-"), "reconstruction": ("tab:green", "--"), "neighbour": ("tab:orange", "-"),
-        "velocity": ("tab:red", "-"), "still": ("0.5", ":"),
+        "planner": ("tab:blue", "-"), "another": ("tab:blue", ":"), "reconstruction": ("tab:green", "--"),
+        "neighbour": ("tab:orange", "-"), "velocity": ("tab:red", "-"), "still": ("0.5", ":"),
     }  # fmt: skip
     growth = report["growth"]
     views = list(growth["planner"])

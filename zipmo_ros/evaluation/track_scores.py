@@ -130,10 +130,9 @@ def measure_tracks(
     """
     text = embed_for(planner.text, list(windows.sentences))
     neighbours = nearest_windows(windows, chosen, training)
-    # One draws the points, the same for every planner, the other its noise, of which some need more.
-    lots, generator = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
+    lots = torch.Generator().manual_seed(seed)  # draws the points, the same for every planner
     deltas, errors = DeltaErrors(), PlanErrors()
-    for own, near in zip(chosen.split(BATCH), neighbours.split(BATCH), strict=True):
+    for number, (own, near) in enumerate(zip(chosen.split(BATCH), neighbours.split(BATCH), strict=True)):
         batch = chosen_windows(windows, own)
         tracks, visible = batch.tracks[:].float(), batch.visible[:]
         uniform = torch.rand(visible.shape[:3], generator=lots)
@@ -143,8 +142,14 @@ def measure_tracks(
         target, visible, moving = (taken(part, points) for part in (tracks, visible, batch.moving[:]))
         queries = target[:, :, :, 0]
         past = torch.stack([constant_velocity(windows, int(i), q) for i, q in zip(own, queries, strict=True)])
+        images = batch.images[:]
+        told, another = (
+            planner.predict(images, text[rows], queries, draws, torch.Generator().manual_seed(seed + 1 + number), steps)
+            for rows in (batch.sentence, windows.another_sentence(own))
+        )
         predictions = {
-            "planner": planner.predict(batch.images[:], text[batch.sentence], queries, draws, generator, steps),
+            "planner": told,
+            "another": another,
             "neighbour": neighbour_motion(chosen_windows(windows, near), queries)[:, None],
             "velocity": past[:, None],
             "still": queries[:, None, :, :, None].expand_as(target[:, None]),
