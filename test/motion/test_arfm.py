@@ -240,8 +240,7 @@ def test_configurations():
     for config in (arfm_nano(), arfm_paper(), TINY):
         assert from_dict(ArfmConfig, to_dict(config)) == config
     for changes, words in (
-        ({"context": 3}, "context must hold the 15 strides"),
-        ({"stride": 4}, "stride must divide the 15 steps"),
+        ({"context": 3}, "context must hold the 15 steps"),
         ({"objective": "guess"}, "unknown objective 'guess'"),
         ({"global_grid": 3}, "global_grid 3 does not divide"),
         ({"text": None}, "both given"),

@@ -151,28 +151,6 @@ def test_the_past_is_kept_as_far_as_the_context_goes():
         assert list(short._course.frames) == [0]
 
 
-def test_strides_of_several_steps():
-    """Between strides points move evenly; a plan may be taken along from any step of it, its past by whole strides."""
-    arfm = planner(Drifting(0.02), stride=5, context=5, edit=EditConfig("translate", start=1e-6, steps=1))
-    first = tracks(arfm.plan(seen(0), GO, 0))
-    assert first.shape == (2, TINY.points, HORIZON, 2)
-    shifts = np.diff(first, axis=2).reshape(2, TINY.points, 3, 5, 2)
-    np.testing.assert_allclose(shifts, np.broadcast_to(shifts[:, :, :, :1], shifts.shape), atol=1e-5)
-    assert np.abs(np.diff(shifts[:, :, :, 0], axis=2)).max() > 1e-3
-    told = []
-    plain = arfm.network.context
-    arfm.network.context = lambda frames, *rest: (told.append(rest[:2]), plain(frames, *rest))[1]
-    second = tracks(arfm.plan(seen(3), GO, 0))
-    np.testing.assert_allclose(second[:, :, 0], first[:, :, 0] + 0.02, atol=1e-5)
-    ways = (second - second[:, :, :1])[:, :, [5, 10]], (first - first[:, :, 3:4])[:, :, [8, 13]]
-    np.testing.assert_allclose(*ways, atol=1e-4)
-    third = tracks(arfm.plan(seen(8), GO, 0))
-    np.testing.assert_allclose(third[:, :, 0], second[:, :, 0] + 0.02, atol=1e-5)
-    # Frames of steps 0 and 3, and now, step 8: strides begin at 3 and at 8, and two more are to come.
-    assert [frame_of.tolist() for frame_of, _ in told] == [[[0, 0, 0]], [[0, 1, 1, 1]]]
-    assert arfm._course.past.shape[2] == 9
-
-
 def test_a_bundle_of_its_kind_becomes_one(tmp_path):
     checkpoint.save(tmp_path / "planner", tiny())
     arfm = load_planner(None, tmp_path, ROBOT, Execution(steps=1))

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from zipmo_ros.motion.arfm.config import EditConfig
-from zipmo_ros.motion.arfm.sampling import Rollout, every_step, forecast, strength
+from zipmo_ros.motion.arfm.sampling import Rollout, forecast, strength
 from zipmo_ros.motion.flow import euler, interpolate, schedule
 
 from .arfm_models import TINY, context_of, inputs, tiny
@@ -208,10 +208,3 @@ def test_the_head_is_given_each_points_last_shift(given):
     t, text = torch.full((3,), 0.5), torch.zeros(3, TINY.width)
     change = head(z, t, features, previous, text) - head(z, t, features, 0 * previous, text)
     assert (change.abs().amax() > 1e-4) == given
-
-
-def test_between_strides_points_move_evenly():
-    tracks = torch.tensor([[0.0, 1.0], [3.0, 1.0], [3.0, -2.0]])
-    expected = torch.tensor([[0, 1], [1, 1], [2, 1], [3, 1], [3, 0], [3, -1], [3, -2]]).float()
-    torch.testing.assert_close(every_step(tracks, 3), expected)
-    assert torch.equal(every_step(tracks, 1), tracks)

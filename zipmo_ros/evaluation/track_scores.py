@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from zipmo_ros.contract.plan import HORIZON
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_baselines import (
     chosen_windows,
@@ -99,7 +100,7 @@ def of_arfm(model: MotionPredictor) -> Foresight:
     def futures(
         images: Tensor, text: Tensor, starts: Tensor, draws: int, generator: torch.Generator, steps: int
     ) -> Tensor:
-        noise = torch.randn(len(images), draws, config.strides, *starts.shape[1:], generator=generator)
+        noise = torch.randn(len(images), draws, HORIZON - 1, *starts.shape[1:], generator=generator)
         return predict(model, images, text, starts, noise, steps)
 
     return Foresight(config.text, futures)

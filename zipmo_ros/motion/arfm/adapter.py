@@ -19,7 +19,7 @@ from zipmo_ros.contract.stamps import nearest_step
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
 from zipmo_ros.motion.arfm.queries import CANDIDATES, draw_points
-from zipmo_ros.motion.arfm.sampling import contexts_of, every_step, following, forecast
+from zipmo_ros.motion.arfm.sampling import contexts_of, following, forecast
 from zipmo_ros.motion.engines import check_eager
 from zipmo_ros.motion.flow import plan_noise
 from zipmo_ros.motion.looking import Looking
@@ -74,7 +74,7 @@ class ArfmPlanner(Looking):
         self._text_config, self._understood_at = config.text, config.image.understood_at
         self.steps = execution.steps or config.steps
         self._dtype = getattr(torch, execution.dtype)
-        self._longest_past = (config.context - config.strides) * config.stride + 1
+        self._longest_past = config.context - (HORIZON - 1) + 1
         self.spec = PlannerSpec("arfm", track_spec(config.views, HORIZON, period_ns), tuple(views))
         self.reset()
 
@@ -170,12 +170,8 @@ class ArfmPlanner(Looking):
     def _contexts(
         self, frames: dict[int, np.ndarray], past: int, text: Tensor
     ) -> tuple[list[Context], Pointing | None]:
-        stride, strides = self.network.config.stride, self.network.config.strides
-        begins = self._begins(past)  # a frame is seen from the next stride on
-        strided = {max(0, -((begins - step) // stride)): seen for step, seen in frames.items()}
-        told = following(list(strided), (past - 1) // stride + strides)
-        frame_of, seen = (part.to(self._device) for part in told)
-        images = self._tensor(np.stack(list(strided.values())))
+        frame_of, seen = (part.to(self._device) for part in following(list(frames), past + HORIZON - 2))
+        images = self._tensor(np.stack(list(frames.values())))
         sample = torch.zeros(len(images), dtype=torch.int64, device=self._device)
         return contexts_of(self.network, images, sample, frame_of, seen, text, self.network.config.guidance)
 
@@ -214,26 +210,21 @@ class ArfmPlanner(Looking):
         if planned is not None:  # futures that the last plan has not are near its first
             rows = np.arange(len(noise))
             planned = planned[np.where(rows < len(planned), rows, 0)]
-        stride = self.network.config.stride
         tracks = forecast(
             self.network,
             contexts,
-            self._tensor(past[:, :, self._begins(past.shape[2]) :: stride])[None],
+            self._tensor(past)[None],
             self._tensor(noise)[None],
             steps=self.steps,
             guidance=self.network.config.guidance,
-            planned=None if planned is None else self._tensor(planned[:, :, :, ::stride])[None],
+            planned=None if planned is None else self._tensor(planned)[None],
         )
-        return every_step(tracks[0].float(), stride).cpu().numpy()
-
-    def _begins(self, past: int) -> int:
-        """The first step of a past of so many from which whole strides lead to now."""
-        return (past - 1) % self.network.config.stride
+        return tracks[0].float().cpu().numpy()
 
     @property
     def _noise_shape(self) -> tuple[int, ...]:
         config = self.network.config
-        return config.strides, config.views, config.points, 2
+        return HORIZON - 1, config.views, config.points, 2
 
     @property
     def _device(self) -> torch.device:

@@ -42,9 +42,8 @@ class ArfmConfig:
     places:      points say where in the frame they are, and the head is told where the image encoder points for the
                  sentence (paper: neither; absolute positions overfit).
     views, points: of a plan; N points in each view.
-    stride:      steps of a plan that the model takes at a time; between them points move evenly.
-    context:     such strides that are fused; a plan takes `strides` of them, the past what is left.
-    pixels:      a side of the frame in whose pixels a step shifts are counted: what unit noise is measured against.
+    context:     steps at a time that are fused; a plan takes HORIZON - 1 of them, the past what is left.
+    pixels:      a side of the frame in whose pixels shifts are counted: what unit noise is measured against.
     previous_shift: the head is given each point's last shift (paper; the release leaves it out).
     objective:   "flow", or "regression" of the shift (the paper's ablation): no noise, one evaluation, one future.
     temperature: points are drawn by exp(temperature * expected movement), see queries.py.
@@ -62,7 +61,6 @@ class ArfmConfig:
     places: bool = False
     views: int = 1
     points: int = 100
-    stride: int = 1
     context: int = 50
     pixels: int = 256
     previous_shift: bool = True
@@ -97,29 +95,13 @@ class ArfmConfig:
         require(self.depth >= 2 and self.head_depth >= 1, f"too few layers: {self.depth} and {self.head_depth}")
         require(self.time_width % 2 == 0, f"time_width must be even, got {self.time_width}")
         require(min(self.views, self.points, self.steps) >= 1, "views, points and steps must be positive")
-        require(
-            self.stride >= 1 and (HORIZON - 1) % self.stride == 0,
-            f"stride must divide the {HORIZON - 1} steps of a plan, got {self.stride}",
-        )
-        require(
-            self.context >= self.strides, f"context must hold the {self.strides} strides of a plan, got {self.context}"
-        )
+        require(self.context >= HORIZON - 1, f"context must hold the {HORIZON - 1} steps of a plan, got {self.context}")
         require(self.objective in ("flow", "regression"), f"unknown objective '{self.objective}'")
 
     @property
     def scale(self) -> float:
         """Pixels of a unit of coordinates."""
         return self.pixels / 2
-
-    @property
-    def pace(self) -> float:
-        """Pixels a step of a plan, for a unit of coordinates in a stride: what shifts are counted in."""
-        return self.scale / self.stride
-
-    @property
-    def strides(self) -> int:
-        """Of a plan."""
-        return (HORIZON - 1) // self.stride
 
 
 def arfm_paper() -> ArfmConfig:
@@ -130,8 +112,7 @@ def arfm_nano(views: int = 2) -> ArfmConfig:
     """What two CPU cores train: the planner's own image encoder, both views at once, no past.
 
     Noise is as large as a usual shift at 20 Hz (4 pixels of a frame of 256): with less, the noisy shift itself tells
-    where it goes at most flow times, and images and sentence are hardly learned. A stride is a quarter of a second:
-    images and sentence tell too little of a single step, and fifteen steps add up what each is off.
+    where it goes at most flow times, and images and sentence are hardly learned.
     """
     return ArfmConfig(
         image=image_nano(views),
@@ -144,8 +125,7 @@ def arfm_nano(views: int = 2) -> ArfmConfig:
         places=True,
         views=views,
         points=24,
-        stride=5,
-        context=3,
+        context=HORIZON - 1,
         pixels=64,
         temperature=8.0,  # as 0.5 for a frame of 256
         steps=8,

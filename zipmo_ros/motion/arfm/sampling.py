@@ -68,12 +68,12 @@ class Rollout:
 
     def _pixels(self, shift: Tensor) -> Tensor:
         """[B, V, N, ..., 2] -> [B, V * N, 2] in pixels."""
-        return shift.reshape(len(shift), -1, 2) * self._model.config.pace
+        return shift.reshape(len(shift), -1, 2) * self._model.config.scale
 
     def advance(
         self, noise: Tensor, steps: int, guidance: float = 1.0, start: float = 1.0, planned: Tensor | None = None
     ) -> Tensor:
-        """Where the points are a stride later [B * K, V, N, 2].
+        """Where the points are a step later [B * K, V, N, 2].
 
         noise [B * K, V, N, 2], standard normal. steps: evaluations of the head, from time `start` on. planned: where
         an earlier plan has them then, which noise is added to unless start is 1. steps 0: what was planned.
@@ -88,7 +88,7 @@ class Rollout:
             fields = [self._field(stream, told) for stream, told in zip(self._streams, features, strict=True)]
             z = euler(guided(fields[0], fields[-1], guidance), z, steps, start)
         self._previous = z
-        self._now = self._now + rearrange(z, "b (v n) c -> b v n c", n=self._points) / self._model.config.pace
+        self._now = self._now + rearrange(z, "b (v n) c -> b v n c", n=self._points) / self._model.config.scale
         self._pending = self._now[:, :, :, None]
         return self._now
 
@@ -136,13 +136,6 @@ def forecast(
         else:
             tracks.append(rollout.advance(noise[step], steps, guidance))
     return rearrange(torch.stack(tracks), "t (b k) v n c -> b k v n t c", k=draws)
-
-
-def every_step(tracks: Tensor, stride: int) -> Tensor:
-    """Tracks [..., 1 + S, 2] at every stride -> [..., 1 + S * stride, 2], evenly between."""
-    share = torch.arange(stride, device=tracks.device) / stride
-    between = tracks[..., :-1, None, :] + tracks.diff(dim=-2)[..., None, :] * share[:, None]
-    return torch.cat([between.flatten(-3, -2), tracks[..., -1:, :]], dim=-2)
 
 
 def strength(planned: Tensor, found: Tensor) -> tuple[float, int]:

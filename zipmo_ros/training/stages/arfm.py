@@ -17,7 +17,7 @@ from zipmo_ros.motion.arfm.config import ArfmConfig, arfm_nano
 from zipmo_ros.motion.arfm.encoders import OwnEncoders
 from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
 from zipmo_ros.motion.arfm.queries import draw_points, movement
-from zipmo_ros.motion.arfm.sampling import contexts_of, every_step, forecast
+from zipmo_ros.motion.arfm.sampling import contexts_of, forecast
 from zipmo_ros.motion.flow import interpolate
 from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.motion.sentence import set_sentence_statistics
@@ -138,9 +138,8 @@ class ArfmStage(Stage):
         self.options, self.sentences, self.model = options, sentences, model.to(self.device)
         self.understood = understood
         self.telling = options.telling if understood else None
-        self.stride, steps = model.config.stride, windows.tracks.shape[-2] - 1
-        self.strides = steps // self.stride
-        self.newest = newest_rows(windows, steps)[:, :: self.stride]
+        self.steps = windows.tracks.shape[-2]
+        self.newest = newest_rows(windows, self.steps - 1)
         self.batches = self.make_batches(options.batch_size, self.collate)
 
     @classmethod
@@ -173,8 +172,8 @@ class ArfmStage(Stage):
             seen=frames.seen,
             told=tell(self.windows, self.sentences, frames.rows, shifts, self.telling, generator),
             hidden=torch.rand(count, generator=generator) < options.drop_text,
-            tracks=taken(tracks, chosen)[:, :, :, :: self.stride][:, :, :, : steps + 1],
-            visible=taken(visible, chosen)[:, :, :, :: self.stride][:, :, :, : steps + 1],
+            tracks=taken(tracks, chosen)[:, :, :, : steps + 1],
+            visible=taken(visible, chosen)[:, :, :, : steps + 1],
             offset=shifts[frames.frame_of],
             spots=tracks[:, :, uniform, 0] + shifts[frames.frame_of[:, 0]][:, :, None],
             moved=moved[:, :, uniform],
@@ -183,7 +182,7 @@ class ArfmStage(Stage):
 
     def told_steps(self, generator: torch.Generator) -> int:
         """How many steps of its windows a batch tells: all, or a number whose inverse is uniform."""
-        every, fewest = self.strides, self.options.fewest_steps
+        every, fewest = self.steps - 1, self.options.fewest_steps
         if fewest is None or fewest >= every:
             return every
         share = float(torch.rand((), generator=generator, dtype=torch.float64))
@@ -219,7 +218,7 @@ class ArfmStage(Stage):
     def shifts(self, batch: TrackBatch, generator: torch.Generator) -> Shifts:
         """What is to be told of a batch, its noise and times."""
         config, draws = self.model.config, self.options.draws
-        data = rearrange(batch.tracks.diff(dim=3) * config.pace, "b v n t c -> b t (v n) c")
+        data = rearrange(batch.tracks.diff(dim=3) * config.scale, "b v n t c -> b t (v n) c")
         previous = F.pad(data, (0, 0, 0, 0, 1, 0))[:, :-1]
         known = rearrange(batch.visible[..., 1:] & batch.visible[..., :-1], "b v n t -> b t (v n)")
         data, previous, known = (repeat(part, "b t ... -> (b t k) ...", k=draws) for part in (data, previous, known))
@@ -250,7 +249,7 @@ class ArfmStage(Stage):
             tracks, visible, moved = self.tracks(chosen)
             points = self.drawn(moved, visible, generator)
             target = taken(tracks, points)
-            noise = torch.randn(len(chosen), 1, self.strides, *target.shape[1:3], 2, generator=generator)
+            noise = torch.randn(len(chosen), 1, self.steps - 1, *target.shape[1:3], 2, generator=generator)
             images, starts, moving = self.windows.images[chosen], target[:, :, :, 0], self.windows.moving[chosen]
             own, another = (
                 predict(model, images, self.sentences.own(rows), starts, noise, config.steps)[:, 0]
@@ -307,9 +306,9 @@ def velocities(
 
 @torch.no_grad()
 def predict(model: MotionPredictor, images: Tensor, text: Tensor, starts: Tensor, noise: Tensor, steps: int) -> Tensor:
-    """Tracks [B, K, V, N, 1 + S * stride, 2] on the CPU, of windows' first frames alone.
+    """Tracks [B, K, V, N, T, 2] on the CPU, of windows' first frames alone.
 
-    images [B, V, H, W, 3], text [B, D], starts [B, V, N, 2], noise [B, K, S, V, N, 2].
+    images [B, V, H, W, 3], text [B, D], starts [B, V, N, 2], noise [B, K, T - 1, V, N, 2].
     """
     device = model.no_text.device
     images, text, starts, noise = (part.to(device) for part in (images, text, starts, noise))
@@ -319,5 +318,4 @@ def predict(model: MotionPredictor, images: Tensor, text: Tensor, starts: Tensor
     seen[:, 0] = True
     guidance = model.config.guidance
     contexts, _ = contexts_of(model, images, sample, frame_of, seen, text, guidance)
-    tracks = forecast(model, contexts, starts[:, :, :, None], noise, steps=steps, guidance=guidance)
-    return every_step(tracks, model.config.stride).cpu()
+    return forecast(model, contexts, starts[:, :, :, None], noise, steps=steps, guidance=guidance).cpu()
