@@ -9,6 +9,7 @@ from PIL import Image
 from zipmo_ros.apps import cli
 from zipmo_ros.apps.configuration import load
 from zipmo_ros.apps.demo import DemoRequest, choose_episodes, result
+from zipmo_ros.apps.robustness import RobustnessRequest
 from zipmo_ros.apps.video import CAPTION, PANEL, compose, write_gif, write_mp4
 from zipmo_ros.evaluation.evaluate import choose_tasks
 from zipmo_ros.evaluation.results import write_json
@@ -85,6 +86,16 @@ def test_options_are_overrides_too():
     assert config.say == sentence
     assert config.seed == 3
     assert load("demo", [f"--say={sentence}", "--seed=3", "suite=mini"], DemoRequest) == config
+
+
+def test_names_may_be_joined_by_commas():
+    """As the help says, and without the brackets that Hydra asks for."""
+    names = ("turn_lever_left", "turn_lever_right")
+    for words in (["tasks=" + ",".join(names)], ["--tasks", ",".join(names)], [f"tasks=[{','.join(names)}]"]):
+        assert load("demo", words, DemoRequest).tasks == names
+    assert load("robustness", ["strength=0.5,1"], RobustnessRequest).strength == (0.5, 1.0)
+    with pytest.raises(ValueError, match=r"seed must be a whole number, got \[1, 2\]"):
+        load("demo", ["seed=1,2"], DemoRequest)
 
 
 @pytest.mark.parametrize("words", [["episodes=0"], ["ensemble=all"], ["checkpoint=/nowhere"], ["say=' '"]])

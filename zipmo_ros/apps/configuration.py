@@ -141,7 +141,9 @@ def _told(hint: Any) -> str:
 
 
 def _as_overrides(words: list[str]) -> list[str]:
-    """`--key value` and `--key=value` mean key='value', for those used to options, and for sentences."""
+    """`--key value` and `--key=value` mean key='value', for those used to options, and for sentences; key=a,b means
+    key=[a,b], which Hydra's grammar would take for a sweep.
+    """
     overrides, rest = [], iter(words)
     for word in rest:
         if word.startswith("--"):
@@ -152,5 +154,6 @@ def _as_overrides(words: list[str]) -> list[str]:
             if not re.fullmatch(r"[\w./\[\],-]+", value):  # what Hydra's grammar would trip over
                 value = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
             word = f"{key}={value}"
-        overrides.append(word)
+        key, _, value = word.partition("=")
+        overrides.append(f"{key}=[{value}]" if re.fullmatch(r"[\w./-]+(,[\w./-]+)+", value) else word)
     return overrides

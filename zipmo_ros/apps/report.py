@@ -11,6 +11,7 @@ from typing import Any
 from zipmo_ros.apps import evaluate
 from zipmo_ros.apps.configuration import load, plain
 from zipmo_ros.evaluation import report_sections as sections
+from zipmo_ros.evaluation.experts_report import experts
 from zipmo_ros.evaluation.faults.telling import faults
 from zipmo_ros.evaluation.latency_report import latencies
 from zipmo_ros.evaluation.libero_report import libero
@@ -53,6 +54,7 @@ def compose(
         *sections.suites(evaluations, plots, unusual, files),
         *sections.words(evaluations, plots),
         *planners(results["bench planners"], evaluations, results["motion"]),
+        *experts(evaluations),
         *sections.ladders(evaluations, plots, unusual),
         *sections.euler_steps(evaluations, benches, plots),
         *warm_starts(evaluations),
