@@ -23,7 +23,7 @@ export OMP_NUM_THREADS ?= 1
 setup: $(STAMP)
 
 system-packages:
-	@missing=""; \
+	@missing=""; PATH="$$PATH:/usr/sbin:/sbin"; \
 	ldconfig -p | grep -q libOSMesa.so || missing="$$missing libosmesa6"; \
 	ldconfig -p | grep -q libGL.so.1 || missing="$$missing libgl1"; \
 	$(PYTHON) -c "import ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \

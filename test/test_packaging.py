@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -21,6 +22,16 @@ def test_the_version_stands_in_package_xml_alone():
     )
     assert zipmo_ros.__version__ == version == run.stdout.split()[-1]
     assert not [file for file in (ROOT / "setup.py", *(ROOT / name for name in trees())) if version in file.read_text()]
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
+def test_what_debian_has_is_found_without_sbin_on_the_path(tmp_path):
+    """Debian's ordinary users have no /usr/sbin there, and may not install what is there already."""
+    for name in ("grep", "id"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    command = [shutil.which("make"), "--silent", "system-packages", f"PYTHON={sys.executable}"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={"PATH": str(tmp_path)}, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
 def test_the_changelog_is_one_by_rep_132():
