@@ -389,10 +389,11 @@ def test_planners_stand_side_by_side(report, tmp_path, monkeypatch):
         [f"ARFM, `{arfm}`", "2 Euler steps", f"{few} of 10", "-", "-"],
     ]
     assert [row[0] for row in foreseen] == [
-        f"ZipMo, `{ours}`, 1 Euler step", f"ARFM, `{arfm}`, 1 Euler step", "nearest neighbour", "constant velocity",
-        "nothing moves",
+        *(f"{name}, 1 Euler step{words}" for name in (f"ZipMo, `{ours}`", f"ARFM, `{arfm}`")
+          for words in ("", ", told another sentence")),
+        "nearest neighbour", "constant velocity", "nothing moves",
     ]  # fmt: skip
-    assert foreseen[0][1:4] != foreseen[1][1:4]
+    assert foreseen[0][1:4] != foreseen[2][1:4]
     assert foreseen[-1] == ["nothing moves", "1", "0.00", "0.00", "-", "-", *["100.0"] * 6]
     assert [(row[0], row[2]) for row in cost] == [
         (f"{name}, `{digest}`", count)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from torch import Tensor
 from tqdm import tqdm
 
 from zipmo_ros.contract.plan import HORIZON
@@ -131,13 +132,7 @@ def report_motion(
     steps = examined.steps if nfe is None else nfe
     found = DemonstrationWindows.load(data, max_demos=max_demos, cache=cache)
     training, validation = found.split()
-    if whn:
-        validation = validation[found.step[validation] % HORIZON == 0]
-        if not len(validation):
-            raise ValueError(f"no window of these demonstrations starts at a multiple of {HORIZON} steps")
-    if opening is not None:
-        validation = validation[found.step[validation] < opening]
-    chosen = validation[:: max(1, -(-len(validation) // windows))]
+    chosen = _spread(found, validation, windows, apart=HORIZON if whn else 1, opening=opening)
     count = partial(moving_by_variance, points=WHN_POINTS, threshold=WHN_VARIANCE)
     options = {"count": count} if whn else {}
     with tqdm(total=len(chosen), unit="window", desc="motion") as bar:
@@ -161,6 +156,19 @@ def report_motion(
         **origin(),
         **figures,
     }
+
+
+def _spread(found: DemonstrationWindows, held_out: Tensor, most: int, *, apart: int, opening: int | None) -> Tensor:
+    """At most so many of the windows `held_out`, of those that begin at a multiple of `apart` steps, before `opening`.
+
+    Raises ValueError where there is none.
+    """
+    begins = found.step[held_out]
+    held_out = held_out[(begins % apart == 0) & (begins < (begins.max() + 1 if opening is None else opening))]
+    if not len(held_out):
+        early = "" if opening is None else f" in the first {opening} steps"
+        raise ValueError(f"no window of these demonstrations starts at a multiple of {apart} steps{early}")
+    return held_out[:: max(1, -(-len(held_out) // most))]
 
 
 def _number(value: float | None) -> str:

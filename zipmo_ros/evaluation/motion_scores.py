@@ -171,9 +171,8 @@ def measure(
         queries = target[:, :, :, 0]
         true, given = subject.encode(batch, generator)
         similar, _ = subject.encode(chosen_windows(windows, near), generator)
-        elsewhere = replace(batch, sentence=windows.another_sentence(own))
         plans, others = (sample_plans(subject.planner, told, text, draws, steps, seed + number)
-                         for told in (batch, elsewhere))  # fmt: skip
+                         for told in (batch, replace(batch, sentence=windows.another_sentence(own))))  # fmt: skip
         past = torch.stack([constant_velocity(windows, int(i), q) for i, q in zip(own, queries, strict=True)])
         predictions = {
             "planner": subject.decode(plans, batch.images, queries),
