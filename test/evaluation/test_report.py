@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-import random
 import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
+from report_pages import CHANCES, rows, run, tables
 from window_stubs import make_windows
 
 from zipmo_policy.behaviour_cloning import BehaviourCloning
@@ -17,31 +17,12 @@ from zipmo_ros.apps import evaluate as command
 from zipmo_ros.apps.report import headings
 from zipmo_ros.data import windows as dataset
 from zipmo_ros.evaluation import evaluate
-from zipmo_ros.evaluation.outcomes import Outcome
 from zipmo_ros.evaluation.report_sections import Section
 from zipmo_ros.models import bundle_path
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.arfm.config import arfm_nano
-from zipmo_ros.motion.arfm.predictor import MotionPredictor
 from zipmo_ros.motion.zipmo.config import planner_nano, vae_nano
 from zipmo_ros.motion.zipmo.planner import MotionPlanner
 from zipmo_ros.motion.zipmo.vae import TrackVAE
-
-CHANCES = {"expert": 1.0, "tracks": 0.9, "plans": 1.0, "none": 0.6, "bc": 0.3, "zeroed": 0.1, "replay": 0.2}
-
-
-def run(settings, episodes, workers, progress, journal, place):
-    """Outcomes by lot, worse with every rung."""
-    outcomes = []
-    for episode in episodes:
-        lot = random.Random(f"{settings.policy or settings.oracle} {episode}").random()
-        done = lot < CHANCES[settings.policy or settings.oracle]
-        original = done if episode.task == episode.instructed_task else lot > 0.95
-        plan_ms = 10.0 * settings.nfe if settings.via == "ros" else None
-        error = 0.1 if settings.oracle == "plans" else None
-        outcomes.append(Outcome.of(episode, success=done, original_success=original, steps=50, plan_ms=plan_ms,
-                                   failure=None if done else "timeout", action_error=error))  # fmt: skip
-    return outcomes
 
 
 @pytest.fixture(scope="module")
@@ -92,22 +73,6 @@ def report(written, tmp_path):
         return out
 
     return compose
-
-
-def rows(text, title):
-    """Cells of the lines of the first table below a title."""
-    below = text.split(f"## {title}", 1)[1].split("\n## ")[0].splitlines()
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in below if line.startswith("|")]
-
-
-def tables(text, title):
-    """Of a section, the cells of each table without its head."""
-    below = text.split(f"## {title}", 1)[1].split("\n## ")[0].split("\n\n")
-    return [
-        [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines()[2:]]
-        for part in below
-        if part.startswith("|")
-    ]
 
 
 def test_every_file_is_told_with_its_command(report, written, capsys):
@@ -351,56 +316,6 @@ def test_wrong_files_are_named(content, reason, report, tmp_path, capsys):
         (folder / "a.json").write_text(content)
     report(folder, status=2)
     assert reason in capsys.readouterr().err
-
-
-def test_planners_stand_side_by_side(report, tmp_path, monkeypatch):
-    """By the checkpoints that were timed together: one evaluated in two ways, one in one, one not at all."""
-    folder, bundles = tmp_path / "results", {name: tmp_path / name for name in ("ours", "arfm", "idle")}
-    for number, bundle in enumerate(bundles.values()):
-        for part in ("vae", "planner", "policy"):
-            shutil.copytree(bundle_path("nano-mini") / part, bundle / part)
-        torch.manual_seed(number)
-        checkpoint.save(bundle / "planner", MotionPlanner(planner_nano()))
-    small = dataclasses.replace(arfm_nano(), width=64, depth=2, hidden=64, head_depth=1)
-    checkpoint.save(bundles["arfm"] / "planner", MotionPredictor(small))
-    windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]), moving=torch.ones(4, 2, 24, dtype=torch.bool))
-    windows = dataclasses.replace(windows, provenance={"mini": {}})
-    monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)
-    monkeypatch.setattr(evaluate, "run_parallel", run)
-    monkeypatch.setattr(command, "plot_failures", lambda report, path: None)
-    common = ["tasks=[turn_lever_left,turn_lever_right]", "via=direct", "nfe=2"]
-    for name, *words in (("own", "ours", "episodes=5"), ("few", "ours", "episodes=2"), ("other", "arfm", "episodes=5"),
-                         ("swap", "ours", "episodes=5", "instruction=swap")):  # fmt: skip
-        of, *words = words
-        assert cli.main(["eval", *common, *words, f"checkpoint={bundles[of]}", f"out={folder}/{name}.json"]) == 0
-    for name in ("ours", "arfm"):
-        kind = "arfm" if name == "arfm" else "zipmo"
-        words = [f"planner={kind}", f"checkpoint={bundles[name]}", "samples=2", "nfe=1", "protocol=tracks"]
-        assert cli.main(["motion", *words, f"out={folder}/tracks-{name}.json"]) == 0
-    words = [f"checkpoints=[{','.join(map(str, bundles.values()))}]", "repeats=1", "nfe=1", "samples=[1,2]"]
-    assert cli.main(["bench", "planners", *words, f"out={folder}"]) == 0
-    text = report(folder).read_text()
-    ours, arfm, idle = (checkpoint.content_hash(bundle)[:12] for bundle in bundles.values())
-    done, foreseen, cost = tables(text, "Planners side by side: mini")
-    own, other, swap = (json.loads((folder / f"{name}.json").read_text()) for name in ("own", "other", "swap"))
-    count, few, told = (sum(e["success"] for e in result["episodes"]) for result in (own, other, swap))
-    assert [[row[0], row[2], row[3], *row[6:]] for row in done] == [
-        [f"ZipMo, `{ours}`", "2 Euler steps", f"{count} of 10", "-", f"{told} of 10"],
-        [f"ARFM, `{arfm}`", "2 Euler steps", f"{few} of 10", "-", "-"],
-    ]
-    assert [row[0] for row in foreseen] == [
-        *(f"{name}, 1 Euler step{words}" for name in (f"ZipMo, `{ours}`", f"ARFM, `{arfm}`")
-          for words in ("", ", told another sentence")),
-        "nearest neighbour", "constant velocity", "nothing moves",
-    ]  # fmt: skip
-    assert foreseen[0][1:4] != foreseen[2][1:4]
-    assert foreseen[-1] == ["nothing moves", "1", "0.00", "0.00", "-", "-", *["100.0"] * 6]
-    assert [(row[0], row[2]) for row in cost] == [
-        (f"{name}, `{digest}`", count)
-        for name, digest in (("ZipMo", ours), ("ARFM", arfm), ("ZipMo", idle))
-        for count in ("1", "2")
-    ]
-    assert cost[0][5] == "1.00"
 
 
 def test_sections_that_are_alike_are_told_apart_by_their_checkpoints():

@@ -16,7 +16,7 @@ from zipmo_sim import suites
     ],
 )
 def test_states_are_those_of_robosuite(suite, task, monkeypatch):
-    """Down onto the table and along it, the fingers opening and shutting; the model's colours, too: a stove glows."""
+    """Down onto the table and along it, the fingers opening and shutting; and the colours that LIBERO sets after it."""
     env = suites.make_env(suite, task, image_every=0)
     assert env.sim.model._model.opt.integrator == mujoco.mjtIntegrator.mjINT_EULER
     rng = np.random.default_rng(0)

@@ -14,6 +14,7 @@ from zipmo_ros.evaluation.motion_report import (
     DELTA_COLUMNS,
     autoencoder_rows,
     delta_rows,
+    opening_told,
     prediction_rows,
     report_motion,
     report_points,
@@ -57,8 +58,7 @@ def aligned(columns: list[str], rows: list[list[str]]) -> str:
 def table(report: dict) -> str:
     """The report as text."""
     which = "held-out windows" if report["held_out"] else "TRAINING windows (none is held out)"
-    if report["opening"]:
-        which += f" from the first {report['opening']} steps of demonstrations"
+    which += opening_told(report)
     parts = [
         f"{report['windows']} {which} of {', '.join(report['suites'])}, {report['points']['drawn']} points a view; "
         f"checkpoint {report['hashes']['checkpoint'][:12]}, {steps_told(report['nfe'])}, {report['samples']} samples"

@@ -9,7 +9,6 @@ from zipmo_ros.evaluation.report_sections import Section
 from zipmo_ros.evaluation.results import (
     Result,
     count,
-    finished,
     grouped,
     interval,
     markdown,
@@ -33,17 +32,15 @@ def experts(evaluations: Sequence[Result]) -> Iterator[Section]:
         runs = [longest[suite] for suite in sorted(longest)]
         rows, failed, states = [], [], BY_NAME[runs[0]["states"]]
         for run in runs:
-            by_task = {name: [e for e in finished(run["episodes"]) if e["task"] == name] for name in run["tasks"]}
-            always = sum(all(e["success"] for e in mine) for mine in by_task.values())
-            tasks = f"{len(by_task)} of {len(suites.tasks(run['suite']))}"
             episodes = run["episodes"]
-            rows.append([f"`{run['suite']}`", tasks, str(always), count(episodes), share(episodes), interval(episodes)])
-            failed += [
-                f"`{name}` {count(mine)}" for name, mine in by_task.items() if not all(e["success"] for e in mine)
-            ]
+            by_task = {name: [e for e in episodes if e["task"] == name] for name in run["tasks"]}
+            less = {name: mine for name, mine in by_task.items() if not all(e["success"] for e in mine)}
+            failed += [f"`{name}` {count(mine)}" for name, mine in less.items()]
+            tasks, always = f"{len(by_task)} of {len(suites.tasks(run['suite']))}", str(len(by_task) - len(less))
+            rows.append([f"`{run['suite']}`", tasks, always, count(episodes), share(episodes), interval(episodes)])
         columns = ["suite", "tasks", "done in every episode", "episodes done", "success", "95 % interval"]
-        less = f"Not in every episode: {', '.join(failed)}." if failed else "All were done in every episode."
+        told_of = f"Not in every episode: {', '.join(failed)}." if failed else "All were done in every episode."
         body = "\n\n".join(
-            [ABOUT.format(first=states[0], last=states[-1]), markdown(columns, rows), less, sources(*runs)]
+            [ABOUT.format(first=states[0], last=states[-1]), markdown(columns, rows), told_of, sources(*runs)]
         )
         yield Section("What the experts do", body, tuple(runs))

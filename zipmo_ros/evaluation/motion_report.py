@@ -185,6 +185,11 @@ def report_points(report: dict) -> list[str]:
     return list(dict.fromkeys(row["points"] for row in report["predictions"]))
 
 
+def opening_told(report: dict) -> str:
+    """From which steps of demonstrations the windows are, where not from all (older reports do not say)."""
+    return f" from the first {report['opening']} steps of demonstrations" if report.get("opening") else ""
+
+
 def whn_told(report: dict) -> str:
     """What the protocol of the paper's Table E is here, and its figures; empty for reports of another."""
     if report["protocol"] != WHN_PROTOCOL:

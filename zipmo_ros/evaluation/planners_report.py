@@ -65,7 +65,7 @@ def planners(benches: Sequence[Result], evaluations: Sequence[Result], motions: 
             foreseen = [
                 r for r in motions
                 if r["protocol"] == TRACK_PROTOCOL and r["held_out"] and r["hashes"]["checkpoint"] in facts
-                and group[0]["suite"] in r["suites"]
+                and r["opening"] is None and group[0]["suite"] in r["suites"]
             ]  # fmt: skip
             yield _side_by_side(bench, facts, group, others, foreseen)
 

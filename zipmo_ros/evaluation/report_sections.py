@@ -18,6 +18,7 @@ from zipmo_ros.evaluation.motion_report import (
     DELTA_COLUMNS,
     autoencoder_rows,
     delta_rows,
+    opening_told,
     prediction_rows,
     report_points,
     report_views,
@@ -67,6 +68,7 @@ METRICS = (
     "the steps, distance at the last one. With k plans a window: the mean over them, and the best of them."
 )
 PREDICTIONS = (
+    "`told another sentence`: the planner, told another sentence of the scene; one that reads is farther off then. "
     "`reconstruction` is the true motion through the autoencoder: what a perfect plan would give. `nearest neighbour`: "
     "the motion of the training window that looks most alike and was told the same sentence. `constant velocity`: "
     "every point goes on as the nearest one whose past is known. The paper's figures of this kind are of other data, "
@@ -345,6 +347,7 @@ def motions(results: list[Result], folder: Path) -> Iterator[Section]:
     for result in results:
         report = result.content
         which = "windows of demonstrations held out of training" if report["held_out"] else "**training** windows"
+        which += opening_told(report)
         parts = [
             f"Errors over the {HORIZON} control steps of {report['windows']} {which}, in pixels of the {IMAGE_SIZE} px "
             f"frames, on {report['points']['drawn']} points a view, drawn "
