@@ -43,6 +43,7 @@ class ArfmOptions:
     draws: int
     most_seen: int | None
     fewest_steps: int | None
+    past_error: float
     times: Literal["uniform", "cosmap"]
     drop_text: float
     augment: AugmentConfig | None
@@ -60,6 +61,8 @@ class ArfmOptions:
             raise ValueError(f"draws and most_seen are at least 1, got {self.draws} and {self.most_seen}")
         if self.fewest_steps is not None and self.fewest_steps < 1:
             raise ValueError(f"fewest_steps is at least 1, got {self.fewest_steps}")
+        if self.past_error < 0:
+            raise ValueError(f"past_error is a standard deviation, got {self.past_error}")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class TrackBatch:
     """images [R, V, H, W, 3] of the windows `sample` [R]; frame_of, seen [B, T - 1]: see SeenFrames.
 
     told: the images, each its window's own sentence first; hidden [B] bool: where that is not said. tracks
-    [B, V, N, T, 2], visible bool;
+    [B, V, N, T, 2], visible bool; past [B, V, N, T - 1, 2]: the tracks as they are said to have been until each step;
     offset [B, T - 1, V, 2]: how the images of the steps were shifted. spots [B, V, Q, 2]: points that were drawn
     uniformly in the first frame; moved [B, V, Q]: how much they move.
     """
@@ -80,6 +83,7 @@ class TrackBatch:
     hidden: Tensor
     tracks: Tensor
     visible: Tensor
+    past: Tensor
     offset: Tensor
     spots: Tensor
     moved: Tensor
@@ -87,7 +91,7 @@ class TrackBatch:
     @property
     def inputs(self) -> Tensor:
         """Where the points are looked up, all steps but the last [B, V, N, T - 1, 2]."""
-        return self.tracks[:, :, :, :-1] + rearrange(self.offset, "b t v c -> b v 1 t c")
+        return self.past + rearrange(self.offset, "b t v c -> b v 1 t c")
 
 
 class Shifts(NamedTuple):
@@ -113,6 +117,18 @@ class Shifts(NamedTuple):
 def cosmap(t: Tensor) -> Tensor:
     """Uniform numbers -> flow times, fewer at both ends (Esser et al. 2024)."""
     return 1 - 1 / (torch.tan(math.pi / 2 * t) + 1)
+
+
+def deviating(tracks: Tensor, error: float, generator: torch.Generator) -> Tensor:
+    """Tracks [B, V, N, T, 2] that are off as a plan's own are: what moves in a view goes too far, or elsewhere, all of it alike.
+
+    Shifts are multiplied by 1 + e, a matrix of each window and view; its entries are normal, their deviation uniform up to `error`.
+    """
+    windows, views = tracks.shape[:2]
+    most = error * torch.rand(windows, 1, 1, 1, generator=generator)
+    bent = torch.eye(2) + most * torch.randn(windows, views, 2, 2, generator=generator)
+    shifts = torch.einsum("bvij,bvntj->bvnti", bent, tracks.diff(dim=3))
+    return torch.cat([tracks[:, :, :, :1], tracks[:, :, :, :1] + shifts.cumsum(dim=3)], dim=3)
 
 
 TIMES = {"uniform": lambda t: t, "cosmap": cosmap}
@@ -165,6 +181,8 @@ class ArfmStage(Stage):
         tracks, visible, moved = self.tracks(indices)
         chosen = self.drawn(moved, visible, generator)
         uniform = slice(moved.shape[2] // 2, None)
+        spots = tracks[:, :, uniform, 0]
+        tracks, visible = (taken(part, chosen)[:, :, :, : steps + 1] for part in (tracks, visible))
         batch = TrackBatch(
             images=images,
             sample=frames.sample,
@@ -172,10 +190,11 @@ class ArfmStage(Stage):
             seen=frames.seen,
             told=tell(self.windows, self.sentences, frames.rows, shifts, self.telling, generator),
             hidden=torch.rand(count, generator=generator) < options.drop_text,
-            tracks=taken(tracks, chosen)[:, :, :, : steps + 1],
-            visible=taken(visible, chosen)[:, :, :, : steps + 1],
+            tracks=tracks,
+            visible=visible,
+            past=deviating(tracks[:, :, :, :-1], options.past_error, generator),
             offset=shifts[frames.frame_of],
-            spots=tracks[:, :, uniform, 0] + shifts[frames.frame_of[:, 0]][:, :, None],
+            spots=spots + shifts[frames.frame_of[:, 0]][:, :, None],
             moved=moved[:, :, uniform],
         )
         return TrackBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
@@ -219,7 +238,8 @@ class ArfmStage(Stage):
         """What is to be told of a batch, its noise and times."""
         config, draws = self.model.config, self.options.draws
         data = rearrange(batch.tracks.diff(dim=3) * config.scale, "b v n t c -> b t (v n) c")
-        previous = F.pad(data, (0, 0, 0, 0, 1, 0))[:, :-1]
+        past = rearrange(batch.past.diff(dim=3) * config.scale, "b v n t c -> b t (v n) c")
+        previous = F.pad(past, (0, 0, 0, 0, 1, 0))
         known = rearrange(batch.visible[..., 1:] & batch.visible[..., :-1], "b v n t -> b t (v n)")
         data, previous, known = (repeat(part, "b t ... -> (b t k) ...", k=draws) for part in (data, previous, known))
         t = TIMES[self.options.times](torch.rand(len(data), generator=generator, device=generator.device))
