@@ -13,6 +13,7 @@ from zipmo_ros.motion.arfm.queries import QueryPredictor, draw_points, movement
 from zipmo_ros.motion.arfm.sampling import following
 from zipmo_ros.motion.arfm.track_features import TrackFeatureExtractor
 from zipmo_ros.motion.config import TokenConfig, from_dict, to_dict
+from zipmo_ros.motion.flow import interpolate
 from zipmo_ros.motion.layers import KeyValue
 
 from .arfm_models import TINY, context_of, inputs, tiny
@@ -311,6 +312,23 @@ def test_the_head_is_told_where_the_encoder_points():
         sites = model.sites(context, points)
         same_cell = points + 1e-4
         assert torch.equal(model.sites(context, same_cell), sites) != places
+
+
+@torch.no_grad()
+def test_a_preconditioned_head_says_what_the_noise_does_not():
+    """Before it has learned anything, the velocity is the best linear one in the noisy shifts, if those are normal."""
+    generator = torch.Generator().manual_seed(0)
+    shift, noise = torch.randn(2, 4, 5000, 2, generator=generator)
+    nothing = torch.zeros(4, 5000, TINY.width), torch.zeros(4, 5000, 2), torch.zeros(4, TINY.width)
+    t = torch.tensor([0.1, 0.5, 0.8, 1.0])
+    model = MotionPredictor(dataclasses.replace(TINY, preconditioned=True))
+    z = interpolate(shift, noise, t)
+    left = noise - shift - model.velocity(z, t, *nothing)
+    assert (left * z).mean(dim=(1, 2)).abs().max() < 0.05, "nothing is left that the noisy shift tells"
+    spread = (1 - t).square() + t.square()
+    torch.testing.assert_close(left.square().mean(dim=(1, 2)) * spread, torch.ones(4), atol=0.05, rtol=0)
+    plain = MotionPredictor(TINY)
+    assert not plain.velocity(z, t, *nothing).any()
 
 
 def test_places_need_an_encoder_that_points():

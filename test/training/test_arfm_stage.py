@@ -25,7 +25,15 @@ from zipmo_ros.motion.sentence import set_sentence_statistics
 from zipmo_ros.training.loop import fit
 from zipmo_ros.training.seen_frames import newest_rows, seen_frames
 from zipmo_ros.training.sentences import Sentences
-from zipmo_ros.training.stages.arfm import ArfmOptions, ArfmStage, consistency, cosmap, initial_predictor, predict
+from zipmo_ros.training.stages.arfm import (
+    TIMES,
+    ArfmOptions,
+    ArfmStage,
+    consistency,
+    cosmap,
+    initial_predictor,
+    predict,
+)
 
 COMMON = {"validation_states": (23, 24), "seed": 0, "device": "cpu"}
 SMALL = {"width": 64, "depth": 2, "hidden": 96, "head_depth": 1, "points": 6, "steps": 4, "global_grid": 2}
@@ -81,6 +89,26 @@ def test_a_batch_is_what_it_says(windows):
     assert len(batch.images) == 8
     assert not batch.offset.any()
     assert batch.seen.sum() == 8
+
+
+def test_pasts_are_off_as_a_plans_own_are(windows):
+    """Alike for all that moves in a view, from where it begins; what is to be told stays as it was."""
+    batches = [next(make_stage(windows, batch_size=3, past_error=error).batches) for error in (0.0, 0.7)]
+    exact, off = batches
+    assert torch.equal(exact.tracks, off.tracks)
+    torch.testing.assert_close(exact.past, exact.tracks[:, :, :, :-1])
+    assert torch.equal(off.past[:, :, :, 0], off.tracks[:, :, :, 0])
+    true, said = off.tracks[:, :, :, :-1].diff(dim=3), off.past.diff(dim=3)
+    for window, view in ((0, 0), (0, 1), (2, 0)):
+        of_view = true[window, view].flatten(0, 1), said[window, view].flatten(0, 1)
+        way = torch.linalg.lstsq(*of_view).solution
+        torch.testing.assert_close(of_view[0] @ way, of_view[1], atol=1e-4, rtol=0)
+        assert 0.01 < (way - torch.eye(2)).abs().max() < 3
+    stage = make_stage(windows)
+    generators = (torch.Generator().manual_seed(0) for _ in range(2))
+    exact, off = (stage.shifts(batch, generator) for batch, generator in zip(batches, generators, strict=True))
+    assert torch.equal(exact.data, off.data)
+    assert not torch.equal(exact.previous, off.previous)
 
 
 def test_windows_are_cut_to_their_first_steps(windows):
@@ -175,6 +203,7 @@ def test_times():
     torch.testing.assert_close(t + t.flip(0), torch.ones(99))
     assert (t.diff() > 0).all()
     assert t[49] == pytest.approx(0.5)
+    assert TIMES["noisy"](u).mean() == pytest.approx(2 / 3, abs=0.01)
 
 
 def test_it_learns_where_points_go(windows, tmp_path):
@@ -257,6 +286,7 @@ def test_options_are_checked():
         ({"drop_text": 1.0}, "probability"),
         ({"most_seen": 0}, "at least 1"),
         ({"fewest_steps": 0}, "at least 1"),
+        ({"past_error": -0.1}, "standard deviation"),
     ):
         with pytest.raises(ValueError, match=words):
             stage_options(ArfmOptions, "arfm", **changes)

@@ -45,8 +45,8 @@ class ArfmConfig:
     context:     steps at a time that are fused; a plan takes HORIZON - 1 of them, the past what is left.
     pixels:      a side of the frame in whose pixels shifts are counted: what unit noise is measured against.
     previous_shift: the head is given each point's last shift (paper; the release leaves it out).
-    preconditioned: the head adds to the velocity that the noisy shift alone would let expect (paper: it says all of it), see
-                 MotionPredictor.velocity.
+    preconditioned: the head adds to the velocity that the noisy shift alone lets expect (paper: it says all of it),
+                 see MotionPredictor.velocity.
     objective:   "flow", or "regression" of the shift (the paper's ablation): no noise, one evaluation, one future.
     temperature: points are drawn by exp(temperature * expected movement), see queries.py.
     steps, guidance, edit: of a plan, unless asked otherwise.

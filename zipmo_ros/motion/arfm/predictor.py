@@ -129,9 +129,9 @@ class MotionPredictor(nn.Module):
     ) -> Tensor:
         """noise - shift in pixels, see FlowHead; t a number for all, or [B].
 
-        Preconditioned (Karras et al. 2022, for a straight path): if shifts were standard normal, and nothing else known, it
-        would be (2 t - 1) / d of the noisy shift with d = (1 - t)^2 + t^2; the head says the rest, in units in which that
-        has variance 1 at all times. So it need not learn to pass the noise on, which it would never do exactly.
+        Preconditioned (Karras et al. 2022, for a straight path): if shifts were standard normal and nothing else known,
+        it would be (2 t - 1) / d of the noisy shift with d = (1 - t)^2 + t^2; the head says the rest, in units in which
+        that has variance 1 at all times. So it need not learn to pass the noise on, which it would never do exactly.
         """
         t = torch.as_tensor(t, dtype=torch.float32, device=z.device).expand(len(z))
         said = self.head(z, t, features, previous, text, valid)

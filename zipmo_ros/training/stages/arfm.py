@@ -44,7 +44,7 @@ class ArfmOptions:
     most_seen: int | None
     fewest_steps: int | None
     past_error: float
-    times: Literal["uniform", "cosmap"]
+    times: Literal["uniform", "cosmap", "noisy"]
     drop_text: float
     augment: AugmentConfig | None
     pointing_weight: float
@@ -70,7 +70,7 @@ class TrackBatch:
     """images [R, V, H, W, 3] of the windows `sample` [R]; frame_of, seen [B, T - 1]: see SeenFrames.
 
     told: the images, each its window's own sentence first; hidden [B] bool: where that is not said. tracks
-    [B, V, N, T, 2], visible bool; past [B, V, N, T - 1, 2]: the tracks as they are said to have been until each step;
+    [B, V, N, T, 2], visible bool; bent [B, V, 2, 2]: what is done to shifts of the past.
     offset [B, T - 1, V, 2]: how the images of the steps were shifted. spots [B, V, Q, 2]: points that were drawn
     uniformly in the first frame; moved [B, V, Q]: how much they move.
     """
@@ -83,10 +83,16 @@ class TrackBatch:
     hidden: Tensor
     tracks: Tensor
     visible: Tensor
-    past: Tensor
+    bent: Tensor
     offset: Tensor
     spots: Tensor
     moved: Tensor
+
+    @property
+    def past(self) -> Tensor:
+        """Where the points are said to have been, all steps but the last [B, V, N, T - 1, 2]."""
+        shifts = torch.einsum("bvij,bvntj->bvnti", self.bent, self.tracks[:, :, :, :-1].diff(dim=3))
+        return self.tracks[:, :, :, :1] + F.pad(shifts.cumsum(dim=3), (0, 0, 1, 0))
 
     @property
     def inputs(self) -> Tensor:
@@ -119,19 +125,16 @@ def cosmap(t: Tensor) -> Tensor:
     return 1 - 1 / (torch.tan(math.pi / 2 * t) + 1)
 
 
-def deviating(tracks: Tensor, error: float, generator: torch.Generator) -> Tensor:
-    """Tracks [B, V, N, T, 2] that are off as a plan's own are: what moves in a view goes too far, or elsewhere, all of it alike.
+def bent(windows: int, views: int, error: float, generator: torch.Generator) -> Tensor:
+    """Maps of shifts [B, V, 2, 2] that are off as a plan's own are: all that moves in a view goes too far or elsewhere.
 
-    Shifts are multiplied by 1 + e, a matrix of each window and view; its entries are normal, their deviation uniform up to `error`.
+    1 + e with normal e, whose deviation is uniform up to `error` in each window.
     """
-    windows, views = tracks.shape[:2]
     most = error * torch.rand(windows, 1, 1, 1, generator=generator)
-    bent = torch.eye(2) + most * torch.randn(windows, views, 2, 2, generator=generator)
-    shifts = torch.einsum("bvij,bvntj->bvnti", bent, tracks.diff(dim=3))
-    return torch.cat([tracks[:, :, :, :1], tracks[:, :, :, :1] + shifts.cumsum(dim=3)], dim=3)
+    return torch.eye(2) + most * torch.randn(windows, views, 2, 2, generator=generator)
 
 
-TIMES = {"uniform": lambda t: t, "cosmap": cosmap}
+TIMES = {"uniform": lambda t: t, "cosmap": cosmap, "noisy": torch.sqrt}
 
 
 def consistency(z: Tensor, t: Tensor, v: Tensor, near_z: Tensor, near_t: Tensor, near_v: Tensor) -> Tensor:
@@ -192,7 +195,7 @@ class ArfmStage(Stage):
             hidden=torch.rand(count, generator=generator) < options.drop_text,
             tracks=tracks,
             visible=visible,
-            past=deviating(tracks[:, :, :, :-1], options.past_error, generator),
+            bent=bent(*tracks.shape[:2], options.past_error, generator),
             offset=shifts[frames.frame_of],
             spots=spots + shifts[frames.frame_of[:, 0]][:, :, None],
             moved=moved[:, :, uniform],
