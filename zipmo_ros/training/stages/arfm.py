@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -134,7 +135,7 @@ def bent(windows: int, views: int, error: float, generator: torch.Generator) -> 
     return torch.eye(2) + most * torch.randn(windows, views, 2, 2, generator=generator)
 
 
-TIMES = {"uniform": lambda t: t, "cosmap": cosmap, "noisy": torch.sqrt}
+TIMES: dict[str, Callable[[Tensor], Tensor]] = {"uniform": lambda t: t, "cosmap": cosmap, "noisy": torch.sqrt}
 
 
 def consistency(z: Tensor, t: Tensor, v: Tensor, near_z: Tensor, near_t: Tensor, near_v: Tensor) -> Tensor:
@@ -195,7 +196,7 @@ class ArfmStage(Stage):
             hidden=torch.rand(count, generator=generator) < options.drop_text,
             tracks=tracks,
             visible=visible,
-            bent=bent(*tracks.shape[:2], options.past_error, generator),
+            bent=bent(count, tracks.shape[1], options.past_error, generator),
             offset=shifts[frames.frame_of],
             spots=spots + shifts[frames.frame_of[:, 0]][:, :, None],
             moved=moved[:, :, uniform],
