@@ -29,6 +29,10 @@ translated. `arfm_nano`, and how all sizes are trained here, does otherwise:
 | points have no absolute position, and the head is told of the     | points say where they are; the head is told    |
 | sentence's vector                                                  | where the encoder points for the sentence, too |
 | noise of one pixel of a 256 px frame                               | of four in nano, as large as a shift at 20 Hz  |
+| the head says the whole velocity                                   | preconditioned in nano: what the noisy shift   |
+|                                                                    | tells by itself is added to what it says       |
+| a step is told the true steps before it                            | they may be bent as a plan's own are           |
+|                                                                    | (stage.past_error); times may lean to noise    |
 | a past of up to 50 steps                                           | none in nano: a plan sees one frame            |
 | a horizon of 50 steps is measured, too                             | windows have 16 steps, and so have the figures |
 | the query predictor learns the movement                            | in exponents of the draw, up to where it ends  |
