@@ -19,6 +19,8 @@ from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.stage import Stage, common, model_config, options
 from zipmo_ros.training.stages.planner import track_latents
 
+OPENING = 12  # steps
+
 
 @dataclass(frozen=True)
 class HeadOptions:
@@ -33,7 +35,12 @@ class HeadOptions:
     sampled_draws: int
     sampled_steps: int
     point_draws: int
+    opening_weight: int
     validation_windows: int
+
+    def __post_init__(self) -> None:
+        if self.opening_weight < 1:
+            raise ValueError(f"opening_weight is at least 1, got {self.opening_weight}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,9 @@ class HeadStage(Stage):
         self.model = model.to(self.device)
         mean, self.proprio_std = windows.proprio_statistics(self.training)
         self.model.set_statistics(mean, self.proprio_std)
-        self.batches = self.make_batches(options.batch_size, self.collate)
+        openings = self.training[windows.step[self.training] < OPENING]
+        drawn = torch.cat([self.training, openings.repeat(options.opening_weight - 1)])
+        self.batches = self.make_batches(options.batch_size, self.collate, drawn)
 
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> HeadStage:
