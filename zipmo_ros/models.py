@@ -29,6 +29,7 @@ POLICIES = {
     "policy": "zipmo_policy.policy:InverseDynamics.load",
     "track_policy": "zipmo_policy.policy:TrackInverseDynamics.load",
     "atm_policy": "zipmo_policy.policy:TrackConditioned.load",
+    "arfm_policy": "zipmo_policy.policy:GuidedBehaviour.load",
     "bc": "zipmo_policy.policy:ClonedBehaviour.load",
 }
 PLANNER, POLICY = "planner", "policy"  # folders of a bundle

@@ -36,6 +36,7 @@ def nano() -> BehaviourCloningConfig:
 class BehaviourCloning(nn.Module):
     kind = "bc"
     config_class = BehaviourCloningConfig
+    positions: Tensor
 
     def __init__(self, config: BehaviourCloningConfig):
         super().__init__()
@@ -55,10 +56,14 @@ class BehaviourCloning(nn.Module):
 
     def actions(self, image_tokens: Tensor, proprio: Tensor) -> Tensor:
         """As `forward`, from the image encoder's tokens [B, V * grid^2, width]."""
+        return self.trunk(self.context(image_tokens, proprio), self.positions)
+
+    def context(self, image_tokens: Tensor, proprio: Tensor) -> Tensor:
+        """What actions are read from, at `positions`: those tokens, then the hand [B, V * grid^2 + 1, D]."""
         tokens = self.image_embedder(image_tokens)
         tokens = tokens + repeat(self.view_emb, "v d -> (v l) d", l=self.config.image.grid**2)
         hand = self.proprio_embedder(self.proprioception(proprio))
-        return self.trunk(torch.cat([tokens, hand[:, None]], dim=1), self.positions)
+        return torch.cat([tokens, hand[:, None]], dim=1)
 
     def statistics(self) -> dict[str, list[float]]:
         return self.proprioception.statistics()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from zipmo_policy.arfm import ArfmPolicy
 from zipmo_policy.atm import AtmPolicy
 from zipmo_policy.behaviour_cloning import BehaviourCloning
 from zipmo_policy.head import PolicyHead
@@ -152,6 +153,42 @@ class TrackConditioned:
         seen = [self._past[0]] * (frames - len(self._past)) + self._past
         tokens, tracks, proprio = (torch.cat(parts) for parts in zip(*(frame for _, frame in seen), strict=True))
         return checked_chunk(self.model(tokens, tracks[None], text, proprio[None]))
+
+
+class GuidedBehaviour:
+    """A Policy (contract.protocols) that looks at images and is told a plan of tracks as a whole, of any number of
+    points: ARFM's.
+
+    Raises ValueError if the model was made for another number of views than the robot's.
+    """
+
+    def __init__(self, model: ArfmPolicy, robot: RobotSpec) -> None:
+        self.model = model.eval()
+        config = model.config.cloning
+        check_views(config.image.views, robot)
+        plan = track_spec(config.image.views, config.horizon, robot.period_ns)
+        self.spec = PolicySpec("ARFM's policy", config.horizon, plan, robot.views, proprio=config.proprio_width)
+
+    @classmethod
+    def load(
+        cls, bundle: str | Path, robot: RobotSpec, execution: Execution, part: str = "arfm_policy"
+    ) -> GuidedBehaviour:
+        """From BUNDLE/PART. Raises CheckpointError (a ValueError) when it is missing or does not fit."""
+        return cls(checkpoint.load(Path(bundle) / part, ArfmPolicy, execution.device), robot)
+
+    def reset(self) -> None:
+        """Nothing is kept."""
+
+    @torch.no_grad()
+    def act(self, observation: Observation, goal: Goal, plan: MotionPlan | None) -> np.ndarray:
+        """See contract.protocols.Policy. Raises ValueError for a plan, a goal or proprioception that does not fit."""
+        if problem := self.spec.misfit(plan and plan.spec):
+            raise ValueError(problem)
+        device = self.model.cloning.positions.device
+        given = (observation.stacked(self.spec.views), checked_proprio(observation, self.spec.proprio), plan.tracks[0])
+        images, proprio, tracks = (torch.from_numpy(np.ascontiguousarray(part))[None].to(device) for part in given)
+        text = embed_goal(self.model.config.cloning.image.text, goal, self.spec.name).to(device)
+        return checked_chunk(self.model(images, text, proprio, tracks))
 
 
 class ClonedBehaviour:

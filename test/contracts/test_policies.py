@@ -18,11 +18,13 @@ from policy_conformance import (
     tracks_alone_are_taken_exactly_where_the_spec_says_so,
 )
 
+from zipmo_policy.arfm import ArfmPolicy
+from zipmo_policy.arfm import nano as arfm_nano
 from zipmo_policy.atm import AtmPolicy
 from zipmo_policy.atm import nano as atm_nano
 from zipmo_policy.behaviour_cloning import BehaviourCloning
 from zipmo_policy.behaviour_cloning import nano as cloning_nano
-from zipmo_policy.policy import ClonedBehaviour, TrackConditioned, TrackInverseDynamics
+from zipmo_policy.policy import ClonedBehaviour, GuidedBehaviour, TrackConditioned, TrackInverseDynamics
 from zipmo_policy.track_head import TrackPolicy
 from zipmo_policy.track_head import nano as tracks_nano
 from zipmo_ros.contract.protocols import Execution
@@ -34,6 +36,7 @@ SMALL_ATM = dataclasses.replace(atm_nano(), depth=1, frames=3, points=5)
 OURS = {
     "inverse dynamics": lambda: load_policy("policy", bundle_path("nano-mini"), ROBOT, Execution()),
     "of tracks": lambda: TrackInverseDynamics(awaken(TrackPolicy(tracks_nano())), ROBOT),
+    "of ARFM": lambda: GuidedBehaviour(awaken(ArfmPolicy(arfm_nano())), ROBOT),
     "of ATM": lambda: TrackConditioned(awaken(AtmPolicy(SMALL_ATM)), ROBOT),
     "cloned behaviour": lambda: ClonedBehaviour(awaken(BehaviourCloning(cloning_nano())), ROBOT),
     "stub": graph_stubs.StubPolicy,

@@ -16,7 +16,7 @@ from zipmo_ros.contract.share import share_path
 RECIPES = "config/recipes"
 # The part of a bundle that a stage makes; one whose stage has another name takes the place of the usual one.
 PARTS = {"vae": "vae", "planner": "planner", "arfm": "planner", "atm": "planner", "policy": "policy",
-         "track_policy": "policy", "atm_policy": "atm_policy", "bc": "bc"}  # fmt: skip
+         "track_policy": "policy", "atm_policy": "atm_policy", "arfm_policy": "arfm_policy", "bc": "bc"}  # fmt: skip
 LEADER = ("vae", "planner", "policy")  # what acts first where a collection is led
 OUT = "{out}"  # in a job's words: the folder of the whole
 _SHARDS = "train.shards="

@@ -6,13 +6,14 @@ The encoder keeps the pointing loss that the planner's keeps, so that the two di
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from zipmo_policy.behaviour_cloning import BehaviourCloning, nano
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
+from zipmo_ros.motion.conv_encoder import ConvEncoder
 from zipmo_ros.motion.losses import discounted_bc_loss
 from zipmo_ros.motion.pointer import Pointing
 from zipmo_ros.motion.sentence import set_sentence_statistics
@@ -40,17 +41,21 @@ class CloningOptions:
 
 @dataclass(frozen=True)
 class ActionBatch:
-    """images [B, V, H, W, 3], and what they are told, a sentence each; proprio [B, 9], actions [B, 16, 7]."""
+    """images [B, V, H, W, 3], and what they are told, a sentence each; proprio [B, 9], actions [B, 16, 7]. tracks
+    [B, V, N, T, 2]: of policies that are given some.
+    """
 
     images: Tensor
     told: ToldFrames
     proprio: Tensor
     actions: Tensor
+    tracks: Tensor | None = None
 
 
 class CloningStage(Stage):
     needs_tracks = False
     builds_on: ClassVar[tuple[str, ...]] = ("encoder", "init")
+    options_class: ClassVar[type[CloningOptions]] = CloningOptions
 
     def __init__(self, windows, model: nn.Module, sentences: Sentences, options: CloningOptions, **common) -> None:
         super().__init__(windows, **common)
@@ -63,26 +68,34 @@ class CloningStage(Stage):
 
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> CloningStage:
-        config = model_config({"nano": nano}, request, "bc")
         encoder = load_encoder(request.encoder) if request.encoder else None
-        model = BehaviourCloning(replace(config, image=encoder.config) if encoder else config)
-        words = sentences(windows, model.config.image.text, request)
+        model = cls.network(request, encoder)
+        words = sentences(windows, model.image_encoder.config.text, request)
         set_sentence_statistics(model, words.vectors)
         if encoder:
             model.image_encoder.load_state_dict(encoder.state_dict())
         keep_if_asked(model.image_encoder, request)
-        stage = cls(windows, model, words, options(CloningOptions, request), **common(request))
+        stage = cls(windows, model, words, options(cls.options_class, request), **common(request))
         return stage.start_from(request.init)
+
+    @classmethod
+    def network(cls, request: TrainingRequest, encoder: ConvEncoder | None) -> nn.Module:
+        """A new model that looks as `encoder` does; None: as the request says."""
+        config = model_config({"nano": nano}, request, "bc")
+        return BehaviourCloning(replace(config, image=encoder.config) if encoder else config)
 
     def collate(self, indices: Tensor, generator: torch.Generator) -> ActionBatch:
         images, shifts = augment(self.windows.images[indices], self.options.augment, generator)
         proprio = noisy_proprio(self.windows.proprio[indices], self.proprio_std, self.options.proprio_noise, generator)
         told = tell(self.windows, self.sentences, indices, shifts, None, generator)
-        return self.batch(indices, images, told, proprio)
+        return self.batch(images, told, proprio, self.windows.actions[indices], self.tracks(indices, shifts, generator))
 
-    def batch(self, indices: Tensor, images: Tensor, told: ToldFrames, proprio: Tensor) -> ActionBatch:
-        actions = self.windows.actions[indices]
-        return ActionBatch(*(part.to(self.device) for part in (images, told, proprio, actions)))
+    def batch(self, *parts: Any) -> ActionBatch:
+        return ActionBatch(*(None if part is None else part.to(self.device) for part in parts))
+
+    def tracks(self, indices: Tensor, shifts: Tensor | None, generator: torch.Generator) -> Tensor | None:
+        """Of windows whose images were shifted so far [B, V, 2]; None: what validation measures with."""
+        return None
 
     def loss(
         self, model: nn.Module, batch: ActionBatch, generator: torch.Generator
@@ -91,7 +104,7 @@ class CloningStage(Stage):
         cloned = discounted_bc_loss(predicted.float(), batch.actions, self.options.discount, self.options.loss)
         if pointing is None:
             return cloned, {}
-        pointed, scalars = batch.told.loss(pointing, model.config.image.grid, 0.0)
+        pointed, scalars = batch.told.loss(pointing, model.image_encoder.config.grid, 0.0)
         return cloned + self.options.pointing_weight * pointed, {"actions": cloned.detach(), **scalars}
 
     def predict(self, model: nn.Module, batch: ActionBatch) -> tuple[Tensor, Pointing | None]:
@@ -102,10 +115,13 @@ class CloningStage(Stage):
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Errors of actions; where the image encoder points, if it does."""
         predicted, target, distances = [], [], []
+        generator = torch.Generator().manual_seed(self.seed)
         for chosen in self.validation_indices(self.options.validation_windows).split(64):
             text = self.sentences.own(self.windows.sentence[chosen])
             told = ToldFrames(text, self.windows.own_landmarks(chosen))
-            batch = self.batch(chosen, self.windows.images[chosen], told, self.windows.proprio[chosen])
+            tracks = self.tracks(chosen, None, generator)
+            seen = (self.windows.images[chosen], told, self.windows.proprio[chosen])
+            batch = self.batch(*seen, self.windows.actions[chosen], tracks)
             actions, pointing = self.predict(model, batch)
             if pointing is not None:
                 distances.append(pixels_off(pointing, batch.told.places))

@@ -54,6 +54,11 @@ STAGES = {
         "AtmPolicyStage",
         "ATM's policy, from images, sentence and the tracks of planner=; takes the image encoder of encoder=",
     ),
+    "arfm_policy": Entry(
+        "zipmo_policy.stages.arfm",
+        "ArfmPolicyStage",
+        "ARFM's policy, behaviour cloning that is told the tracks of a plan; takes the image encoder of encoder=",
+    ),
     "bc": Entry(
         "zipmo_policy.stages.cloning",
         "CloningStage",

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from zipmo_policy.stages.actions import action_errors, noisy_proprio
 from zipmo_policy.track_head import TrackPolicy, base, nano
+from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.motion.arfm.queries import draw_points, movement
 from zipmo_ros.motion.losses import discounted_bc_loss
 from zipmo_ros.training.points import taken
@@ -41,6 +42,31 @@ class TrackPolicyOptions:
             raise ValueError(f"least_points is from 1 to points, got {self.least_points} and {self.points}")
         if not 0 <= self.by_movement <= 1:
             raise ValueError(f"by_movement is a share, got {self.by_movement}")
+
+
+def followed(
+    windows: DemonstrationWindows,
+    indices: Tensor,
+    points: int,
+    scale: float,
+    temperature: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """True tracks [B, V, N, T, 2] of points that are seen at first, drawn by exp(temperature * movement), as ARFM does.
+
+    temperature: [B]. scale: pixels of a unit of coordinates.
+    """
+    tracks, visible = windows.tracks[indices].float(), windows.visible[indices]
+    moved = temperature[:, None, None] * movement(tracks, visible, scale)
+    uniform = torch.rand(moved.shape, generator=generator)
+    return taken(tracks, draw_points(moved, uniform, points, 1.0, visible[..., 0]))
+
+
+def drifting(tracks: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+    """Tracks [B, V, N, T, 2] with normal noise on every step, its deviation uniform up to `noise` in each window."""
+    strength = noise * torch.rand(len(tracks), 1, 1, 1, 1, generator=generator)
+    steps = strength * torch.randn(*tracks.shape[:3], tracks.shape[3] - 1, 2, generator=generator)
+    return torch.cat([tracks[:, :, :, :1], tracks[:, :, :, 1:] + steps.cumsum(dim=3)], dim=3)
 
 
 @dataclass(frozen=True)
@@ -75,9 +101,7 @@ class TrackPolicyStage(Stage):
         options, count = self.options, len(indices)
         by_movement = torch.rand(count, generator=generator) < options.by_movement
         tracks = self.followed(indices, by_movement, generator)
-        strength = options.track_noise * torch.rand(count, 1, 1, 1, 1, generator=generator)
-        noise = strength / self.scale * torch.randn(*tracks.shape[:3], tracks.shape[3] - 1, 2, generator=generator)
-        tracks[:, :, :, 1:] += noise.cumsum(dim=3)
+        tracks = drifting(tracks, options.track_noise / self.scale, generator)
         counts = torch.randint(options.least_points, options.points + 1, (count, 1, 1), generator=generator)
         valid = (torch.arange(options.points) < counts).expand(tracks.shape[:3])
         proprio = noisy_proprio(self.windows.proprio[indices], self.proprio_std, options.proprio_noise, generator)
@@ -92,11 +116,10 @@ class TrackPolicyStage(Stage):
         """True tracks [B, V, N, T, 2] of points that are seen at first, drawn by their movement where `by_movement` [B]
         holds, and of any elsewhere.
         """
-        tracks, visible = self.windows.tracks[indices].float(), self.windows.visible[indices]
-        moved = movement(tracks, visible, self.scale) * by_movement[:, None, None]
-        uniform = torch.rand(moved.shape, generator=generator)
         options = self.options
-        return taken(tracks, draw_points(moved, uniform, options.points, options.temperature, visible[..., 0]))
+        return followed(
+            self.windows, indices, options.points, self.scale, options.temperature * by_movement.float(), generator
+        )
 
     def batch(self, indices: Tensor, tracks: Tensor, valid: Tensor, proprio: Tensor) -> FollowedBatch:
         parts = (tracks, valid, proprio, self.windows.actions[indices])

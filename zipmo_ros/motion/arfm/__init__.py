@@ -39,7 +39,9 @@ translated. `arfm_nano`, and how all sizes are trained here, does otherwise:
 | the average of weights is taken every 100 steps                    | at every step                                  |
 | the cache lives from step to step                                  | so it does within a plan; the next one fuses   |
 |                                                                    | its past again, of which nano has one step     |
-| the policy looks at the whole of the tracks (a class token)        | at that and at each track (policy/track_head)  |
+| the policy is GR-1 and looks at the whole of the tracks (a class   | one that looks at that and at each track, and  |
+| token)                                                             | no images (policy/track_head); or behaviour    |
+|                                                                    | cloning and that token (policy/arfm)           |
 
 Besides: views of one robot are drawn together, each with an embedding (the paper has one view, the release a flag for
 moving cameras); a flow time is drawn for every step, not for every sample.
