@@ -18,7 +18,7 @@ from zipmo_ros.contract.robot import RobotSpec
 from zipmo_ros.contract.stamps import nearest_step
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.predictor import Context, MotionPredictor
-from zipmo_ros.motion.arfm.queries import CANDIDATES, draw_points
+from zipmo_ros.motion.arfm.queries import draw_points
 from zipmo_ros.motion.arfm.sampling import contexts_of, following, forecast
 from zipmo_ros.motion.engines import check_eager
 from zipmo_ros.motion.flow import plan_noise
@@ -178,7 +178,7 @@ class ArfmPlanner(Looking):
     def _choose(self, context: Context, rng: np.random.Generator) -> np.ndarray:
         """Points [V, N, 2] of the newest frame, those that are expected to move more often."""
         config = self.network.config
-        places = rng.uniform(-1, 1, (config.views, CANDIDATES, 2)).astype(np.float32)
+        places = rng.uniform(-1, 1, (config.views, config.candidates, 2)).astype(np.float32)
         newest = torch.full((1, 1), len(context.frames.tokens) - 1, device=self._device)
         features = context.frames.lookup(newest, self._tensor(places)[None, :, :, None])
         expected = self.network.queries(features)[0, :, :, 0].float().cpu()

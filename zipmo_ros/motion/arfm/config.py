@@ -41,7 +41,7 @@ class ArfmConfig:
     global_grid: image tokens a side and view that join the points as sites.
     places:      points say where in the frame they are, and the head is told where the image encoder points for the
                  sentence (paper: neither; absolute positions overfit).
-    views, points: of a plan; N points in each view.
+    views, points: of a plan; N points in each view, drawn from `candidates` by how much they are expected to move.
     context:     steps at a time that are fused; a plan takes HORIZON - 1 of them, the past what is left.
     pixels:      a side of the frame in whose pixels shifts are counted: what unit noise is measured against.
     previous_shift: the head is given each point's last shift (paper; the release leaves it out).
@@ -63,6 +63,7 @@ class ArfmConfig:
     places: bool = False
     views: int = 1
     points: int = 100
+    candidates: int = 1000
     context: int = 50
     pixels: int = 256
     previous_shift: bool = True
@@ -98,6 +99,7 @@ class ArfmConfig:
         require(self.depth >= 2 and self.head_depth >= 1, f"too few layers: {self.depth} and {self.head_depth}")
         require(self.time_width % 2 == 0, f"time_width must be even, got {self.time_width}")
         require(min(self.views, self.points, self.steps) >= 1, "views, points and steps must be positive")
+        require(self.candidates >= self.points, f"{self.points} points can't be drawn from {self.candidates}")
         require(self.context >= HORIZON - 1, f"context must hold the {HORIZON - 1} steps of a plan, got {self.context}")
         require(self.objective in ("flow", "regression"), f"unknown objective '{self.objective}'")
 
@@ -128,6 +130,7 @@ def arfm_nano(views: int = 2) -> ArfmConfig:
         places=True,
         views=views,
         points=24,
+        candidates=80,  # as many as a window of a demonstration has that were drawn uniformly
         context=HORIZON - 1,
         pixels=64,
         preconditioned=True,

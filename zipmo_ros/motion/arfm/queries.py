@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 STEEPEST = 10.0  # exponents of the draw end here
-CANDIDATES = 1000  # random points of a view that are guessed about
 
 
 def movement(tracks: Tensor, visible: Tensor, scale: float) -> Tensor:

@@ -71,9 +71,9 @@ class TrackBatch:
     """images [R, V, H, W, 3] of the windows `sample` [R]; frame_of, seen [B, T - 1]: see SeenFrames.
 
     told: the images, each its window's own sentence first; hidden [B] bool: where that is not said. tracks
-    [B, V, N, T, 2], visible bool; bent [B, V, 2, 2]: what is done to shifts of the past.
-    offset [B, T - 1, V, 2]: how the images of the steps were shifted. spots [B, V, Q, 2]: points that were drawn
-    uniformly in the first frame; moved [B, V, Q]: how much they move.
+    [B, V, Q, T, 2] of points that were drawn uniformly in the first frame, visible bool; moved [B, V, Q]: how much they
+    move; bent [B, V, 2, 2]: what is done to shifts of the past. offset [B, T - 1, V, 2]: how the images of the steps
+    were shifted.
     """
 
     images: Tensor
@@ -84,10 +84,9 @@ class TrackBatch:
     hidden: Tensor
     tracks: Tensor
     visible: Tensor
+    moved: Tensor
     bent: Tensor
     offset: Tensor
-    spots: Tensor
-    moved: Tensor
 
     @property
     def past(self) -> Tensor:
@@ -183,10 +182,6 @@ class ArfmStage(Stage):
         frames = seen_frames(self.newest[indices, :steps], seen_steps)
         images, shifts = augment(self.windows.images[frames.rows], options.augment, generator)
         tracks, visible, moved = self.tracks(indices)
-        chosen = self.drawn(moved, visible, generator)
-        uniform = slice(moved.shape[2] // 2, None)
-        spots = tracks[:, :, uniform, 0]
-        tracks, visible = (taken(part, chosen)[:, :, :, : steps + 1] for part in (tracks, visible))
         batch = TrackBatch(
             images=images,
             sample=frames.sample,
@@ -194,12 +189,11 @@ class ArfmStage(Stage):
             seen=frames.seen,
             told=tell(self.windows, self.sentences, frames.rows, shifts, self.telling, generator),
             hidden=torch.rand(count, generator=generator) < options.drop_text,
-            tracks=tracks,
-            visible=visible,
+            tracks=tracks[:, :, :, : steps + 1],
+            visible=visible[:, :, :, : steps + 1],
+            moved=moved,
             bent=bent(count, tracks.shape[1], options.past_error, generator),
             offset=shifts[frames.frame_of],
-            spots=spots + shifts[frames.frame_of[:, 0]][:, :, None],
-            moved=moved[:, :, uniform],
         )
         return TrackBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
 
@@ -212,23 +206,20 @@ class ArfmStage(Stage):
         return min(every, int(1 / ((1 - share) / fewest + share / (every + 1))))
 
     def tracks(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Tracks [B, V, P, T, 2], visible and movement [B, V, P] of windows."""
-        tracks, visible = self.windows.tracks[indices].float(), self.windows.visible[indices]
-        return tracks, visible, movement(tracks, visible, self.model.config.scale)
-
-    def drawn(self, moved: Tensor, visible: Tensor, generator: torch.Generator) -> Tensor:
-        """Points [B, V, N] by movement, of those that are seen more than half of the time."""
-        config, uniform = self.model.config, torch.rand(moved.shape, generator=generator)
-        return draw_points(moved, uniform, config.points, config.temperature, visible.float().mean(-1) > 0.5)
+        """Tracks [B, V, Q, T, 2], visible and movement [B, V, Q] of the points of windows that were drawn uniformly."""
+        of_points = slice(self.windows.tracks.shape[2] // 2, None)  # the first half are there because they move
+        tracks, visible = (part[indices][:, :, of_points] for part in (self.windows.tracks, self.windows.visible))
+        return tracks.float(), visible, movement(tracks.float(), visible, self.model.config.scale)
 
     def loss(self, model: Any, batch: TrackBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         context, told, pointing = encode(model, batch)
+        features = starts(context, batch)
+        queries = model.queries.loss(features, batch.moved, model.config.temperature)
+        batch = chosen(model, features, batch, generator)
         shifts = self.shifts(batch, generator)
         z = shifts.at(shifts.t)
         v = velocities(model, context, batch.inputs, shifts.previous, z, shifts.t)
         flow = shifts.mean((shifts.noise - shifts.data - v).square())
-        spots = context.frames.lookup(batch.frame_of[:, :1], batch.spots[:, :, :, None]).squeeze(3)
-        queries = model.queries.loss(spots, batch.moved, model.config.temperature)
         total, scalars = flow + queries, {"flow": flow.detach(), "queries": queries.detach()}
         if pointing is not None:
             encoding, more = told.loss(pointing, model.config.image.grid, self.options.telling.understanding_weight)
@@ -264,20 +255,21 @@ class ArfmStage(Stage):
         return shifts.mean(consistency(z, shifts.t, v, near_z, near, near_v))
 
     def validate(self, model: Any) -> dict[str, float]:
-        """Errors of one future of each window from its first frame, at points drawn as in training: of all views, and
+        """Errors of one future of each window from its first frame, at points drawn as in the loop: of all views, and
         of each one.
         """
         generator, config = torch.Generator().manual_seed(self.seed), model.config
         figures = PlanFigures(self.windows.views)
         for chosen in self.validation_indices(self.options.validation_windows).split(16):
-            tracks, visible, moved = self.tracks(chosen)
-            points = self.drawn(moved, visible, generator)
+            tracks, visible, _ = self.tracks(chosen)
+            images, moving = self.windows.images[chosen], self.windows.moving[chosen][:, :, -tracks.shape[2] :]
+            told = [self.sentences.own(rows)
+                    for rows in (self.windows.sentence[chosen], self.windows.another_sentence(chosen))]  # fmt: skip
+            points = expected_to_move(model, images, told[0], tracks[:, :, :, 0], generator)
             target = taken(tracks, points)
             noise = torch.randn(len(chosen), 1, self.steps - 1, *target.shape[1:3], 2, generator=generator)
-            images, starts, moving = self.windows.images[chosen], target[:, :, :, 0], self.windows.moving[chosen]
             own, another = (
-                predict(model, images, self.sentences.own(rows), starts, noise, config.steps)[:, 0]
-                for rows in (self.windows.sentence[chosen], self.windows.another_sentence(chosen))
+                predict(model, images, text, target[:, :, :, 0], noise, config.steps)[:, 0] for text in told
             )
             figures.add(own, another, target, taken(visible, points), taken(moving, points))
         refused = self.understood.figures(model.encoders.images) if self.understood else {}
@@ -315,6 +307,41 @@ def encode(model: MotionPredictor, batch: TrackBatch) -> tuple[Context, ToldFram
     frames, pointing = model.look(batch.images, told.text)
     text = told.text[told.first(len(batch.images))][batch.frame_of[:, 0]]
     return model.context(frames, batch.frame_of, batch.seen, text, batch.hidden), told, pointing
+
+
+def starts(context: Context, batch: TrackBatch) -> Tensor:
+    """Of all points, what the image looks like where they begin [B, V, Q, C]."""
+    return context.frames.lookup(batch.frame_of[:, :1], batch.inputs[:, :, :, :1]).squeeze(3)
+
+
+def chosen(model: MotionPredictor, features: Tensor, batch: TrackBatch, generator: torch.Generator) -> TrackBatch:
+    """The batch with `points` of its points, drawn by how much they are expected to move, as a plan's are.
+
+    Were they drawn by how much they do move (paper), which ones there are would tell where the motion goes, and no plan
+    can be told that.
+    """
+    with torch.no_grad():
+        expected = model.queries(features).float().cpu()
+    points = drawn(model.config, expected, generator).to(batch.tracks.device)
+    return replace(batch, tracks=taken(batch.tracks, points), visible=taken(batch.visible, points))
+
+
+def drawn(config: ArfmConfig, expected: Tensor, generator: torch.Generator) -> Tensor:
+    """Points [B, V, N] by their expected movement [B, V, Q]."""
+    uniform = torch.rand(expected.shape, generator=generator)
+    return draw_points(expected, uniform, config.points, config.temperature)
+
+
+@torch.no_grad()
+def expected_to_move(
+    model: MotionPredictor, images: Tensor, text: Tensor, starts: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Points [B, V, N] of those that begin at starts [B, V, Q, 2], as a plan would draw them."""
+    device = model.no_text.device
+    frames, _ = model.look(images.to(device), text.to(device))
+    rows = torch.arange(len(images), device=device)[:, None]
+    features = frames.lookup(rows, starts.to(device)[:, :, :, None]).squeeze(3)
+    return drawn(model.config, model.queries(features).float().cpu(), generator)
 
 
 def velocities(
