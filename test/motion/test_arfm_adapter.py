@@ -17,7 +17,6 @@ from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.adapter import ArfmPlanner
 from zipmo_ros.motion.arfm.config import EditConfig, arfm_paper
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
-from zipmo_ros.motion.arfm.queries import CANDIDATES
 
 from .arfm_models import TINY, tiny
 
@@ -63,7 +62,7 @@ def test_points_are_where_most_movement_is_expected():
 
     arfm.network.queries.forward = expected
     starts = tracks(arfm.plan(now, GO, 0))[:, :, 0]
-    places = np.random.default_rng([0, now.stamp_ns]).uniform(-1, 1, (2, CANDIDATES, 2))
+    places = np.random.default_rng([0, now.stamp_ns]).uniform(-1, 1, (2, TINY.candidates, 2))
     nearest = np.abs(starts[:, :, None] - places[:, None, ::10]).max(axis=-1).min(axis=-1)
     assert nearest.max() < 1e-6
 

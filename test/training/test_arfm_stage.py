@@ -29,10 +29,13 @@ from zipmo_ros.training.stages.arfm import (
     TIMES,
     ArfmOptions,
     ArfmStage,
+    chosen,
     consistency,
     cosmap,
+    encode,
     initial_predictor,
     predict,
+    starts,
 )
 
 COMMON = {"validation_states": (23, 24), "seed": 0, "device": "cpu"}
@@ -74,7 +77,7 @@ def test_later_frames_are_those_of_later_windows():
 def test_a_batch_is_what_it_says(windows):
     stage = make_stage(windows, batch_size=100, most_seen=4, drop_text=0.25)
     batch = next(stage.batches)
-    assert batch.tracks.shape == (100, 2, 6, 16, 2)
+    assert batch.tracks.shape == (100, 2, windows.tracks.shape[2] // 2, 16, 2)
     assert (batch.visible.float().mean(-1) > 0.5).float().mean() > 0.95
     assert 0.1 < batch.hidden.float().mean() < 0.4  # of those, and no others: see the test of the model
     counts = batch.seen.sum(dim=1)
@@ -145,13 +148,32 @@ def rearranged(values):
     return values.permute(0, 3, 1, 2, 4)
 
 
+def test_which_points_there_are_does_not_tell_what_moves(windows):
+    """They are drawn by what is expected of them, of those that lie anywhere: the future has no say."""
+    stage = make_stage(windows, batch_size=3, augment=None)
+    indices = torch.tensor([0, 7, 100])
+    batch = stage.collate(indices, torch.Generator().manual_seed(0))
+    second_half = windows.tracks[indices][:, :, windows.tracks.shape[2] // 2 :].float()
+    assert torch.equal(batch.tracks, second_half)
+    stage.model.queries.forward = lambda features: torch.arange(features.shape[2]).expand(features.shape[:3]) * 1.0
+    context, *_ = encode(stage.model, batch)
+    features = starts(context, batch)
+    followed = chosen(stage.model, features, batch, torch.Generator().manual_seed(0))
+    assert followed.tracks.shape[2] == followed.visible.shape[2] == 6
+    other = dataclasses.replace(batch, tracks=batch.tracks[:, :, :, :1] + 0 * batch.tracks, moved=0 * batch.moved)
+    again = chosen(stage.model, features, other, torch.Generator().manual_seed(0))
+    assert torch.equal(again.tracks[:, :, :, 0], followed.tracks[:, :, :, 0])
+    drawn = (followed.tracks[0, 0, :, None, 0] == batch.tracks[0, 0, None, :, 0]).all(-1).float().argmax(-1)
+    assert drawn.float().mean() > windows.tracks.shape[2] / 4, "those of which more is expected"
+
+
 def test_only_what_is_visible_is_told(windows):
     """Where a track is hidden, its shift may be anything."""
     stage = make_stage(windows, batch_size=4, augment=None, drop_text=0.0, most_seen=1)
     batch = next(stage.batches)
     visible = batch.visible.clone()
     visible[:, :, 2, 10:] = False
-    batch = dataclasses.replace(batch, visible=visible)
+    batch = dataclasses.replace(batch, tracks=batch.tracks[:, :, :6], visible=visible[:, :, :6])
     shifts = stage.shifts(batch, torch.Generator().manual_seed(0))
     assert shifts.data.shape == (4 * 15, 12, 2)
     known = shifts.known.unflatten(0, (4, 15)).unflatten(2, (2, 6))
@@ -191,7 +213,9 @@ def test_the_average_is_asked_closer_to_the_data(windows):
     stage.teach(average)
     total, told = stage.loss(stage.model, batch, torch.Generator().manual_seed(1))
     total.backward()
-    t = stage.shifts(batch, torch.Generator().manual_seed(1)).t
+    generator = torch.Generator().manual_seed(1)
+    context, *_ = encode(stage.model, batch)
+    t = stage.shifts(chosen(stage.model, starts(context, batch), batch, generator), generator).t
     torch.testing.assert_close(times[0], t - 1e-3, atol=1e-6, rtol=0)
     assert told["consistency"] >= 0
     assert all(parameter.grad is None for parameter in average.parameters())
@@ -210,15 +234,16 @@ def test_it_learns_where_points_go(windows, tmp_path):
     """Sign and direction of time: after fitting two windows, futures from noise are near the truth."""
     stage = make_stage(windows, batch_size=2, augment=None, drop_text=0.0, most_seen=1, draws=4)
     batch = stage.collate(torch.tensor([0, 100]), torch.Generator().manual_seed(0))
-    starts, ways = batch.tracks[:, :, :, 0], torch.tensor([[0.02, 0.0], [-0.01, -0.02]])
-    tracks = starts[:, :, :, None] + torch.arange(16)[:, None] * ways[:, None, None, None]
+    begun, ways = batch.tracks[:, :, :, 0], torch.tensor([[0.02, 0.0], [-0.01, -0.02]])
+    tracks = begun[:, :, :, None] + torch.arange(16)[:, None] * ways[:, None, None, None]
     batch = dataclasses.replace(batch, tracks=tracks, visible=torch.ones_like(batch.visible))
     stage.batches.collate = lambda *_: batch
     config = train_config(max_steps=60, warmup_steps=5, learning_rate=3e-3, ema_decay=0.8)
     result = fit(stage.model, stage.loss, stage.batches, config, tmp_path)
     noise = torch.randn(2, 1, 15, 2, 6, 2, generator=torch.Generator().manual_seed(1))
-    predicted = predict(result.model, batch.images, batch.told.text, starts, noise, steps=8)[:, 0]
-    still, error = ((other - tracks).norm(dim=-1).mean() for other in (starts[:, :, :, None], predicted))
+    predicted = predict(result.model, batch.images, batch.told.text, begun[:, :, :6], noise, steps=8)[:, 0]
+    tracks = tracks[:, :, :6]
+    still, error = ((other - tracks).norm(dim=-1).mean() for other in (tracks[:, :, :, :1], predicted))
     assert error < 0.3 * still
 
 

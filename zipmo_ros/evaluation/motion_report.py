@@ -15,7 +15,7 @@ from zipmo_ros.contract.splits import VALIDATION
 from zipmo_ros.data.windows import DemonstrationWindows
 from zipmo_ros.evaluation.motion_scores import POOLED, Subject, measure, moving_by_variance
 from zipmo_ros.evaluation.origin import check_device, origin, shown
-from zipmo_ros.evaluation.track_scores import LIKE, Foresight, measure_tracks, of_arfm, of_atm, of_zipmo
+from zipmo_ros.evaluation.track_scores import POINTS, Foresight, measure_tracks, of_arfm, of_atm, of_zipmo
 from zipmo_ros.models import PLANNER, bundle_path
 from zipmo_ros.motion import checkpoint
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
@@ -27,9 +27,9 @@ from zipmo_ros.motion.zipmo.vae import TrackVAE
 # v1: validation states, windows of 16 control steps, uniformly drawn points; Min, Mean: mean over points, steps and
 # coordinates of a view's window, then over the samples, then over windows.
 PROTOCOL = "zipmo-motion-v1"
-# v3 of that of tracks: the same windows, points drawn by how much they move among those seen more than half of the
-# time, the same ones whoever predicts; deltas of the best sample and ADE over all of them, on what is visible.
-TRACK_PROTOCOL = "tracks-motion-v3"
+# v4 of that of tracks: the same windows, uniformly drawn points, the same ones whoever predicts; deltas of the best
+# sample and ADE over all of them, on what is visible of those that move. (v3 drew points by how much they move.)
+TRACK_PROTOCOL = "tracks-motion-v4"
 # v1 of the paper's Table E, as far as it is told; threshold, stride and seed are this project's: a window every HORIZON
 # steps of a demonstration, so that none overlap, and in each view so many points that are seen at its start and whose
 # variance over its samples (y and x together) is above the threshold in px^2, or all that there are of those.
@@ -87,7 +87,7 @@ def _subject(bundle: Path, device: str) -> Subject:
 
 
 def _foreseeing(planner: Foresight, steps: int | None) -> Examined:
-    return Examined(TRACK_PROTOCOL, steps, partial(measure_tracks, planner), lambda stored: {"drawn": LIKE.points})
+    return Examined(TRACK_PROTOCOL, steps, partial(measure_tracks, planner), lambda stored: {"drawn": POINTS})
 
 
 # By protocol and planner.

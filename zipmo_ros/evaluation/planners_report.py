@@ -38,9 +38,9 @@ ABOUT = (
 )
 FORESEEN = (
     "What they foresee, on {windows} windows of demonstrations held out of training, at the same {points} points a "
-    "view for all, drawn by how much they move (`zipmo motion protocol=tracks`): MSE in px^2 and ADE in px of {size} "
-    "px frames over moving points, of the first future and of the best of {k}; by ARFM, the share of points less "
-    "than so many px of {of} off, in the best of {k}. ZipMo's plans are decoded at the points."
+    "view for all, drawn uniformly, of which those that move count (`zipmo motion protocol=tracks`): MSE in px^2 and "
+    "ADE in px of {size} px frames, of the first future and of the best of {k}; by ARFM, the share of points less than "
+    "so many px of {of} off, in the best of {k}. ZipMo's plans are decoded at the points."
 )
 COST = (
     "What a plan costs ({device}; on a CPU one thread): the first of an episode, and that of a step later, for which "

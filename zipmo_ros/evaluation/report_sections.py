@@ -350,8 +350,8 @@ def motions(results: list[Result], folder: Path) -> Iterator[Section]:
         which += opening_told(report)
         parts = [
             f"Errors over the {HORIZON} control steps of {report['windows']} {which}, in pixels of the {IMAGE_SIZE} px "
-            f"frames, on {report['points']['drawn']} points a view, drawn "
-            f"{'by how much they move' if 'deltas' in report else 'uniformly'}; {steps_told(report['nfe'])}.",
+            f"frames, on {report['points']['drawn']} points a view, drawn uniformly; "
+            f"{steps_told(report['nfe'])}.",
             METRICS,
             PREDICTIONS,
             *([whn_told(report)] if whn_told(report) else []),

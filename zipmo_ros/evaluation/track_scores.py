@@ -1,6 +1,7 @@
 """How good any planner is by itself, on windows of demonstrations, by ARFM's measure and by ZipMo's.
 
-Points are drawn as in ARFM's training, those that move more often: the same ones for every planner. Symbols: B windows,
+Points are drawn uniformly, the same ones for every planner, and those that move count. (ARFM's paper draws them by how
+much they will move: then which ones there are tells a planner of tracks where the motion goes.) Symbols: B windows,
 V views, K futures, N points, T samples.
 """
 
@@ -21,9 +22,7 @@ from zipmo_ros.evaluation.motion_baselines import (
     neighbour_motion,
 )
 from zipmo_ros.evaluation.motion_scores import BATCH, POOLED, PlanErrors, Subject
-from zipmo_ros.motion.arfm.config import arfm_nano
 from zipmo_ros.motion.arfm.predictor import MotionPredictor
-from zipmo_ros.motion.arfm.queries import draw_points, movement
 from zipmo_ros.motion.atm.track_transformer import TrackTransformer
 from zipmo_ros.motion.config import TextConfig
 from zipmo_ros.motion.metrics import DELTA_PIXELS, DELTA_SIZE, endpoint_error, share_within
@@ -33,11 +32,11 @@ from zipmo_ros.training.points import taken
 from zipmo_ros.training.stages.arfm import predict
 from zipmo_ros.training.stages.atm import predict_tracks
 
-LIKE = arfm_nano()  # what points are drawn like
+POINTS = 24  # of a view
 
 
 class DeltaErrors:
-    """Deltas and ADE of predicted tracks over what is visible of them, without the first sample, which is given.
+    """Deltas and ADE of predicted tracks over what counts of them, without the first sample, which is given.
 
     Of the K futures of a window and view the one with the largest mean delta counts; ADE is over all of them. Then the
     mean over windows is taken.
@@ -47,13 +46,13 @@ class DeltaErrors:
         self._parts: dict[tuple[str, str], list[Tensor]] = {}
         self._draws: dict[str, int] = {}
 
-    def add(self, predictor: str, view: str, predicted: Tensor, target: Tensor, visible: Tensor) -> None:
-        """predicted [B, K, N, T, 2], target [B, N, T, 2], visible: bool [B, N, T]."""
-        predicted, target, visible = predicted[..., 1:, :], target[:, None, :, 1:], visible[:, None, :, 1:]
-        within = share_within(predicted, target, visible)
+    def add(self, predictor: str, view: str, predicted: Tensor, target: Tensor, counted: Tensor) -> None:
+        """predicted [B, K, N, T, 2], target [B, N, T, 2], counted: bool [B, N, T]."""
+        predicted, target, counted = predicted[..., 1:, :], target[:, None, :, 1:], counted[:, None, :, 1:]
+        within = share_within(predicted, target, counted)
         best = within[torch.arange(len(within)), within.mean(dim=-1).argmax(dim=1)]
-        distance = endpoint_error(predicted, target, DELTA_SIZE).masked_fill(~visible, 0.0)
-        displacement = (distance.sum(dim=(-2, -1)) / visible.sum(dim=(-2, -1))).mean(dim=1, keepdim=True)
+        distance = endpoint_error(predicted, target, DELTA_SIZE).masked_fill(~counted, 0.0)
+        displacement = (distance.sum(dim=(-2, -1)) / counted.sum(dim=(-2, -1))).mean(dim=1, keepdim=True)
         figures = torch.cat([best, best.mean(dim=-1, keepdim=True), displacement], dim=-1)
         for place in (view, POOLED):
             self._parts.setdefault((predictor, place), []).append(figures)
@@ -135,12 +134,10 @@ def measure_tracks(
     deltas, errors = DeltaErrors(), PlanErrors()
     for number, (own, near) in enumerate(zip(chosen.split(BATCH), neighbours.split(BATCH), strict=True)):
         batch = chosen_windows(windows, own)
-        tracks, visible = batch.tracks[:].float(), batch.visible[:]
-        uniform = torch.rand(visible.shape[:3], generator=lots)
-        moved = movement(tracks, visible, LIKE.scale)
-        often = visible.float().mean(-1) > 0.5
-        points = draw_points(moved, uniform, LIKE.points, LIKE.temperature, often)
-        target, visible, moving = (taken(part, points) for part in (tracks, visible, batch.moving[:]))
+        anywhere = slice(windows.tracks.shape[2] // 2, None)  # the first half are there because they move
+        stored = [part[:, :, anywhere] for part in (batch.tracks[:].float(), batch.visible[:], batch.moving[:])]
+        points = torch.rand(stored[1].shape[:3], generator=lots).topk(POINTS, dim=-1).indices
+        target, visible, moving = (taken(part, points) for part in stored)
         queries = target[:, :, :, 0]
         past = torch.stack([constant_velocity(windows, int(i), q) for i, q in zip(own, queries, strict=True)])
         images = batch.images[:]
@@ -157,7 +154,8 @@ def measure_tracks(
         }
         for view, name in enumerate(windows.views):
             for predictor, predicted in predictions.items():
-                deltas.add(predictor, name, predicted[:, :, view], target[:, view], visible[:, view])
+                counted = visible[:, view] & moving[:, view, :, None]
+                deltas.add(predictor, name, predicted[:, :, view], target[:, view], counted)
                 errors.add(predictor, name, predicted[:, :, view], target[:, view], moving[:, view])
         progress(len(own))
     without_past = int((windows.step[chosen] == 0).sum())
