@@ -86,12 +86,12 @@ def test_arfm_has_figures_of_its_own_and_needs_its_kind(bundle, tmp_path, monkey
     assert "<16 px, %" in text
     assert "autoencoder" not in text
     report = json.loads(out.read_text())
-    assert (report["protocol"], report["points"], report["nfe"]) == ("tracks-motion-v4", {"drawn": 24}, 1)
+    assert (report["protocol"], report["points"], report["nfe"]) == ("tracks-motion-v4", {"drawn": 12}, 1)
     assert out.with_suffix(".png").stat().st_size > 5000
     assert cli.main(["report", f"results={tmp_path}", f"out={tmp_path}/report.md"]) == 0
     told = (tmp_path / "report.md").read_text()
     assert "The planner of arfm alone" in told
-    assert "24 points a view, drawn uniformly" in told
+    assert "12 points a view, drawn uniformly" in told
     assert "| <16 px, % |" in told
     assert "autoencoder" not in told.split("alone: ")[1].replace("through the autoencoder", "")
     assert cli.main(["motion", f"checkpoint={bundle}", *words]) == 2

@@ -182,7 +182,8 @@ def test_only_what_is_visible_is_told(windows):
     data = shifts.data.unflatten(0, (4, 15))
     torch.testing.assert_close(shifts.previous.unflatten(0, (4, 15))[:, 1:], data[:, :-1])
     assert not shifts.previous.unflatten(0, (4, 15))[:, 0].any()
-    pixels = (batch.tracks[0, 1, 3, 5] - batch.tracks[0, 1, 3, 4]) * 128
+    pixels = (batch.tracks[0, 1, 3, 5] - batch.tracks[0, 1, 3, 4]) * stage.model.config.scale
+    assert pixels.abs().max() > 0.1
     torch.testing.assert_close(data[0, 4, 6 + 3], pixels)
     errors = torch.ones_like(shifts.data).masked_fill(~shifts.known[..., None], 1e6)
     assert shifts.mean(errors) == 1

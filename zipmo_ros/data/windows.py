@@ -67,6 +67,13 @@ class DemonstrationWindows:
     def __len__(self) -> int:
         return len(self.proprio)
 
+    @property
+    def anywhere(self) -> slice:
+        """Of a window's points those that were drawn uniformly. The others are there because they move in it, so that
+        who is asked about them is told where something will.
+        """
+        return slice(self.tracks.shape[2] // 2, None)
+
     @classmethod
     def load(
         cls,

@@ -87,7 +87,12 @@ def _subject(bundle: Path, device: str) -> Subject:
 
 
 def _foreseeing(planner: Foresight, steps: int | None) -> Examined:
-    return Examined(TRACK_PROTOCOL, steps, partial(measure_tracks, planner), lambda stored: {"drawn": POINTS})
+    return Examined(
+        TRACK_PROTOCOL,
+        steps,
+        partial(measure_tracks, planner),
+        lambda stored: {"drawn": min(POINTS, stored - stored // 2)},
+    )
 
 
 # By protocol and planner.

@@ -162,7 +162,7 @@ def measure(
     text = embed_for(subject.text, list(windows.sentences))
     neighbours = nearest_windows(windows, chosen, training)
     generator = torch.Generator().manual_seed(seed)
-    uniform = slice(windows.tracks.shape[2] // 2, None)
+    uniform = windows.anywhere
     errors, reconstruction = PlanErrors(), {"encoded": TrackErrors(), "held_out": TrackErrors()}
     for number, (own, near) in enumerate(zip(chosen.split(BATCH), neighbours.split(BATCH), strict=True)):
         batch = chosen_windows(windows, own)

@@ -32,7 +32,7 @@ from zipmo_ros.training.points import taken
 from zipmo_ros.training.stages.arfm import predict
 from zipmo_ros.training.stages.atm import predict_tracks
 
-POINTS = 24  # of a view
+POINTS = 24  # of a view, where it has as many
 
 
 class DeltaErrors:
@@ -134,9 +134,9 @@ def measure_tracks(
     deltas, errors = DeltaErrors(), PlanErrors()
     for number, (own, near) in enumerate(zip(chosen.split(BATCH), neighbours.split(BATCH), strict=True)):
         batch = chosen_windows(windows, own)
-        anywhere = slice(windows.tracks.shape[2] // 2, None)  # the first half are there because they move
-        stored = [part[:, :, anywhere] for part in (batch.tracks[:].float(), batch.visible[:], batch.moving[:])]
-        points = torch.rand(stored[1].shape[:3], generator=lots).topk(POINTS, dim=-1).indices
+        stored = [part[:, :, windows.anywhere] for part in (batch.tracks[:].float(), batch.visible[:], batch.moving[:])]
+        lot = torch.rand(stored[1].shape[:3], generator=lots)
+        points = lot.topk(min(POINTS, lot.shape[2]), dim=-1).indices
         target, visible, moving = (taken(part, points) for part in stored)
         queries = target[:, :, :, 0]
         past = torch.stack([constant_velocity(windows, int(i), q) for i, q in zip(own, queries, strict=True)])

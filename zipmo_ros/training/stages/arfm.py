@@ -207,8 +207,8 @@ class ArfmStage(Stage):
 
     def tracks(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tracks [B, V, Q, T, 2], visible and movement [B, V, Q] of the points of windows that were drawn uniformly."""
-        of_points = slice(self.windows.tracks.shape[2] // 2, None)  # the first half are there because they move
-        tracks, visible = (part[indices][:, :, of_points] for part in (self.windows.tracks, self.windows.visible))
+        parts = (self.windows.tracks, self.windows.visible)
+        tracks, visible = (part[indices][:, :, self.windows.anywhere] for part in parts)
         return tracks.float(), visible, movement(tracks.float(), visible, self.model.config.scale)
 
     def loss(self, model: Any, batch: TrackBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -262,7 +262,7 @@ class ArfmStage(Stage):
         figures = PlanFigures(self.windows.views)
         for chosen in self.validation_indices(self.options.validation_windows).split(16):
             tracks, visible, _ = self.tracks(chosen)
-            images, moving = self.windows.images[chosen], self.windows.moving[chosen][:, :, -tracks.shape[2] :]
+            images, moving = self.windows.images[chosen], self.windows.moving[chosen][:, :, self.windows.anywhere]
             told = [self.sentences.own(rows)
                     for rows in (self.windows.sentence[chosen], self.windows.another_sentence(chosen))]  # fmt: skip
             points = expected_to_move(model, images, told[0], tracks[:, :, :, 0], generator)

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 from zipmo_ros.motion import checkpoint
-from zipmo_ros.motion.arfm.config import ArfmConfig
-from zipmo_ros.motion.arfm.queries import draw_points, movement
 from zipmo_ros.motion.atm.config import AtmConfig, atm_nano, atm_published
 from zipmo_ros.motion.atm.track_transformer import TrackTransformer
 from zipmo_ros.motion.sentence import set_sentence_statistics
@@ -23,8 +21,6 @@ from zipmo_ros.training.stage import Stage, common, model_config, options, sente
 from zipmo_ros.training.stages.encoder import keep_if_asked, load_encoder, seeing_as, start_reading_as, understanding
 from zipmo_ros.training.telling import TellingOptions, ToldFrames, tell
 from zipmo_ros.training.understanding import Understood
-
-ARFM = ArfmConfig()  # points to validate on are drawn as its are
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ class AtmStage(Stage):
     def collate(self, indices: Tensor, generator: torch.Generator) -> MaskedBatch:
         options = self.options
         images, shifts = augment(self.windows.images[indices], options.augment, generator)
-        tracks, visible = self.windows.tracks[indices].float(), self.windows.visible[indices]
+        tracks, visible = self.tracks(indices)
         chosen = self.seen_at_first(visible, generator)
         tokens = self.model.config.patches**2
         batch = MaskedBatch(
@@ -99,6 +95,14 @@ class AtmStage(Stage):
             visible=taken(visible, chosen),
         )
         return MaskedBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
+
+    def tracks(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Tracks [B, V, Q, T, 2] and visible of the points of windows that were drawn uniformly: as a plan's grid, they
+        say nothing of where something moves.
+        """
+        parts = (self.windows.tracks, self.windows.visible)
+        tracks, visible = (part[indices][:, :, self.windows.anywhere] for part in parts)
+        return tracks.float(), visible
 
     def seen_at_first(self, visible: Tensor, generator: torch.Generator) -> Tensor:
         """Points [B, V, N], drawn with replacement from those that are visible at first (from all where none is)."""
@@ -122,15 +126,14 @@ class AtmStage(Stage):
         return total, told
 
     def validate(self, model: Any) -> dict[str, float]:
-        """Errors of all views, and of each one, at points drawn as ARFM's are; what the image encoder refuses."""
+        """Errors of all views, and of each one, at points that are seen at first; what the image encoder refuses."""
         figures, generator = PlanFigures(self.windows.views), torch.Generator().manual_seed(self.seed)
         for chosen in self.validation_indices(self.options.validation_windows).split(16):
-            tracks, visible = self.windows.tracks[chosen].float(), self.windows.visible[chosen]
-            moved, often = movement(tracks, visible, ARFM.scale), visible.float().mean(-1) > 0.5
-            uniform = torch.rand(moved.shape, generator=generator)
-            points = draw_points(moved, uniform, self.options.points, ARFM.temperature, often)
+            tracks, visible = self.tracks(chosen)
+            points = self.seen_at_first(visible, generator)
             target = taken(tracks, points)
-            images, starts, moving = self.windows.images[chosen], target[:, :, :, 0], self.windows.moving[chosen]
+            moving = self.windows.moving[chosen][:, :, self.windows.anywhere]
+            images, starts = self.windows.images[chosen], target[:, :, :, 0]
             own, another = (
                 predict_tracks(model, images, self.sentences.own(rows), starts)
                 for rows in (self.windows.sentence[chosen], self.windows.another_sentence(chosen))

@@ -204,7 +204,7 @@ class PlannerStage(Stage):
 
     def add_track_errors(self, errors: TrackErrors, chosen: Tensor, plan: Tensor, prefix: str) -> None:
         """Over the points that were drawn uniformly in the image (the second half of those stored), view by view."""
-        points, views = slice(self.windows.tracks.shape[2] // 2, None), self.windows.views
+        points, views = self.windows.anywhere, self.windows.views
         for number, (view, latents) in enumerate(zip(views, plan.chunk(len(views), dim=1), strict=True)):
             tracks = self.windows.tracks[chosen, number, points].float().to(self.device)
             images = self.windows.images[chosen, number].to(self.device)
