@@ -33,6 +33,8 @@ translated. `arfm_nano`, and how all sizes are trained here, does otherwise:
 |                                                                    | tells by itself is added to what it says       |
 | a step is told the true steps before it                            | they may be bent as a plan's own are           |
 |                                                                    | (stage.past_error); times may lean to noise    |
+| points of training, and of figures, are drawn by how much they     | by how much the model expects it of them: the  |
+| will move                                                          | others tell where the motion goes              |
 | a past of up to 50 steps                                           | none in nano: a plan sees one frame            |
 | a horizon of 50 steps is measured, too                             | windows have 16 steps, and so have the figures |
 | the query predictor learns the movement                            | in exponents of the draw, up to where it ends  |
