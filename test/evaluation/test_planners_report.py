@@ -29,7 +29,9 @@ def test_planners_stand_side_by_side(tmp_path, monkeypatch):
         torch.manual_seed(number)
         checkpoint.save(bundle / "planner", MotionPlanner(planner_nano()))
     small = dataclasses.replace(arfm_nano(), width=64, depth=2, hidden=64, head_depth=1)
-    checkpoint.save(bundles["arfm"] / "planner", MotionPredictor(small))
+    moving = MotionPredictor(small)
+    torch.nn.init.ones_(moving.head.out_proj.bias)  # or it would plan, untrained, that nothing moves, as all does here
+    checkpoint.save(bundles["arfm"] / "planner", moving)
     windows = make_windows(init_state=torch.tensor([3, 22, 3, 22]), moving=torch.ones(4, 2, 24, dtype=torch.bool))
     windows = dataclasses.replace(windows, provenance={"mini": {}})
     monkeypatch.setattr(dataset.DemonstrationWindows, "load", lambda folders, **_: windows)
