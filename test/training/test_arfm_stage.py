@@ -29,13 +29,13 @@ from zipmo_ros.training.stages.arfm import (
     TIMES,
     ArfmOptions,
     ArfmStage,
-    chosen,
+    beginnings,
     consistency,
     cosmap,
     encode,
+    followed,
     initial_predictor,
     predict,
-    starts,
 )
 
 COMMON = {"validation_states": (23, 24), "seed": 0, "device": "cpu"}
@@ -157,13 +157,13 @@ def test_which_points_there_are_does_not_tell_what_moves(windows):
     assert torch.equal(batch.tracks, second_half)
     stage.model.queries.forward = lambda features: torch.arange(features.shape[2]).expand(features.shape[:3]) * 1.0
     context, *_ = encode(stage.model, batch)
-    features = starts(context, batch)
-    followed = chosen(stage.model, features, batch, torch.Generator().manual_seed(0))
-    assert followed.tracks.shape[2] == followed.visible.shape[2] == 6
+    features = beginnings(context, batch)
+    first = followed(stage.model, features, batch, torch.Generator().manual_seed(0))
+    assert first.tracks.shape[2] == first.visible.shape[2] == 6
     other = dataclasses.replace(batch, tracks=batch.tracks[:, :, :, :1] + 0 * batch.tracks, moved=0 * batch.moved)
-    again = chosen(stage.model, features, other, torch.Generator().manual_seed(0))
-    assert torch.equal(again.tracks[:, :, :, 0], followed.tracks[:, :, :, 0])
-    drawn = (followed.tracks[0, 0, :, None, 0] == batch.tracks[0, 0, None, :, 0]).all(-1).float().argmax(-1)
+    again = followed(stage.model, features, other, torch.Generator().manual_seed(0))
+    assert torch.equal(again.tracks[:, :, :, 0], first.tracks[:, :, :, 0])
+    drawn = (first.tracks[0, 0, :, None, 0] == batch.tracks[0, 0, None, :, 0]).all(-1).float().argmax(-1)
     assert drawn.float().mean() > windows.tracks.shape[2] / 4, "those of which more is expected"
 
 
@@ -216,7 +216,7 @@ def test_the_average_is_asked_closer_to_the_data(windows):
     total.backward()
     generator = torch.Generator().manual_seed(1)
     context, *_ = encode(stage.model, batch)
-    t = stage.shifts(chosen(stage.model, starts(context, batch), batch, generator), generator).t
+    t = stage.shifts(followed(stage.model, beginnings(context, batch), batch, generator), generator).t
     torch.testing.assert_close(times[0], t - 1e-3, atol=1e-6, rtol=0)
     assert told["consistency"] >= 0
     assert all(parameter.grad is None for parameter in average.parameters())

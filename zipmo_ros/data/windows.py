@@ -74,6 +74,11 @@ class DemonstrationWindows:
         """
         return slice(self.tracks.shape[2] // 2, None)
 
+    def tracks_anywhere(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Tracks float32 [B, V, Q, T, 2] and visible of those points of windows: they do not say what moves."""
+        tracks, visible = (part[indices][:, :, self.anywhere] for part in (self.tracks, self.visible))
+        return tracks.float(), visible
+
     @classmethod
     def load(
         cls,

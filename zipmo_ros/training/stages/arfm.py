@@ -207,15 +207,14 @@ class ArfmStage(Stage):
 
     def tracks(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tracks [B, V, Q, T, 2], visible and movement [B, V, Q] of the points of windows that were drawn uniformly."""
-        parts = (self.windows.tracks, self.windows.visible)
-        tracks, visible = (part[indices][:, :, self.windows.anywhere] for part in parts)
-        return tracks.float(), visible, movement(tracks.float(), visible, self.model.config.scale)
+        tracks, visible = self.windows.tracks_anywhere(indices)
+        return tracks, visible, movement(tracks, visible, self.model.config.scale)
 
     def loss(self, model: Any, batch: TrackBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         context, told, pointing = encode(model, batch)
-        features = starts(context, batch)
+        features = beginnings(context, batch)
         queries = model.queries.loss(features, batch.moved, model.config.temperature)
-        batch = chosen(model, features, batch, generator)
+        batch = followed(model, features, batch, generator)
         shifts = self.shifts(batch, generator)
         z = shifts.at(shifts.t)
         v = velocities(model, context, batch.inputs, shifts.previous, z, shifts.t)
@@ -309,12 +308,12 @@ def encode(model: MotionPredictor, batch: TrackBatch) -> tuple[Context, ToldFram
     return model.context(frames, batch.frame_of, batch.seen, text, batch.hidden), told, pointing
 
 
-def starts(context: Context, batch: TrackBatch) -> Tensor:
+def beginnings(context: Context, batch: TrackBatch) -> Tensor:
     """Of all points, what the image looks like where they begin [B, V, Q, C]."""
     return context.frames.lookup(batch.frame_of[:, :1], batch.inputs[:, :, :, :1]).squeeze(3)
 
 
-def chosen(model: MotionPredictor, features: Tensor, batch: TrackBatch, generator: torch.Generator) -> TrackBatch:
+def followed(model: MotionPredictor, features: Tensor, batch: TrackBatch, generator: torch.Generator) -> TrackBatch:
     """The batch with `points` of its points, drawn by how much they are expected to move, as a plan's are.
 
     Were they drawn by how much they do move (paper), which ones there are would tell where the motion goes, and no plan

@@ -84,7 +84,7 @@ class AtmStage(Stage):
     def collate(self, indices: Tensor, generator: torch.Generator) -> MaskedBatch:
         options = self.options
         images, shifts = augment(self.windows.images[indices], options.augment, generator)
-        tracks, visible = self.tracks(indices)
+        tracks, visible = self.windows.tracks_anywhere(indices)
         chosen = self.seen_at_first(visible, generator)
         tokens = self.model.config.patches**2
         batch = MaskedBatch(
@@ -95,14 +95,6 @@ class AtmStage(Stage):
             visible=taken(visible, chosen),
         )
         return MaskedBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
-
-    def tracks(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Tracks [B, V, Q, T, 2] and visible of the points of windows that were drawn uniformly: as a plan's grid, they
-        say nothing of where something moves.
-        """
-        parts = (self.windows.tracks, self.windows.visible)
-        tracks, visible = (part[indices][:, :, self.windows.anywhere] for part in parts)
-        return tracks.float(), visible
 
     def seen_at_first(self, visible: Tensor, generator: torch.Generator) -> Tensor:
         """Points [B, V, N], drawn with replacement from those that are visible at first (from all where none is)."""
@@ -129,7 +121,7 @@ class AtmStage(Stage):
         """Errors of all views, and of each one, at points that are seen at first; what the image encoder refuses."""
         figures, generator = PlanFigures(self.windows.views), torch.Generator().manual_seed(self.seed)
         for chosen in self.validation_indices(self.options.validation_windows).split(16):
-            tracks, visible = self.tracks(chosen)
+            tracks, visible = self.windows.tracks_anywhere(chosen)
             points = self.seen_at_first(visible, generator)
             target = taken(tracks, points)
             moving = self.windows.moving[chosen][:, :, self.windows.anywhere]
