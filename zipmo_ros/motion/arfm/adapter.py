@@ -179,9 +179,8 @@ class ArfmPlanner(Looking):
         """Points [V, N, 2] of the newest frame, those that are expected to move more often."""
         config = self.network.config
         places = rng.uniform(-1, 1, (config.views, config.candidates, 2)).astype(np.float32)
-        newest = torch.full((1, 1), len(context.frames.tokens) - 1, device=self._device)
-        features = context.frames.lookup(newest, self._tensor(places)[None, :, :, None])
-        expected = self.network.queries(features)[0, :, :, 0].float().cpu()
+        newest = torch.tensor([len(context.frames.tokens) - 1], device=self._device)
+        expected = self.network.expected_movement(context.frames, newest, self._tensor(places)[None])[0].cpu()
         uniform = torch.from_numpy(rng.random(expected.shape, np.float32))
         chosen = draw_points(expected, uniform, config.points, config.temperature).numpy()
         return np.take_along_axis(places, chosen[:, :, None], axis=1)

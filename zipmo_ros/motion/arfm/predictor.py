@@ -83,6 +83,10 @@ class MotionPredictor(nn.Module):
             whole = whole + self.pointed(frames.pointed[frame_of[:, -1]])
         return Context(frames, frame_of, seen, self.fusion.read(tokens, counted), whole)
 
+    def expected_movement(self, frames: Frames, rows: Tensor, points: Tensor) -> Tensor:
+        """How much points [B, V, Q, 2] of the frames `rows` [B] are expected to move, pixels^2 a step [B, V, Q]."""
+        return self.queries(frames.lookup(rows[:, None], points[:, :, :, None])).squeeze(3).float()
+
     def sites(self, context: Context, points: Tensor, first: int = 0) -> Tensor:
         """Inputs of the fusion [B, S, T, D]: the points [B, V, N, T, 2] of the steps from `first` on, then the image
         tokens, views outer.

@@ -338,9 +338,8 @@ def expected_to_move(
     """Points [B, V, N] of those that begin at starts [B, V, Q, 2], as a plan would draw them."""
     device = model.no_text.device
     frames, _ = model.look(images.to(device), text.to(device))
-    rows = torch.arange(len(images), device=device)[:, None]
-    features = frames.lookup(rows, starts.to(device)[:, :, :, None]).squeeze(3)
-    return drawn(model.config, model.queries(features).float().cpu(), generator)
+    rows = torch.arange(len(images), device=device)
+    return drawn(model.config, model.expected_movement(frames, rows, starts.to(device)).cpu(), generator)
 
 
 def velocities(
