@@ -67,10 +67,36 @@ def test_a_hidden_patch_is_hidden(model, inputs):
     hidden = torch.zeros(tokens.shape[:3], dtype=torch.bool)
     hidden[:, :, 3] = True
     other = torch.where(hidden[..., None], 9.0, tokens)
-    for ours, theirs in zip(model(tokens, text, points, hidden), model(other, text, points, hidden), strict=True):
+    for ours, theirs in zip(
+        model(tokens, text, points, hidden=hidden), model(other, text, points, hidden=hidden), strict=True
+    ):
         torch.testing.assert_close(ours, theirs)
     assert (model(other, text, points)[0] - model(tokens, text, points)[0]).abs().max() > 1e-3
-    assert (model(tokens, text, points, hidden)[0] - model(tokens, text, points)[0]).abs().max() > 1e-4
+    assert (model(tokens, text, points, hidden=hidden)[0] - model(tokens, text, points)[0]).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_offsets_are_added_to_where_the_points_start(model, inputs):
+    tokens, text, points = inputs
+    offsets = tiny_atm(offset=0.5)
+    offsets.load_state_dict(model.state_dict())
+    absolute = (model(tokens, text, points)[0] + 1) / 2
+    torch.testing.assert_close(offsets(tokens, text, points)[0], points[:, :, :, None] + absolute)
+
+
+@torch.no_grad()
+def test_told_places_it_goes_by_where_its_encoder_points(inputs):
+    tokens, text, points = inputs
+    told = tiny_atm(places=True)
+    images = torch.zeros(2, 2, 32, 32, 3, dtype=torch.uint8)
+    _, pointing = told.look(images, text)
+    elsewhere = dataclasses.replace(
+        pointing, logits=pointing.logits.flip(-1) + 5 * torch.eye(pointing.logits.shape[-1])[0]
+    )
+    change = (told(tokens, text, points, pointing)[0] - told(tokens, text, points, elsewhere)[0]).abs()
+    assert change.amax(dim=(2, 3, 4)).min() > 1e-4  # of every sample and view
+    with pytest.raises(ValueError, match="an image encoder with landmarks"):
+        dataclasses.replace(TINY_ATM, places=True, image=None)
 
 
 def test_patches_are_those_of_the_image(model):

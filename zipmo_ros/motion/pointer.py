@@ -45,6 +45,15 @@ class Pointing:
         """Probability of the most likely cell [B, V, K]; low where a landmark is not in the frame."""
         return self.logits.softmax(-1).amax(-1)
 
+    def told(self, frames: int) -> Tensor:
+        """What a network is told of it, by each frame's first sentence [frames, V * K * 3]: of every view and landmark
+        how sure it is, and the expected place, the less of it the less sure.
+        """
+        first = slice(None, None, len(self.logits) // frames)
+        sure = self.confidence()[first, ..., None]
+        where = (self.logits[first].softmax(-1)[..., None] * self.places[first]).sum(dim=-2)
+        return torch.cat([sure, sure * where], dim=-1).flatten(1)
+
 
 class Queries(nn.Module):
     """What to look for, a query a landmark: they read the sentence's tokens and look at the images', in turns. So an

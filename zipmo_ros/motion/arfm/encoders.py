@@ -45,14 +45,6 @@ class Words(NamedTuple):
     counted: Tensor | None = None
 
 
-def pointed_at(pointing: Pointing, frames: int) -> Tensor:
-    """See Frames.pointed; of each frame's first sentence."""
-    first = slice(None, None, len(pointing.logits) // frames)
-    sure = pointing.confidence()[first, ..., None]
-    where = (pointing.logits[first].softmax(-1)[..., None] * pointing.places[first]).sum(dim=-2)
-    return torch.cat([sure, sure * where], dim=-1).flatten(1)
-
-
 class OwnEncoders(nn.Module):
     """The planner's conv encoder, trained with ARFM; of a sentence its tokens, or its vector as the one word.
 
@@ -82,7 +74,7 @@ class OwnEncoders(nn.Module):
         tokens = rearrange(tokens[:: len(tokens) // len(images)], "r (v l) d -> r v l d", v=images.shape[1])
         field = rearrange(tokens, "r v (h w) d -> (r v) d h w", h=self.grid)
         pooled = rearrange(F.avg_pool2d(field, self.pooling), "(r v) d h w -> r v (h w) d", r=len(images))
-        pointed = None if pointing is None else pointed_at(pointing, len(images))
+        pointed = None if pointing is None else pointing.told(len(images))
         return Frames((*maps, tokens), pooled, pointed), pointing
 
     def read(self, text: Tensor) -> Words:

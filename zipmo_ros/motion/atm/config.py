@@ -30,6 +30,9 @@ class AtmConfig:
     width, depth, heads, dropout: of the transformer.
     image_size, patch: pixels a side of the frame, and of what an image token stands for.
     samples_per_token: samples of a track that share one token.
+    offset: it predicts how far a point goes from where it starts, in these shares of a frame's side; None: where it is
+        (published).
+    places: it is told where its image encoder points for the sentence (published: there is none).
     views: of a plan. grid: it follows two grids of grid x grid points in each view, see adapter.py.
     """
 
@@ -42,6 +45,8 @@ class AtmConfig:
     image_size: int = IMAGE_SIZE
     patch: int = 16
     samples_per_token: int = 4
+    offset: float | None = None
+    places: bool = False
     views: int = 2
     grid: int = 4
 
@@ -52,6 +57,11 @@ class AtmConfig:
         require(
             HORIZON % self.samples_per_token == 0, f"samples_per_token {self.samples_per_token} does not divide a track"
         )
+        require(
+            not self.places or bool(self.image and self.image.landmarks),
+            "places are those that an image encoder with landmarks points at",
+        )
+        require(self.offset is None or self.offset > 0, f"offset must be positive, or null, got {self.offset}")
         require(min(self.depth, self.views, self.grid) >= 1, "depth, views and grid must be positive")
 
     @property
@@ -77,5 +87,13 @@ def atm_published() -> AtmConfig:
 def atm_nano(views: int = 2) -> AtmConfig:
     """What two CPU cores train, with the planner's own image encoder."""
     return AtmConfig(
-        image=image_nano(views), text=text_nano(), width=128, depth=6, heads=2, dropout=0.0, views=views
-    )  # fmt: skip
+        image=image_nano(views),
+        text=text_nano(),
+        width=128,
+        depth=6,
+        heads=2,
+        dropout=0.0,
+        offset=1 / 16,
+        places=True,
+        views=views,
+    )

@@ -31,6 +31,10 @@ class TrackTransformer(nn.Module):
         self.hidden_image = nn.Parameter(0.02 * torch.randn(width))
         self.sentence, read = SentenceInput(config.text), config.text.read_width
         self.text_in = nn.Sequential(nn.Linear(read, width), nn.GELU(), nn.Linear(width, width))
+        if config.places:
+            assert config.image is not None  # see AtmConfig
+            places = 3 * config.views * config.image.landmarks
+            self.pointed = nn.Sequential(nn.Linear(places, width), nn.GELU(), nn.Linear(width, width))
         self.track_in = nn.Linear(2 * config.samples_per_token, width)
         self.track_time = nn.Parameter(0.02 * torch.randn(config.track_tokens, width))
         layer = nn.TransformerEncoderLayer(
@@ -57,15 +61,21 @@ class TrackTransformer(nn.Module):
     def foresee(self, images: Tensor, text: Tensor, points: Tensor) -> tuple[Tensor, Pointing | None]:
         """Tracks [B, V, N, T, 2] that begin at points [B, V, N, 2], and where the image encoder points; see `look`."""
         tokens, pointing = self.look(images, text)
-        tracks, _ = self(tokens, text, points)
+        tracks, _ = self(tokens, text, points, pointing)
         return torch.cat([points[:, :, :, None], tracks[:, :, :, 1:]], dim=3), pointing
 
     def forward(
-        self, image_tokens: Tensor, text: Tensor, points: Tensor, hidden: Tensor | None = None
+        self,
+        image_tokens: Tensor,
+        text: Tensor,
+        points: Tensor,
+        pointing: Pointing | None = None,
+        hidden: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Tracks [B, V, N, T, 2] of points [B, V, N, 2], and patches as `patches` has them.
 
-        image_tokens: of `look`. text [B, D] or rows of tokens. hidden: bool [B, V, L], the image tokens to reconstruct.
+        image_tokens, pointing: of `look`. text [B, D] or rows of tokens. hidden: bool [B, V, L], the image tokens to
+        reconstruct.
         """
         config, (batch, views, count) = self.config, points.shape[:3]
         images = self.image_in(image_tokens)
@@ -74,12 +84,17 @@ class TrackTransformer(nn.Module):
         images = images + self.image_position
         starts = repeat((points + 1) / 2, "b v n c -> b v n (s c)", s=config.samples_per_token)
         tracks = self.track_in(starts)[:, :, :, None] + self.track_time
-        said = repeat(self.text_in(self.sentence(text)), "b d -> b v 1 d", v=views)
-        x = torch.cat([images, tracks.flatten(2, 3), said], dim=2)
+        said = self.text_in(self.sentence(text))
+        if config.places:
+            assert pointing is not None  # see AtmConfig
+            said = said + self.pointed(pointing.told(batch))
+        x = torch.cat([images, tracks.flatten(2, 3), repeat(said, "b d -> b v 1 d", v=views)], dim=2)
         x = self.layers(x.flatten(0, 1)).unflatten(0, (batch, views))
         image, track, _ = x.split([images.shape[2], count * config.track_tokens, 1], dim=2)
         form = "b v (n k) (s c) -> b v n (k s) c"
         places = rearrange(self.track_out(track), form, n=count, s=config.samples_per_token)
+        if config.offset is not None:
+            places = (points[:, :, :, None] + 1) / 2 + config.offset * places
         return 2 * places - 1, self.image_out(image)
 
 

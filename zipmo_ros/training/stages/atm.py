@@ -106,7 +106,7 @@ class AtmStage(Stage):
         options = self.options
         own = batch.told.first(len(batch.images))
         tokens, pointing = model.look(batch.images, batch.told.text)
-        tracks, patches = model(tokens[own], batch.told.text[own], batch.tracks[:, :, :, 0], batch.hidden)
+        tracks, patches = model(tokens[own], batch.told.text[own], batch.tracks[:, :, :, 0], pointing, batch.hidden)
         moved = track_error(tracks.float(), batch.tracks, batch.visible, options.occluded_weight)
         errors = (patches.float() - model.patches(batch.images)).square().mean(dim=-1)
         image = (errors * batch.hidden).sum() / batch.hidden.sum().clamp_min(1)
