@@ -257,7 +257,7 @@ def test_encoder_learns_to_point_where_the_sentence_says(demonstrations, tmp_pat
     windows = DemonstrationWindows.load(demonstrations, tracks=False, max_demos=1)
     words = Sentences(windows, text_nano())
     torch.manual_seed(0)
-    model = ConvEncoder(image_nano())
+    model = ConvEncoder(dataclasses.replace(image_nano(), width=64, channels=(8, 16, 64)))
     set_sentence_statistics(model, words.vectors)
     stage = GroundingStage(
         windows, model, words, stage_options(GroundingOptions, "grounding", batch_size=8, augment=None), **COMMON
