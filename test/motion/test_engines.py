@@ -113,6 +113,9 @@ def test_the_compiler_plans_as_pytorch_does():
     """On a small model: what takes time is compiling it."""
     torch.manual_seed(0)
     vae = dataclasses.replace(VAES["nano"], points_in=8, clip_samples=HORIZON, samples_per_token=HORIZON)
-    models = awaken(TrackVAE(vae)), awaken(MotionPlanner(PLANNERS["nano"]))
+    text = dataclasses.replace(PLANNERS["nano"].text, tokens=TokenConfig(width=64, depth=1), standardised=False)
+    image = dataclasses.replace(PLANNERS["nano"].image, text=text)
+    reading = dataclasses.replace(PLANNERS["nano"], text=text, image=image)  # words, as the shipped one
+    models = awaken(TrackVAE(vae)), awaken(MotionPlanner(reading))
     make = lambda name: ZipmoPlanner(*models, ROBOT.views, ROBOT.period_ns, Execution(engine=name, steps=1))  # noqa: E731
     assert_plans_alike(make("eager"), make("compile"))

@@ -19,7 +19,6 @@ from zipmo_ros.motion.checkpoint import content_hash, sha256
 from zipmo_ros.motion.config import to_dict
 from zipmo_ros.training import distributed
 from zipmo_ros.training.loop import FitResult, fit
-from zipmo_ros.training.memory import keep_freed_memory
 from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.stage import Stage
 from zipmo_ros.training.wordings import DrawnWordings, load_words
@@ -65,7 +64,6 @@ def train(
 
 def prepare(stage_class: type[Stage], request: TrainingRequest) -> Stage:
     """The stage with its demonstrations and initial weights, and what is computed beforehand. Raises as `train`."""
-    keep_freed_memory()
     if request.train.threads:
         torch.set_num_threads(request.train.threads)
     with distributed.in_turn():

@@ -14,6 +14,7 @@ Points are (y, x) in [-1, 1]; the network counts them in [0, 1] of the frame, as
 | points are tracks of CoTracker, up to 3 % off                      | the simulator's, exact                         |
 | where a point is, in the frame, is predicted                       | how far it is from where it starts             |
 | what is meant, the sentence alone says                             | and where the image encoder points for it      |
+| the error of tracks weighs 10                                      | nano-mini-atm: 300                             |
 | one network a suite                                                | one for all                                    |
 | the policy looks back on 10 frames and makes one action            | at one frame, and makes 16                     |
 

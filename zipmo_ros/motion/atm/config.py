@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.plan import HORIZON
-from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig, image_nano, require, text_nano
+from zipmo_ros.motion.config import LATER, ImageEncoderConfig, TextConfig, image_nano, require, text_nano
 
 
 def check_image(image: ImageEncoderConfig | None, text: TextConfig, size: int, patch: int, views: int) -> None:
@@ -45,8 +45,8 @@ class AtmConfig:
     image_size: int = IMAGE_SIZE
     patch: int = 16
     samples_per_token: int = 4
-    offset: float | None = None
-    places: bool = False
+    offset: float | None = field(default=None, metadata=LATER)
+    places: bool = field(default=False, metadata=LATER)
     views: int = 2
     grid: int = 4
 
