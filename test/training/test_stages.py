@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from training_settings import stage_options, train_config
 
 from zipmo_policy.policy import ClonedBehaviour, InverseDynamics
-from zipmo_policy.stages.head import OPENING, HeadOptions, HeadStage
+from zipmo_policy.stages.head import HeadOptions, HeadStage
 from zipmo_ros.apps import train
 from zipmo_ros.contract.goal import Sentence
 from zipmo_ros.contract.observation import Observation
@@ -288,26 +288,6 @@ def test_head_reads_plans_when_asked(demonstrations):
     with torch.no_grad():
         metrics = make(0.25).validate(PolicyHead(nano()).eval())
     assert {"l1", "plan_l1"} <= set(metrics)
-
-
-def test_openings_are_drawn_more_often(demonstrations):
-    from zipmo_policy.head import PolicyHead, nano
-
-    windows = DemonstrationWindows.load(demonstrations, images=False, tracks=False)
-    windows.proprio[:, 0] = windows.step  # to know them by
-    zeros = torch.zeros(len(windows), 1, 32, 16).half()
-
-    def share(weight):
-        chosen = stage_options(HeadOptions, "policy", proprio_noise=0.0, opening_weight=weight, batch_size=2000)
-        stage = HeadStage(windows, PolicyHead(nano()), zeros, None, chosen, **COMMON)
-        early = (windows.step[stage.training] < OPENING).float().mean()
-        return early, (next(stage.batches).proprio[:, 0] < OPENING).float().mean()
-
-    for weight in (1, 3):
-        early, drawn = share(weight)
-        assert drawn == pytest.approx(float(weight * early / (1 + (weight - 1) * early)), abs=0.04)
-    with pytest.raises(ValueError, match="opening_weight"):
-        share(0)
 
 
 def test_points_prefer_motion_and_do_not_repeat():

@@ -19,8 +19,6 @@ from zipmo_ros.training.request import TrainingRequest
 from zipmo_ros.training.stage import Stage, common, model_config, options
 from zipmo_ros.training.stages.planner import track_latents
 
-OPENING = 12  # steps
-
 
 @dataclass(frozen=True)
 class HeadOptions:
@@ -35,12 +33,7 @@ class HeadOptions:
     sampled_draws: int
     sampled_steps: int
     point_draws: int
-    opening_weight: int
     validation_windows: int
-
-    def __post_init__(self) -> None:
-        if self.opening_weight < 1:
-            raise ValueError(f"opening_weight is at least 1, got {self.opening_weight}")
 
 
 @dataclass(frozen=True)
@@ -65,9 +58,7 @@ class HeadStage(Stage):
         self.model = model.to(self.device)
         mean, self.proprio_std = windows.proprio_statistics(self.training)
         self.model.set_statistics(mean, self.proprio_std)
-        openings = self.training[windows.step[self.training] < OPENING]
-        drawn = torch.cat([self.training, openings.repeat(options.opening_weight - 1)])
-        self.batches = self.make_batches(options.batch_size, self.collate, drawn)
+        self.batches = self.make_batches(options.batch_size, self.collate)
 
     @classmethod
     def create(cls, windows, request: TrainingRequest) -> HeadStage:
