@@ -141,6 +141,17 @@ class ImageEncoderConfig:
         """Tokens per side."""
         return self.image_size // self.stride
 
+    @property
+    def told_width(self) -> int:
+        """Of what `Pointing.told` says: of each landmark in each view how sure it is, and (y, x)."""
+        return 3 * self.views * self.landmarks
+
+
+def check_places(places: bool, image: ImageEncoderConfig | None) -> None:
+    """Raise ValueError where a network is to be told what an image encoder points at, and none does."""
+    points = image is not None and image.landmarks > 0
+    require(points or not places, "places are those that an image encoder with landmarks points at")
+
 
 def text_nano() -> TextConfig:
     return TextConfig(encoder="minilm", width=384, scale=0.5, standardised=True)

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zipmo_ros.contract.plan import HORIZON
-from zipmo_ros.motion.config import ImageEncoderConfig, TextConfig, check_width, image_nano, require, text_nano
+from zipmo_ros.motion.config import (
+    ImageEncoderConfig,
+    TextConfig,
+    check_places,
+    check_width,
+    image_nano,
+    require,
+    text_nano,
+)
 
 
 @dataclass(frozen=True)
@@ -92,10 +100,7 @@ class ArfmConfig:
             self.image is None or self.image.grid % self.global_grid == 0,
             f"global_grid {self.global_grid} does not divide the image encoder's grid",
         )
-        require(
-            not self.places or bool(self.image and self.image.landmarks),
-            "places are those that an image encoder with landmarks points at",
-        )
+        check_places(self.places, self.image)
         require(self.depth >= 2 and self.head_depth >= 1, f"too few layers: {self.depth} and {self.head_depth}")
         require(self.time_width % 2 == 0, f"time_width must be even, got {self.time_width}")
         require(min(self.views, self.points, self.steps) >= 1, "views, points and steps must be positive")

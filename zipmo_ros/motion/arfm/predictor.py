@@ -48,9 +48,8 @@ class MotionPredictor(nn.Module):
         self.word_proj, self.text_proj = nn.Linear(text, width), nn.Linear(text, width)
         if config.places:
             assert config.image is not None
-            pointed = 3 * config.views * config.image.landmarks
             self.position = nn.Linear(2, width)
-            self.pointed = nn.Sequential(nn.Linear(pointed, width), nn.SiLU(), nn.Linear(width, width))
+            self.pointed = nn.Sequential(nn.Linear(config.image.told_width, width), nn.SiLU(), nn.Linear(width, width))
         self.no_words = nn.Parameter(0.02 * torch.randn(self.encoders.silence, width))
         self.no_text = nn.Parameter(0.02 * torch.randn(width))
         self.view = nn.Parameter(0.02 * torch.randn(config.views, width)) if config.views > 1 else None

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from zipmo_ros.contract.camera import IMAGE_SIZE
 from zipmo_ros.contract.plan import HORIZON
-from zipmo_ros.motion.config import LATER, ImageEncoderConfig, TextConfig, image_nano, require, text_nano
+from zipmo_ros.motion.config import (
+    LATER,
+    ImageEncoderConfig,
+    TextConfig,
+    check_places,
+    image_nano,
+    require,
+    text_nano,
+)
 
 
 def check_image(image: ImageEncoderConfig | None, text: TextConfig, size: int, patch: int, views: int) -> None:
@@ -57,10 +65,7 @@ class AtmConfig:
         require(
             HORIZON % self.samples_per_token == 0, f"samples_per_token {self.samples_per_token} does not divide a track"
         )
-        require(
-            not self.places or bool(self.image and self.image.landmarks),
-            "places are those that an image encoder with landmarks points at",
-        )
+        check_places(self.places, self.image)
         require(self.offset is None or self.offset > 0, f"offset must be positive, or null, got {self.offset}")
         require(min(self.depth, self.views, self.grid) >= 1, "depth, views and grid must be positive")
 

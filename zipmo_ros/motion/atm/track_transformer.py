@@ -33,8 +33,8 @@ class TrackTransformer(nn.Module):
         self.text_in = nn.Sequential(nn.Linear(read, width), nn.GELU(), nn.Linear(width, width))
         if config.places:
             assert config.image is not None  # see AtmConfig
-            places = 3 * config.views * config.image.landmarks
-            self.pointed = nn.Sequential(nn.Linear(places, width), nn.GELU(), nn.Linear(width, width))
+            told = config.image.told_width
+            self.pointed = nn.Sequential(nn.Linear(told, width), nn.GELU(), nn.Linear(width, width))
         self.track_in = nn.Linear(2 * config.samples_per_token, width)
         self.track_time = nn.Parameter(0.02 * torch.randn(config.track_tokens, width))
         layer = nn.TransformerEncoderLayer(
